@@ -1,0 +1,13 @@
+"""Vertex positions of a mesh."""
+
+from .base import Parameter
+
+POSITIONS = Parameter(
+    key="geometry",
+    label="Geometry",
+    group="meshes",
+    field="positions",
+    parameterization="large_steps",
+    rate=0.02,  # of the mesh's bounding sphere, per step
+    help="Move the vertices until the outline and the shading match the photos",
+)

@@ -1,0 +1,100 @@
+"""The scene that both programs share: plain frozen dataclasses, NumPy arrays in Blender, tensors in the worker.
+
+Every array field is a *leaf* with a path such as ``meshes/Head/positions`` (see ``leaves.py``); every other field is
+structure and cannot be fitted. World space is Blender's (Z up), camera space too (x right, y up, looking along -z).
+Images are (H, W, K), row 0 at the top; pixel (column i, row j) has its centre at (i + 0.5, j + 0.5). Colours are linear Rec.709.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Array = Any  # numpy.ndarray in Blender, torch.Tensor in the worker: this room imports neither
+
+Projection = Literal["perspective", "orthographic"]
+LightKind = Literal["point", "sun", "spot", "area"]
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole or orthographic camera in pixel units of its photo.
+
+    A point (X, Y, Z) in camera space lands on ``x = centre_px[0] + focal_px[0] * X / -Z``,
+    ``y = centre_px[1] - focal_px[1] * Y / -Z``; an orthographic camera has no division and ``focal_px`` is pixels per world unit.
+    """
+
+    camera_from_world: Array  # (4, 4) rigid: no scale
+    focal_px: Array  # (2,)
+    centre_px: Array  # (2,)
+    size: tuple[int, int]  # width, height in pixels
+    projection: Projection = "perspective"
+    near: float = 0.01  # clip distance in world units
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """A triangle mesh in its object's space."""
+
+    positions: Array  # (V, 3) float
+    faces: Array  # (F, 3) int32, counter-clockwise seen from outside
+    world_from_object: Array  # (4, 4), any affine: scale, shear and mirror allowed
+    uvs: Array | None = None  # (F, 3, 2) per corner; (0, 0) is the image's lower left, as in Blender
+    face_smooth: Array | None = None  # (F,) bool; None: all flat
+    face_material: Array | None = None  # (F,) int32 index into ``materials``; None: all 0
+    materials: tuple[str, ...] = ()  # keys of Scene.materials; empty: a white diffuse surface
+
+
+@dataclass(frozen=True)
+class Material:
+    """A diffuse surface: base colour, or the image that drives it."""
+
+    base_color: Array  # (3,)
+    base_color_image: Array | None = None  # (H, W, 3); replaces base_color where the mesh has UVs
+    extension: Literal["repeat", "extend"] = "repeat"
+
+
+@dataclass(frozen=True)
+class Light:
+    """A lamp in Blender's units: watts for point, spot and area, W/m² for sun. It shines along its local -z."""
+
+    world_from_light: Array  # (4, 4)
+    color: Array  # (3,)
+    power: Array  # ()
+    kind: LightKind = "point"
+    spot_angle_rad: float = 0.785398  # full cone angle
+    spot_blend: float = 0.15
+
+
+@dataclass(frozen=True)
+class World:
+    """Uniform background light: radiance of Blender's world, colour times strength."""
+
+    radiance: Array  # (3,)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything a fit may read or move. Dictionaries are keyed by Blender object (or material) name.
+
+    Without ``world`` and ``lights`` the scene is *unlit*: surfaces show their base colour, light stays in the texture.
+    """
+
+    cameras: dict[str, Camera] = field(default_factory=dict)
+    meshes: dict[str, Mesh] = field(default_factory=dict)
+    materials: dict[str, Material] = field(default_factory=dict)
+    lights: dict[str, Light] = field(default_factory=dict)
+    world: World | None = None
+
+    @property
+    def unlit(self) -> bool:
+        """Whether light stays in the texture."""
+        return not self.lights and self.world is None
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photograph as a camera of the same name sees it."""
+
+    camera: str
+    rgb: Array  # (H, W, 3) linear
+    mask: Array | None = None  # (H, W), 1 inside the object, fractions at its edge
+    held_out: bool = False  # compared in the report, never fitted
