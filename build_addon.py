@@ -1,0 +1,84 @@
+"""Makes ``build/fit_to_photo-<version>.zip``, a Blender extension (4.2 or later), without network.
+
+The zip holds ``blender_addon`` and, as a bundled wheel, ``dr_backend``: Blender itself unpacks the wheel where its Python
+finds it, so ``from dr_backend.scene import …`` is the same line in a checkout and in the installed extension.
+Run it with the checkout's own Python: ``.venv/bin/python build_addon.py``.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from string import Template
+
+ROOT = Path(__file__).resolve().parent
+MANIFEST = "blender_manifest.toml"
+NOT_SHIPPED = shutil.ignore_patterns("__pycache__", "*.pyc", MANIFEST)
+EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file in the zip: the same sources give the same zip
+
+
+def version() -> str:
+    """The one version number, ``dr_backend.__version__``, read without importing the package.
+
+    Raises:
+        ValueError: ``dr_backend/__init__.py`` has no such line.
+    """
+    found = re.search(r'^__version__ = "(\d+\.\d+\.\d+)"$', (ROOT / "dr_backend" / "__init__.py").read_text("utf-8"), re.MULTILINE)
+    if found is None:
+        raise ValueError("dr_backend/__init__.py needs a line like: __version__ = \"1.2.3\"")
+    return found[1]
+
+
+def build_wheel(folder: Path) -> Path:
+    """The pure-Python wheel of ``dr_backend`` in ``folder``, built from a copy so that the checkout stays clean.
+
+    Raises:
+        subprocess.CalledProcessError: pip failed; its words are on the terminal.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        source = Path(temporary)
+        shutil.copytree(ROOT / "dr_backend", source / "dr_backend", ignore=NOT_SHIPPED)
+        for name in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(ROOT / name, source / name)
+        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-build-isolation", "--no-deps", "--no-index"]
+        subprocess.run([*command, "--wheel-dir", str(folder), str(source)], check=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def stage(folder: Path) -> None:
+    """Fills ``folder`` with what the extension consists of.
+
+    Raises:
+        ValueError: The manifest names another wheel than the one that was built.
+    """
+    shutil.copytree(ROOT / "blender_addon", folder, ignore=NOT_SHIPPED)
+    shutil.copy(ROOT / "LICENSE", folder / "LICENSE")
+    manifest = Template((ROOT / "blender_addon" / MANIFEST).read_text("utf-8")).substitute(version=version())
+    (folder / MANIFEST).write_text(manifest, "utf-8")
+    (folder / "wheels").mkdir()
+    wheel = build_wheel(folder / "wheels")
+    if f'"./wheels/{wheel.name}"' not in manifest:
+        raise ValueError(f"{MANIFEST} should list ./wheels/{wheel.name}")
+
+
+def build(zip_path: Path | None = None) -> Path:
+    """Writes the extension and returns its path; by default ``build/fit_to_photo-<version>.zip``."""
+    target = zip_path or ROOT / "build" / f"fit_to_photo-{version()}.zip"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "fit_to_photo"
+        stage(folder)
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+                entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), EPOCH)
+                entry.external_attr = 0o644 << 16
+                archive.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED)
+    return target
+
+
+if __name__ == "__main__":
+    print(build())
