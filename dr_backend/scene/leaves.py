@@ -114,6 +114,8 @@ def from_structure(tree: dict[str, Any], values: dict[str, Array]) -> Scene:
         except TypeError as error:
             raise KeyError(f"{group} '{name}' is incomplete: {error}") from error
 
-    groups = {group: {name: build(kind, group, name, static) for name, static in tree.get(group, {}).items()} for group, kind in GROUPS.items()}
+    groups = {
+        group: {name: build(kind, group, name, static) for name, static in tree.get(group, {}).items()} for group, kind in GROUPS.items()
+    }
     world = build(World, "world", "", tree["world"]) if "world" in tree else None
     return Scene(**groups, world=world)

@@ -1,0 +1,195 @@
+"""The loop: no files, no prints, no clock of its own. Whoever iterates it decides when it stops."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .geometry.flatten import flatten
+from .job import JobError
+from .losses import normal_consistency, photometric, silhouette
+from .optim import AdamUniform
+from .parameterizations import LargeSteps, Parameterization
+from .photos import Target
+from .problem import Problem, moved
+from .renderers.base import Renderer, RenderOutput
+from .scene import leaves
+from .stages import Stage
+
+SPIKE = 3.0  # a loss this many times the best of its stage, and NOISE more, means that the fit has run away
+NOISE = 0.05
+KEEP_EVERY = 5  # steps between copies of the best leaves
+RETRIES = 3  # times a stage may go back to its best and halve its steps
+FLATTEN = 0.02  # weight of the normal consistency, beside data losses of weight 1
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a fit stands after a step."""
+
+    stage: Stage
+    stage_index: int
+    step: int  # of all stages together
+    steps: int
+    loss: float
+    work_done: float  # 0…1, by pixels rendered
+    renderer: str
+    why: str
+
+
+@dataclass
+class _Leaf:
+    path: str
+    parameterization: Parameterization
+    latents: list[Tensor]
+
+    def value(self) -> Tensor:
+        return self.parameterization.to_value(self.latents)
+
+
+def _normalized(error: Tensor, weight: Tensor) -> Tensor:
+    """Sum of an error map per pixel that the object covers, so that small and large objects weigh the same."""
+    return error.sum() / weight.sum().clamp_min(16.0)
+
+
+def view_loss(out: RenderOutput, target: Target, stage: Stage) -> Tensor:
+    """The data loss of one view: outline and colours, weighted as the stage says."""
+    if target.mask is None:
+        seen = out.alpha.detach()
+        return stage.photometric * _normalized(photometric(out.rgb, target.rgb * seen[..., None]), seen)
+    loss = stage.silhouette * _normalized(silhouette(out.alpha, target.mask), target.mask)
+    if stage.photometric:
+        loss = loss + stage.photometric * _normalized(photometric(out.rgb, target.rgb), target.mask)
+    return loss
+
+
+class Fit:
+    """A fit in progress. Iterate ``run()``; ``best()`` is valid at any time, also before the first step and after the last."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.step = 0
+        self.history: list[float] = []
+        self._best: dict[str, Tensor] = {}
+        self._order = torch.Generator().manual_seed(problem.settings.seed)
+        self._work = [s.steps * s.views * s.max_side**2 for s in problem.stages]
+
+    def best(self) -> dict[str, Tensor]:
+        """The best leaves so far by path, detached."""
+        return dict(self._best)
+
+    def run(self) -> Iterator[Progress]:
+        """One ``Progress`` a step.
+
+        Raises:
+            JobError: ``diverged`` when no smaller step helps, ``out_of_memory``, ``nothing_visible``.
+        """
+        for index, stage in enumerate(self.problem.stages):
+            yield from self._run_stage(index, stage)
+
+    def _run_stage(self, index: int, stage: Stage) -> Iterator[Progress]:
+        problem = self.problem
+        renderer, why = problem.choose_renderer(stage)
+        targets = problem.targets(stage)
+        views = problem.views_per_step(stage, renderer, targets)
+        steps, rate, retries = stage.steps, stage.rate, 0
+        run = _StageRun(problem, stage, renderer, targets, self._order)
+        run.bind(rate)
+        self._best.update(run.values())
+        for local in range(steps):
+            loss = run.advance(views, 0.1 + 0.45 * (1 + math.cos(math.pi * local / steps)))
+            self.step += 1
+            if not math.isfinite(loss) or loss > SPIKE * run.best_loss + NOISE:
+                retries += 1
+                if retries > RETRIES:
+                    raise JobError(
+                        "diverged",
+                        f"The fit ran away in stage '{stage.name}'",
+                        "Raise Stiffness, or check that the cameras line up with the photos",
+                    )
+                rate *= 0.5
+                run.restart(self._best, rate)
+                continue
+            self.history.append(loss)
+            if run.improved and (local % KEEP_EVERY == KEEP_EVERY - 1 or local == steps - 1):
+                self._best.update(run.values())
+            done = (sum(self._work[:index]) + self._work[index] * (local + 1) / steps) / sum(self._work)
+            yield Progress(stage, index, self.step, sum(s.steps for s in problem.stages), loss, done, renderer.capabilities.name, why)
+        self.problem = moved(problem, self._best)
+
+
+class _StageRun:
+    """The optimizers of one stage and the running loss over its views."""
+
+    def __init__(self, problem: Problem, stage: Stage, renderer: Renderer, targets: list[Target], order: torch.Generator) -> None:
+        self.problem, self.stage, self.renderer, self.targets, self._order = problem, stage, renderer, targets, order
+        self.best_loss = math.inf
+        self.improved = False
+        self._queue: list[int] = []
+        self._view_losses: dict[int, float] = {}
+
+    def bind(self, rate: float) -> None:
+        """Makes latents and optimizers for what moves, starting from the problem's scene."""
+        values = leaves(self.problem.scene)
+        self._leaves: list[_Leaf] = []
+        self._optimizers: list[tuple[torch.optim.Optimizer, float]] = []
+        for path, parameter in self.problem.moving(self.stage):
+            parameterization = self.problem.parameterization(path, parameter, values[path], self.stage)
+            latents = [latent.requires_grad_() for latent in parameterization.to_latents(values[path])]
+            lr = rate * self.problem.rate(parameter, values[path])
+            uniform = isinstance(parameterization, LargeSteps)
+            optimizer = AdamUniform(latents, lr) if uniform else torch.optim.Adam(latents, lr, betas=(0.8, 0.95), fused=True)
+            self._leaves.append(_Leaf(path, parameterization, latents))
+            self._optimizers.append((optimizer, lr))
+
+    def restart(self, best: dict[str, Tensor], rate: float) -> None:
+        """Goes back to the best leaves with another rate."""
+        self.problem = moved(self.problem, {leaf.path: best[leaf.path] for leaf in self._leaves})
+        self._view_losses.clear()
+        self.bind(rate)
+
+    @torch.no_grad()
+    def values(self) -> dict[str, Tensor]:
+        """The leaves as they are now, detached."""
+        return {leaf.path: leaf.value().clone() for leaf in self._leaves}
+
+    def _next_views(self, count: int) -> list[int]:
+        if len(self._queue) < count:
+            self._queue += torch.randperm(len(self.targets), generator=self._order).tolist()
+        taken, self._queue = self._queue[:count], self._queue[count:]
+        return taken
+
+    def advance(self, views: int, schedule: float) -> float:
+        """One step over the next views; the running mean of the data loss over all of them."""
+        for optimizer, lr in self._optimizers:
+            optimizer.param_groups[0]["lr"] = lr * schedule
+            optimizer.zero_grad()
+        picked = self._next_views(views)
+        problem = moved(self.problem, {leaf.path: leaf.value() for leaf in self._leaves})
+        flat = flatten(problem.scene, problem.topology)
+        color = self.stage.photometric > 0
+        outputs = self.renderer.render(flat, [self.targets[i].camera for i in picked], color=color)
+        losses = [view_loss(out, self.targets[i], self.stage) for i, out in zip(picked, outputs, strict=True)]
+        total = torch.stack(losses).mean()
+        if self.stage.geometry:
+            total = total + FLATTEN * normal_consistency(flat.positions, flat.faces, problem.topology.face_pairs).mean()
+        if total.requires_grad:
+            total.backward()
+        self._view_losses.update({i: float(value.detach()) for i, value in zip(picked, losses, strict=True)})
+        running = sum(self._view_losses.values()) / len(self._view_losses)
+        self._judge(running)
+        if math.isfinite(running):
+            for optimizer, _ in self._optimizers:
+                optimizer.step()
+        return running
+
+    def _judge(self, running: float) -> None:
+        """Whether the step just measured is the best of the stage, once every view was seen.
+
+        The running loss belongs to the leaves before the step that follows, a difference of one step.
+        """
+        self.improved = len(self._view_losses) == len(self.targets) and running < self.best_loss
+        if self.improved:
+            self.best_loss = running

@@ -1,0 +1,39 @@
+"""Photos as a stage compares with them: reduced, premultiplied by their masks, with cameras to match."""
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .scene import Camera, Photo
+
+
+@dataclass(frozen=True)
+class Target:
+    """A photo at the size of a stage."""
+
+    name: str
+    camera: Camera
+    rgb: Tensor  # (H, W, 3) linear; premultiplied where there is a mask
+    mask: Tensor | None  # (H, W)
+
+
+def _area(image: Tensor, height: int, width: int) -> Tensor:
+    """Mean of the pixels under each new pixel: (H, W, K) → (height, width, K)."""
+    return F.interpolate(image.permute(2, 0, 1)[None], size=(height, width), mode="area")[0].permute(1, 2, 0).contiguous()
+
+
+def make_target(photo: Photo, camera: Camera, max_side: int, device: str) -> Target:
+    """The photo reduced so that its longer side has at most ``max_side`` pixels, and its camera at that size."""
+    width, height = camera.size
+    shrink = min(1.0, max_side / max(width, height))
+    new_width, new_height = max(1, round(width * shrink)), max(1, round(height * shrink))
+    factor = torch.tensor([new_width / width, new_height / height], device=device)
+    scaled = replace(camera, size=(new_width, new_height), focal_px=camera.focal_px * factor, centre_px=camera.centre_px * factor)
+    rgb = torch.as_tensor(photo.rgb, device=device, dtype=torch.float32)
+    if photo.mask is None:
+        return Target(photo.camera, scaled, _area(rgb, new_height, new_width), None)
+    mask = torch.as_tensor(photo.mask, device=device, dtype=torch.float32)[..., None]
+    small = _area(torch.cat([rgb * mask, mask], -1), new_height, new_width)
+    return Target(photo.camera, scaled, small[..., :3].contiguous(), small[..., 3].contiguous())

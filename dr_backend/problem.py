@@ -1,0 +1,155 @@
+"""Binds a job's scene, photos and settings to a renderer, leaves and stages; refuses what cannot be fitted."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import psutil
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .geometry.flatten import Topology, flatten, prepare, to_tensors
+from .job import FitSettings, JobError
+from .parameterizations import LargeSteps, Parameterization, Pyramid
+from .parameters import BASE_COLOR_IMAGE, PARAMETERS, POSITIONS, Parameter
+from .photos import Target, make_target
+from .renderers.base import Renderer
+from .renderers.table import choose
+from .scene import Photo, Scene, leaf_path, leaves, split_path, with_leaves
+from .stages import Stage, plan_stages
+from .texture_size import texture_sides
+
+MEMORY_SHARE = 0.7  # of what is free; the rest is for the optimizer and everybody else
+
+
+@dataclass
+class Problem:
+    """A fit that can run: everything on its device, nothing decided later."""
+
+    scene: Scene  # tensors
+    topology: Topology
+    photos: list[Photo]  # the fitted ones
+    settings: FitSettings
+    stages: list[Stage]
+    device: str
+    choose_renderer: Callable[[Stage], tuple[Renderer, str]]
+    warnings: list[str] = field(default_factory=list)
+
+    def moving(self, stage: Stage) -> list[tuple[str, Parameter]]:
+        """Leaves that move in this stage, with their parameter."""
+        active = {POSITIONS.key: stage.geometry, BASE_COLOR_IMAGE.key: stage.texture}
+        found = []
+        for path in leaves(self.scene):
+            group, _, name = split_path(path)
+            found += [
+                (path, p) for p in PARAMETERS if (p.group, p.field) == (group, name) and active[p.key] and getattr(self.settings, p.key)
+            ]
+        return found
+
+    def parameterization(self, path: str, parameter: Parameter, value: Tensor, stage: Stage) -> Parameterization:
+        """The map between this leaf and its latents."""
+        if parameter.parameterization == "pyramid":
+            return Pyramid(value.shape[0], value.shape[1])
+        _, name, _ = split_path(path)
+        return LargeSteps(self.scene.meshes[name].faces, len(value), stage.smoothing)
+
+    def rate(self, parameter: Parameter, value: Tensor) -> float:
+        """Step size in latent units: of the bounding sphere for positions, as it is for the others."""
+        if parameter is not POSITIONS:
+            return parameter.rate
+        return parameter.rate * float((value - value.mean(0)).norm(dim=1).max())
+
+    def targets(self, stage: Stage) -> list[Target]:
+        """The fitted photos at this stage's size."""
+        return [make_target(p, self.scene.cameras[p.camera], stage.max_side, self.device) for p in self.photos]
+
+    def views_per_step(self, stage: Stage, renderer: Renderer, targets: list[Target]) -> int:
+        """As many photos a step as the stage wants and memory allows.
+
+        Raises:
+            JobError: Not even one fits.
+        """
+        flat = flatten(self.scene, self.topology)
+        free = torch.cuda.mem_get_info()[0] if self.device == "cuda" else psutil.virtual_memory().available
+        largest = max(targets, key=lambda t: t.camera.size[0] * t.camera.size[1]).camera
+        for count in range(min(stage.views, len(targets)), 0, -1):
+            need = renderer.plan(flat, [largest] * count)
+            if need <= MEMORY_SHARE * free:
+                return count
+        raise JobError(
+            "out_of_memory",
+            f"One photo needs {need / 2**30:.1f} GiB in stage '{stage.name}', {free / 2**30:.1f} GiB are free",
+            "Choose a lower quality, or close other programs",
+        )
+
+
+def _check(scene: Scene, photos: list[Photo], settings: FitSettings) -> list[Photo]:
+    """The photos to fit, if there is anything to fit with them."""
+    if not scene.meshes:
+        raise JobError("bad_job", "There is no mesh to fit", "Select a mesh")
+    fitted = [p for p in photos if not p.held_out]
+    if not fitted:
+        raise JobError("bad_job", "There is no photo to fit", "Give at least one camera a photo that is not held out")
+    for photo in photos:
+        camera = scene.cameras.get(photo.camera)
+        if camera is None:
+            raise JobError("bad_job", f"Photo of camera '{photo.camera}' has no camera", "Run Fit to Photo again")
+        if tuple(photo.rgb.shape[:2]) != (camera.size[1], camera.size[0]):
+            raise JobError("bad_job", f"Camera '{photo.camera}' and its photo differ in size", "Run Fit to Photo again")
+    for path, value in leaves(scene).items():
+        if value.dtype.kind == "f" and not bool((abs(value) < float("inf")).all()):
+            raise JobError("bad_job", f"'{path}' holds a number that is not finite", "Repair the object and try again")
+    for name, mesh in scene.meshes.items():
+        if len(mesh.faces) == 0:
+            raise JobError("bad_job", f"Mesh '{name}' has no faces", "Choose a mesh with faces")
+        if settings.texture and mesh.uvs is None:
+            raise JobError("bad_job", f"Mesh '{name}' has no UV map to paint on", "Unwrap it, or turn Texture off")
+    return fitted
+
+
+def _with_sized_textures(scene: Scene, photos: list[Photo], topology: Topology, settings: FitSettings) -> Scene:
+    """The scene with each painted image enlarged to what the photos can tell."""
+    sides = texture_sides(scene, [p.camera for p in photos], topology, settings.texture_size)
+    images = {}
+    for name, side in sides.items():
+        image = scene.materials[name].base_color_image
+        size = (max(side, image.shape[0]), max(side, image.shape[1])) if settings.texture_size == 0 else (side, side)
+        resized = F.interpolate(image.permute(2, 0, 1)[None], size=size, mode="bilinear", antialias=True, align_corners=False)
+        images[leaf_path("materials", name, "base_color_image")] = resized[0].permute(1, 2, 0).contiguous()
+    return with_leaves(scene, images)
+
+
+def make_problem(scene: Scene, photos: list[Photo], settings: FitSettings) -> Problem:
+    """The problem that a job describes.
+
+    Args:
+        scene: NumPy leaves, as a job folder holds them.
+        photos: NumPy images; those held out are checked and set aside.
+        settings: What to fit and how.
+
+    Raises:
+        JobError: The job cannot be fitted, with a sentence for the artist.
+    """
+    fitted = _check(scene, photos, settings)
+    device = settings.device if settings.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise JobError("no_device", "No CUDA graphics card was found", "Set Device to Auto or CPU")
+    scene = to_tensors(scene, device)
+    topology = prepare(scene)
+    if settings.texture:
+        scene = _with_sized_textures(scene, fitted, topology, settings)
+    warnings = []
+    unmasked = [p.camera for p in fitted if p.mask is None]
+    if unmasked and settings.geometry:
+        warnings.append(f"{', '.join(unmasked)}: no mask, so the outline is not compared, only the colours")
+    masks = len(unmasked) < len(fitted)
+
+    def choose_renderer(stage: Stage) -> tuple[Renderer, str]:
+        return choose(settings.renderer, device, coarse=stage.coarse)
+
+    return Problem(scene, topology, fitted, settings, plan_stages(settings, masks=masks), device, choose_renderer, warnings)
+
+
+def moved(problem: Problem, values: dict[str, Tensor]) -> Problem:
+    """The same problem with some leaves replaced."""
+    return replace(problem, scene=with_leaves(problem.scene, values))

@@ -1,0 +1,45 @@
+"""How many texels the photos can tell apart."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from .geometry.flatten import Topology, flatten
+from .raster.project import project
+from .scene import Scene
+
+SMALLEST, LARGEST = 64, 4096
+
+
+@torch.no_grad()
+def texture_sides(scene: Scene, cameras: Sequence[str], topology: Topology, wanted: int) -> dict[str, int]:
+    """Side in texels, per material with an image, at which one texel is about one pixel of the photo that shows it best.
+
+    A power of two between 64 and 4096; ``wanted`` overrides it unless it is 0.
+    """
+    names = [name for name, material in scene.materials.items() if material.base_color_image is not None]
+    if wanted:
+        return dict.fromkeys(names, wanted)
+    flat = flatten(scene, topology)
+    best = torch.zeros(len(flat.faces), device=flat.positions.device)
+    for name in cameras:
+        screen = project(flat.positions, scene.cameras[name])
+        best = torch.maximum(best, torch.where(screen.depth[flat.faces].amin(1) > 0, _area(screen.xy[flat.faces]), 0.0))
+    uv_area = _area(flat.uvs)
+    sides = {}
+    for index, name in enumerate(flat.material_names):
+        if name not in names:
+            continue
+        chosen = flat.face_material == index
+        share = float(uv_area[chosen].sum().clamp(0.05, 1.0))
+        side = math.sqrt(float(best[chosen].sum()) / share)
+        sides[name] = min(LARGEST, max(SMALLEST, 2 ** round(math.log2(max(side, 1.0)))))
+    return sides
+
+
+def _area(triangles: torch.Tensor) -> torch.Tensor:
+    """Area of 2-D triangles (F, 3, 2) → (F,)."""
+    a, b, c = triangles.unbind(1)
+    u, v = b - a, c - a
+    return 0.5 * (u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]).abs()

@@ -1,0 +1,200 @@
+"""Runs a job: the only place of the backend that reads and writes files, streams and clocks."""
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+from . import __version__
+from .job import PROTOCOL_VERSION, Event, JobError, JobFolder
+from .job.events import EXIT_CODES
+
+STEP_EVENTS_PER_SECOND = 10
+CHECKPOINT_SECONDS = 5.0
+
+
+def take_stdout() -> TextIO:
+    """The real stdout, for events only. File descriptor 1 is pointed at stderr, so that no library's print enters the protocol."""
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+    os.dup2(2, 1)
+    return events
+
+
+class Commands:
+    """What the parent asks for, read from a file descriptor by a thread; end of file means that the parent is gone."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._stop = threading.Event()
+        self._run = threading.Event()
+        self._run.set()
+        threading.Thread(target=self._read, args=(descriptor,), daemon=True).start()
+
+    def _read(self, descriptor: int) -> None:
+        # os.read, not sys.stdin: a daemon thread inside a buffered reader would abort the interpreter at exit
+        pending = b""
+        while not self._stop.is_set() and (chunk := os.read(descriptor, 4096)):
+            *lines, pending = (pending + chunk).split(b"\n")
+            for line in lines:
+                self._obey(line)
+        self.stop()
+
+    def _obey(self, line: bytes) -> None:
+        try:
+            command = json.loads(line).get("command")
+        except (ValueError, AttributeError):
+            return  # not a command
+        if command == "cancel":
+            self.stop()
+        elif command == "pause":
+            self._run.clear()
+        elif command == "resume":
+            self._run.set()
+
+    def stop(self) -> None:
+        """Ends the fit at its next step."""
+        self._stop.set()
+        self._run.set()
+
+    def should_stop(self) -> bool:
+        """Whether to stop now; waits here while paused."""
+        self._run.wait()
+        return self._stop.is_set()
+
+
+def _failure(error: BaseException) -> JobError:
+    """Whatever went wrong, as a sentence."""
+    if isinstance(error, JobError):
+        return error
+    if isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):
+        return JobError("out_of_memory", "There is not enough memory for this fit", "Choose a lower quality, or close other programs")
+    return JobError("crashed", f"The backend stopped: {error}", "The job folder's worker.log has the details")
+
+
+def run_fit(folder: Path, events: TextIO, commands: Commands) -> int:
+    """Fits a job, reporting to ``events``; the exit code agrees with the last event."""
+
+    def emit(kind: str, **data: Any) -> None:
+        try:
+            events.write(Event(kind, data).to_line())
+            events.flush()
+        except (BrokenPipeError, ValueError, OSError):
+            commands.stop()  # nobody listens: save what there is and end
+
+    emit("hello", protocol=PROTOCOL_VERSION, version=__version__, pid=os.getpid())
+    try:
+        kind, message = _fit(JobFolder(folder), emit, commands)
+        emit(kind, message=message)
+    except Exception as error:  # noqa: BLE001 the boundary: whatever goes wrong becomes one sentence and a full log
+        traceback.print_exc()
+        failure, kind = _failure(error), "failed"
+        emit(kind, code=failure.code, message=failure.message, hint=failure.hint)
+    return EXIT_CODES[kind]
+
+
+def _fit(job: JobFolder, emit: Callable[..., None], commands: Commands) -> tuple[str, str]:
+    """Runs the loop of one job and saves its result: the kind and message of the last event."""
+    scene, photos, settings = job.load()
+    from .fit import Fit  # torch takes seconds to import: a damaged job is refused before
+    from .problem import make_problem
+
+    problem = make_problem(scene, photos, settings)
+    for warning in problem.warnings:
+        emit("warning", message=warning)
+    fit = Fit(problem)
+    start = time.monotonic()
+    reporter = _Reporter(job, emit, problem.device, len(problem.stages), start)
+    last = None
+    for progress in fit.run():
+        last = progress
+        reporter.step(progress, fit)
+        if commands.should_stop():
+            break
+    cancelled = last is not None and last.step < last.steps
+    status = "cancelled" if cancelled else "done"
+    message = f"Stopped at step {last.step} of {last.steps}" if cancelled and last else "Fitted"
+    summary = {
+        "status": status,
+        "message": message,
+        "seconds": round(time.monotonic() - start, 2),
+        "steps": last.step if last else 0,
+        "loss": last.loss if last else None,
+        "history": [round(x, 6) for x in fit.history],
+        "renderer": ", ".join(reporter.renderers),
+        "device": problem.device,
+        "why": last.why if last else "",
+        "seed": settings.seed,
+        "warnings": problem.warnings,
+        "version": __version__,
+    }
+    job.save_result(_to_numpy(fit.best()), summary)
+    return status, message
+
+
+class _Reporter:
+    """Turns progress into events, at most ten a second, and into checkpoints."""
+
+    def __init__(self, job: JobFolder, emit: Callable[..., None], device: str, stages: int, start: float) -> None:
+        self._job, self._emit, self._device, self._stages, self._start = job, emit, device, stages, start
+        self._stage_index = -1
+        self._last_step = 0.0
+        self._last_checkpoint = start
+        self.renderers: list[str] = []  # in the order they were used
+
+    def step(self, progress: Any, fit: Any) -> None:
+        """One step of the fit was made."""
+        now = time.monotonic()
+        stage = progress.stage.name
+        if progress.stage_index != self._stage_index:
+            self._stage_index = progress.stage_index
+            if progress.renderer not in self.renderers:
+                self.renderers.append(progress.renderer)
+            where = {"renderer": progress.renderer, "device": self._device, "why": progress.why}
+            self._emit("stage", name=stage, index=self._stage_index, count=self._stages, **where)
+        if now - self._last_step >= 1 / STEP_EVENTS_PER_SECOND:
+            self._last_step = now
+            left = (now - self._start) * (1 - progress.work_done) / max(progress.work_done, 1e-6)
+            self._emit("step", step=progress.step, steps=progress.steps, stage=stage, loss=progress.loss, seconds_left=round(left, 1))
+        if now - self._last_checkpoint >= CHECKPOINT_SECONDS:
+            self._job.save_checkpoint(_to_numpy(fit.best()))
+            self._last_checkpoint = time.monotonic()
+            self._emit("checkpoint", step=progress.step)
+
+
+def _to_numpy(values: dict[str, Any]) -> dict[str, Any]:
+    return {path: value.detach().cpu().numpy() for path, value in values.items()}
+
+
+def run_render(folder: Path, log: TextIO = sys.stderr) -> int:
+    """Renders a job's scene from each of its cameras, with its result where it has one, into ``renders/`` as 8-bit PNG."""
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    from .geometry.flatten import flatten, prepare, to_tensors
+    from .renderers.table import choose
+    from .scene import with_leaves
+
+    job = JobFolder(folder)
+    scene, _, settings = job.load()
+    if result := job.load_result():
+        scene = with_leaves(scene, result[0])
+    device = "cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu"
+    renderer, _ = choose(settings.renderer, device)
+    tensors = to_tensors(scene, device)
+    (folder / "renders").mkdir(exist_ok=True)
+    with torch.no_grad():
+        flat = flatten(tensors, prepare(tensors))
+        for index, (name, camera) in enumerate(tensors.cameras.items()):
+            out = renderer.render(flat, [camera])[0]
+            alpha = out.alpha[..., None].clamp(0, 1)
+            linear = (out.rgb / alpha.clamp_min(1e-6)).clamp(0, 1)
+            display = torch.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear.clamp_min(1e-8) ** (1 / 2.4) - 0.055)
+            pixels = (torch.cat([display, alpha], -1) * 255).round().cpu().numpy().astype(np.uint8)
+            Image.fromarray(pixels).save(folder / "renders" / f"{index}.png")
+            print(f"{name}: {folder / 'renders' / f'{index}.png'}", file=log)
+    return 0
