@@ -43,8 +43,8 @@ def build_wheel(folder: Path) -> Path:
         shutil.copytree(ROOT / "dr_backend", source / "dr_backend", ignore=NOT_SHIPPED)
         for name in ("pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(ROOT / name, source / name)
-        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-build-isolation", "--no-deps", "--no-index"]
-        subprocess.run([*command, "--wheel-dir", str(folder), str(source)], check=True)
+        pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--no-build-isolation", "--no-deps", "--no-index", "--wheel-dir", str(folder), str(source)], check=True)
     (wheel,) = folder.glob("*.whl")
     return wheel
 
