@@ -1,0 +1,125 @@
+"""From the scene of a fit to what a renderer sees: world-space triangles, textures and lights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..scene import Light, Mesh, Scene, leaves, with_leaves
+from .normals import corner_normals
+from .topology import Topology, prepare
+
+DEFAULT_ALBEDO = 0.8  # Blender draws a mesh without material as a white of 80 %
+
+
+@dataclass(frozen=True)
+class FlatMaterial:
+    """A diffuse surface in linear colour."""
+
+    base_color: Float[Tensor, "3"]
+    image: Float[Tensor, "H W 3"] | None = None  # replaces the base colour
+    extension: Literal["repeat", "extend"] = "repeat"
+
+
+@dataclass(frozen=True)
+class FlatScene:
+    """All meshes of a scene as one list of world-space triangles. Tensors carry gradients back to the scene's leaves."""
+
+    topology: Topology
+    positions: Float[Tensor, "V 3"]
+    uvs: Float[Tensor, "F 3 2"]  # zero where a mesh has none
+    corner_normals: Float[Tensor, "F 3 3"] | None  # None where the scene is unlit
+    materials: tuple[FlatMaterial, ...]
+    lights: tuple[Light, ...]
+    world_radiance: Float[Tensor, "3"] | None
+
+    @property
+    def faces(self) -> Int[Tensor, "F 3"]:
+        """Vertex indices, counter-clockwise seen from outside."""
+        return self.topology.faces
+
+    @property
+    def face_material(self) -> Int[Tensor, " F"]:
+        """Index into ``materials``."""
+        return self.topology.face_material
+
+    @property
+    def unlit(self) -> bool:
+        """Whether surfaces show their base colour instead of reflected light."""
+        return not self.lights and self.world_radiance is None
+
+
+def _to_tensor(value: Any, device: torch.device, dtype: torch.dtype) -> Tensor:
+    tensor = value if isinstance(value, Tensor) else torch.from_numpy(np.ascontiguousarray(value))
+    if tensor.is_floating_point():
+        return tensor.to(device=device, dtype=dtype)
+    return tensor.to(device=device, dtype=torch.bool if tensor.dtype == torch.bool else torch.int64)
+
+
+def to_tensors(scene: Scene, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Scene:
+    """The same scene with tensors for arrays: floats become ``dtype``, integers int64. Tensors keep their gradients."""
+    where = torch.device(device)
+    return with_leaves(scene, {path: _to_tensor(value, where, dtype) for path, value in leaves(scene).items()})
+
+
+def _world_positions(mesh: Mesh, device: torch.device, dtype: torch.dtype) -> Tensor:
+    positions = _to_tensor(mesh.positions, device, dtype)
+    matrix = _to_tensor(mesh.world_from_object, device, dtype)
+    return torch.addmm(matrix[:3, 3], positions, matrix[:3, :3].T)
+
+
+def _light_tensors(light: Light, device: torch.device, dtype: torch.dtype) -> Light:
+    changes = {f.name: _to_tensor(v, device, dtype) for f in fields(light) if hasattr(v := getattr(light, f.name), "dtype")}
+    return replace(light, **changes)
+
+
+def _flat_material(scene: Scene, key: tuple[str | None, bool], device: torch.device, dtype: torch.dtype) -> FlatMaterial:
+    name, textured = key
+    if name is None:
+        return FlatMaterial(torch.full((3,), DEFAULT_ALBEDO, device=device, dtype=dtype))
+    material = scene.materials[name]
+    image = material.base_color_image if textured else None
+    return FlatMaterial(
+        base_color=_to_tensor(material.base_color, device, dtype),
+        image=None if image is None else _to_tensor(image, device, dtype),
+        extension=material.extension,
+    )
+
+
+def flatten(
+    scene: Scene, device: str | torch.device = "cpu", topology: Topology | None = None, dtype: torch.dtype = torch.float32
+) -> FlatScene:
+    """World-space triangles of ``scene`` on ``device``.
+
+    ``topology`` is ``prepare(scene, device)``: pass it where the same scene is flattened again and again, as in every step of a fit.
+    Gradients: exact for positions, object matrices, UVs, colours, images and lights.
+
+    Raises:
+        ValueError: A face names a vertex that its mesh does not have.
+    """
+    where = torch.device(device)
+    topology = topology or prepare(scene, where)
+    meshes = scene.meshes.values()
+    positions = [_world_positions(mesh, where, dtype) for mesh in meshes]
+    uvs = []
+    for mesh, part in zip(meshes, topology.meshes.values(), strict=True):
+        if mesh.uvs is None:
+            uvs.append(torch.zeros(part.faces.stop - part.faces.start, 3, 2, device=where, dtype=dtype))
+        else:
+            mesh_uvs = _to_tensor(mesh.uvs, where, dtype)
+            uvs.append(mesh_uvs.flip(1) if part.mirrored else mesh_uvs)
+    world = torch.cat(positions) if positions else torch.zeros(0, 3, device=where, dtype=dtype)
+    return FlatScene(
+        topology=topology,
+        positions=world,
+        uvs=torch.cat(uvs) if uvs else torch.zeros(0, 3, 2, device=where, dtype=dtype),
+        corner_normals=None if scene.unlit else corner_normals(world, topology.faces, topology.face_smooth),
+        materials=tuple(_flat_material(scene, key, where, dtype) for key in topology.material_keys),
+        lights=tuple(_light_tensors(light, where, dtype) for light in scene.lights.values()),
+        world_radiance=None if scene.world is None else _to_tensor(scene.world.radiance, where, dtype),
+    )

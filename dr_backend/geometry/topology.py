@@ -1,0 +1,119 @@
+"""What stays fixed while a fit moves vertices: merged faces, their neighbours and their materials."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from ..scene import Mesh, Scene
+
+
+@dataclass(frozen=True)
+class EdgeTable:
+    """Unique edges and the faces beside them.
+
+    An edge with more than two faces (non-manifold) appears once for each pair of faces that follow each other around it.
+    """
+
+    vertices: Int[Tensor, "E 2"]  # lower vertex index first
+    faces: Int[Tensor, "E 2"]  # the second is -1 at a boundary
+    direction: Int[Tensor, "E 2"]  # +1 where the face runs along the edge as stored, -1 where it runs against it
+
+
+@dataclass(frozen=True)
+class MeshSlice:
+    """Where one mesh lies in the merged arrays, and whether its matrix mirrors (its faces are then stored turned over)."""
+
+    vertices: slice
+    faces: slice
+    mirrored: bool
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Merged meshes of a scene without their positions. Valid until faces, materials or object names change."""
+
+    faces: Int[Tensor, "F 3"]
+    face_smooth: Bool[Tensor, " F"]
+    face_material: Int[Tensor, " F"]
+    material_keys: tuple[tuple[str | None, bool], ...]  # material name (None: Blender's default surface), mesh has UVs
+    meshes: dict[str, MeshSlice]
+    edges: EdgeTable
+
+
+def edge_table(faces: Int[Tensor, "F 3"]) -> EdgeTable:
+    """The edges of a triangle list with up to two faces each; corners that repeat a vertex make no edge."""
+    device = faces.device
+    start, end = faces.reshape(-1), faces.roll(-1, dims=1).reshape(-1)
+    face = torch.arange(faces.shape[0], device=device).repeat_interleave(3)
+    real = start != end
+    start, end, face = start[real], end[real], face[real]
+    low, high = torch.minimum(start, end), torch.maximum(start, end)
+    key = low * (int(faces.max()) + 1 if faces.numel() else 1) + high
+    order = torch.argsort(key, stable=True)
+    key, low, high, face, sign = key[order], low[order], high[order], face[order], torch.where(start < end, 1, -1)[order]
+
+    same_as_next = torch.zeros_like(key, dtype=torch.bool)
+    same_as_next[:-1] = key[1:] == key[:-1]
+    alone = ~same_as_next & ~same_as_next.roll(1)
+    first = torch.nonzero(same_as_next | alone).squeeze(1)
+    second = torch.where(same_as_next[first], first + 1, -1)
+    paired = second >= 0
+    return EdgeTable(
+        vertices=torch.stack([low[first], high[first]], dim=1),
+        faces=torch.stack([face[first], torch.where(paired, face[second], -1)], dim=1),
+        direction=torch.stack([sign[first], torch.where(paired, sign[second], 1)], dim=1),
+    )
+
+
+def _integers(values: object, device: torch.device) -> Tensor:
+    return torch.as_tensor(values).to(device=device, dtype=torch.int64)
+
+
+def _material_slots(mesh: Mesh, scene: Scene, keys: list[tuple[str | None, bool]], device: torch.device) -> Tensor:
+    """Index into ``keys`` per face; new combinations are appended to it."""
+    textured = mesh.uvs is not None
+    names: tuple[str | None, ...] = tuple(name if name in scene.materials else None for name in mesh.materials) or (None,)
+    for name in names:
+        if (name, textured) not in keys:
+            keys.append((name, textured))
+    slots = torch.tensor([keys.index((name, textured)) for name in names], device=device)
+    if mesh.face_material is None:
+        return slots[:1].expand(len(mesh.faces))
+    return slots[_integers(mesh.face_material, device).clamp(0, len(names) - 1)]
+
+
+def prepare(scene: Scene, device: str | torch.device = "cpu") -> Topology:
+    """The fixed part of ``scene``, computed once before a fit.
+
+    Raises:
+        ValueError: A face names a vertex that its mesh does not have.
+    """
+    device = torch.device(device)
+    faces, smooth, material, slices = [], [], [], {}
+    keys: list[tuple[str | None, bool]] = []
+    vertex_start = face_start = 0
+    for name, mesh in scene.meshes.items():
+        mesh_faces = _integers(mesh.faces, device).reshape(-1, 3)
+        vertex_end, face_end = vertex_start + len(mesh.positions), face_start + len(mesh_faces)
+        if len(mesh_faces) and (int(mesh_faces.min()) < 0 or int(mesh_faces.max()) >= len(mesh.positions)):
+            raise ValueError(f"Mesh '{name}' has faces that name vertices it does not have. Run Mesh > Clean Up > Merge by Distance and try again.")
+        mirrored = bool(torch.linalg.det(torch.as_tensor(mesh.world_from_object).detach()[:3, :3].double()) < 0)
+        faces.append((mesh_faces.flip(1) if mirrored else mesh_faces) + vertex_start)
+        flat = torch.zeros(len(mesh_faces), dtype=torch.bool, device=device)
+        smooth.append(flat if mesh.face_smooth is None else torch.as_tensor(mesh.face_smooth).to(device=device, dtype=torch.bool))
+        material.append(_material_slots(mesh, scene, keys, device))
+        slices[name] = MeshSlice(slice(vertex_start, vertex_end), slice(face_start, face_end), mirrored)
+        vertex_start, face_start = vertex_end, face_end
+    merged = torch.cat(faces) if faces else torch.zeros(0, 3, dtype=torch.int64, device=device)
+    return Topology(
+        faces=merged,
+        face_smooth=torch.cat(smooth) if smooth else torch.zeros(0, dtype=torch.bool, device=device),
+        face_material=torch.cat(material) if material else torch.zeros(0, dtype=torch.int64, device=device),
+        material_keys=tuple(keys),
+        meshes=slices,
+        edges=edge_table(merged),
+    )

@@ -1,0 +1,74 @@
+"""From world space to the pixels of one camera."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..scene import Camera
+
+
+@dataclass(frozen=True)
+class View:
+    """A camera as tensors of one device and dtype."""
+
+    rotation: Float[Tensor, "3 3"]  # camera from world
+    translation: Float[Tensor, "3"]
+    focal_px: Float[Tensor, "2"]
+    centre_px: Float[Tensor, "2"]
+    width: int
+    height: int
+    perspective: bool
+    near: float
+
+
+@dataclass(frozen=True)
+class Projected:
+    """The vertices of a scene as one camera sees them."""
+
+    camera: Float[Tensor, "V 3"]  # camera space, world units
+    xy: Float[Tensor, "V 2"]  # pixels; without meaning where depth <= near
+    depth: Float[Tensor, " V"]  # distance along the view axis, world units
+    nearness: Float[Tensor, " V"]  # 1 / depth, or -depth for an orthographic camera: linear across the screen, larger is nearer
+
+
+def view_of(camera: Camera, like: Tensor) -> View:
+    """``camera`` on the device and in the dtype of ``like``; tensors keep their gradients."""
+
+    def convert(value: object) -> Tensor:
+        return torch.as_tensor(value).to(device=like.device, dtype=like.dtype)
+
+    camera_from_world = convert(camera.camera_from_world)
+    return View(
+        rotation=camera_from_world[:3, :3],
+        translation=camera_from_world[:3, 3],
+        focal_px=convert(camera.focal_px),
+        centre_px=convert(camera.centre_px),
+        width=camera.size[0],
+        height=camera.size[1],
+        perspective=camera.projection == "perspective",
+        near=float(camera.near),
+    )
+
+
+def to_screen(camera_positions: Float[Tensor, "*n 3"], view: View) -> tuple[Float[Tensor, "*n 2"], Float[Tensor, "*n"]]:
+    """Pixel position and nearness (see ``Projected``) of points in camera space, by the formulas of ``scene.Camera``.
+
+    Points nearer than ``near`` are taken at ``near`` so that nothing divides by zero. Gradients: exact for every input in front of it.
+    """
+    depth = -camera_positions[..., 2]
+    offset = camera_positions[..., :2] * torch.stack([view.focal_px[0], -view.focal_px[1]])
+    if not view.perspective:
+        return view.centre_px + offset, -depth
+    nearness = depth.clamp_min(view.near).reciprocal()
+    return view.centre_px + offset * nearness[..., None], nearness
+
+
+def project(positions: Float[Tensor, "V 3"], view: View) -> Projected:
+    """World-space vertices on the screen. Gradients: exact for positions and every camera tensor."""
+    camera = torch.addmm(view.translation, positions, view.rotation.T)
+    xy, nearness = to_screen(camera, view)
+    return Projected(camera=camera, xy=xy, depth=-camera[:, 2], nearness=nearness)

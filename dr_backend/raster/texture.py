@@ -1,0 +1,34 @@
+"""Reading textures."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import grid_sample
+
+
+def sample_texture(
+    image: Float[Tensor, "H W K"], uv: Float[Tensor, "P 2"], extension: Literal["repeat", "extend"] = "repeat"
+) -> Float[Tensor, "P K"]:
+    """Bilinear lookups. (0, 0) is the lower left of the image, whose row 0 is on top; texel edges lie at 0 and 1, as in Blender.
+
+    ``repeat`` tiles the image, ``extend`` continues its border. Gradients: exact for image and coordinates.
+    """
+    height, width = image.shape[:2]
+    if len(uv) == 0:
+        return image.new_zeros(0, image.shape[2]) + 0.0 * uv.sum()
+    if extension == "repeat":
+        margin = uv.new_tensor([0.5 / width, 0.5 / height])
+        low, high = torch.aminmax(uv.detach(), dim=0)
+        if not bool(((low >= margin) & (high <= 1.0 - margin)).all()):
+            # One more texel on each side lets the border interpolate with the opposite one.
+            image = torch.cat([image[-1:], image, image[:1]])
+            image = torch.cat([image[:, -1:], image, image[:, :1]], dim=1)
+            size = uv.new_tensor([width, height])
+            uv = ((uv - uv.detach().floor()) * size + 1.0) / (size + 2.0)
+    grid = torch.stack([2.0 * uv[:, 0] - 1.0, 1.0 - 2.0 * uv[:, 1]], dim=1)
+    texels = image.permute(2, 0, 1)[None]
+    return grid_sample(texels, grid[None, :, None], mode="bilinear", padding_mode="border", align_corners=False)[0, :, :, 0].T

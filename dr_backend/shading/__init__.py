@@ -1,0 +1,1 @@
+"""From surface and light to radiance, in Blender's units."""

@@ -1,0 +1,47 @@
+"""Colour of the surface points that a rasterizer found."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..geometry.flatten import FlatScene
+from ..geometry.normals import unit
+from ..raster.interpolate import mix_corners
+from ..raster.texture import sample_texture
+from .lambert import shade
+
+
+def albedo_at(scene: FlatScene, face: Int[Tensor, " P"], barycentric: Float[Tensor, "P 3"]) -> Float[Tensor, "P 3"]:
+    """Base colour at points on faces: the image where the material has one. Gradients: exact."""
+    if not scene.materials:
+        return scene.positions.new_zeros(len(face), 3)
+    material = scene.face_material[face]
+    albedo = torch.stack([m.base_color for m in scene.materials]).index_select(0, material)
+    for index, flat in enumerate(scene.materials):
+        if flat.image is None:
+            continue
+        if len(scene.materials) == 1:
+            return sample_texture(flat.image, mix_corners(scene.uvs, face, barycentric), flat.extension)
+        here = torch.nonzero(material == index).squeeze(1)
+        uv = mix_corners(scene.uvs, face[here], barycentric.index_select(0, here))
+        albedo = albedo.index_copy(0, here, sample_texture(flat.image, uv, flat.extension))
+    return albedo
+
+
+def radiance_at(
+    scene: FlatScene, face: Int[Tensor, " P"], barycentric: Float[Tensor, "P 3"], facing: Int[Tensor, " F"]
+) -> Float[Tensor, "P 3"]:
+    """Linear colour of points on faces as the viewer sees them; base colour in an unlit scene.
+
+    ``facing`` is +1 for faces that show the viewer their outside and -1 for the others, whose normals are turned over as Blender does.
+    Gradients: exact for every tensor of the scene and for ``barycentric``.
+    """
+    albedo = albedo_at(scene, face, barycentric)
+    if scene.unlit or scene.corner_normals is None:
+        return albedo
+    normals = unit(mix_corners(scene.corner_normals, face, barycentric)) * facing[face][:, None]
+    corners = scene.positions.index_select(0, scene.faces.reshape(-1)).reshape(-1, 3, 3)
+    points = mix_corners(corners, face, barycentric)
+    return shade(albedo, points, normals, scene.lights, scene.world_radiance)
