@@ -30,14 +30,15 @@ SPOTS = ((0.34, (0.02, 0.22, 0.26)), (0.46, (0.90, 0.82, 0.64)))
 SUNS = (("Sun", 1.9, (1.0, 0.93, 0.82), (0.75, 0.25, 0.6)), ("Fill", 0.5, (0.8, 0.88, 1.0), (1.1, 0.0, -2.2)))
 
 
-def build(photo_folder: Path, say: Callable[[str], None]) -> None:
-    """Replaces the open file by the demo's start: cameras with photographs, lights, and an icosphere named Ball.
+def build(photo_folder: Path, say: Callable[[str], None], size: int = PHOTO_SIZE, samples: int = SAMPLES) -> None:
+    """Replaces the scene by the demo's start: cameras with photographs, lights, and an icosphere named Ball, all selected.
 
-    The photographs are RGBA PNGs in ``photo_folder``, which is created; ``say`` gets a line per photograph.
+    Add-ons stay as they are. The photographs are square RGBA PNGs, ``size`` pixels wide, with ``samples`` rays per pixel,
+    in ``photo_folder``, which is created; ``say`` gets a line per photograph.
     """
     photo_folder.mkdir(parents=True, exist_ok=True)
-    bpy.ops.wm.read_factory_settings(use_empty=True)
-    _set_up_render()
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    _set_up_render(size, samples)
     _add_lights()
     cameras = [_add_camera(index, place) for index, place in enumerate(_places())]
     target = _add_target()
@@ -47,21 +48,22 @@ def build(photo_folder: Path, say: Callable[[str], None]) -> None:
         _show_photo(camera, path)
         camera.fit_to_photo.held_out = index in HELD_OUT
         say(f"  photograph {index + 1} of {len(cameras)}: {path.name}")
-    size = target.dimensions.copy()
+    extent = target.dimensions.copy()
     centre = sum((target.matrix_world @ Vector(corner) for corner in target.bound_box), Vector()) / 8
     material = target.data.materials[0]
     bpy.data.objects.remove(target)
     bpy.data.materials.remove(material)
-    _add_ball(centre, size)
+    _add_ball(centre, extent)
+    bpy.ops.object.select_all(action="SELECT")
 
 
-def _set_up_render() -> None:
+def _set_up_render(size: int, samples: int) -> None:
     scene = bpy.context.scene
     scene.render.engine = "CYCLES"
     scene.cycles.device = "CPU"
-    scene.cycles.samples = SAMPLES
+    scene.cycles.samples = samples
     scene.cycles.use_denoising = False
-    scene.render.resolution_x = scene.render.resolution_y = PHOTO_SIZE
+    scene.render.resolution_x = scene.render.resolution_y = size
     scene.render.film_transparent = True
     scene.view_settings.view_transform = "Standard"
     scene.render.image_settings.file_format = "PNG"
@@ -117,9 +119,7 @@ def _add_target() -> bpy.types.Object:
 
 def _paint() -> bpy.types.Material:
     """A toy maker's coat: pale face, coral border, teal back, and spots. Detail everywhere for eye and fit to hold on to."""
-    material = bpy.data.materials.new("Paint")
-    if material.node_tree is None:  # before Blender 5 a material has nodes only when asked
-        material.use_nodes = True
+    material = _new_material("Paint")
     tree = material.node_tree
     surface = next(node for node in tree.nodes if node.type == "BSDF_PRINCIPLED")
     _make_matte(surface)
@@ -173,6 +173,13 @@ def _ramp(tree: bpy.types.NodeTree, stops: Sequence[tuple[float, tuple[float, fl
     return ramp
 
 
+def _new_material(name: str) -> bpy.types.Material:
+    material = bpy.data.materials.new(name)
+    if material.node_tree is None:  # before Blender 5 a material has nodes only when asked
+        material.use_nodes = True
+    return material
+
+
 def _make_matte(surface: bpy.types.Node) -> None:
     surface.inputs["Roughness"].default_value = 1.0
     surface.inputs["Specular IOR Level"].default_value = 0.0
@@ -193,14 +200,13 @@ def _show_photo(camera: bpy.types.Object, path: Path) -> None:
     background.alpha = 0.5
 
 
-def _add_ball(centre: Vector, size: Vector) -> None:
+def _add_ball(centre: Vector, extent: Vector) -> None:
     bpy.ops.mesh.primitive_ico_sphere_add(subdivisions=5, radius=1.0, location=centre, calc_uvs=True)
     ball = bpy.context.object
     ball.name = "Ball"
-    ball.scale = size * 0.45
+    ball.scale = extent * 0.45
     ball.data.polygons.foreach_set("use_smooth", [True] * len(ball.data.polygons))
-    material = bpy.data.materials.new("Grey")
-    material.use_nodes = True
+    material = _new_material("Grey")
     surface = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
     surface.inputs["Base Color"].default_value = (0.5, 0.5, 0.5, 1.0)
     _make_matte(surface)
