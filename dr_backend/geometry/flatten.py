@@ -21,7 +21,7 @@ DEFAULT_ALBEDO = 0.8  # Blender draws a mesh without material as a white of 80 %
 class FlatMaterial:
     """A diffuse surface in linear colour."""
 
-    base_color: Float[Tensor, "3"]
+    base_color: Float[Tensor, " 3"]
     image: Float[Tensor, "H W 3"] | None = None  # replaces the base colour
     extension: Literal["repeat", "extend"] = "repeat"
 
@@ -36,7 +36,7 @@ class FlatScene:
     corner_normals: Float[Tensor, "F 3 3"] | None  # None where the scene is unlit
     materials: tuple[FlatMaterial, ...]
     lights: tuple[Light, ...]
-    world_radiance: Float[Tensor, "3"] | None
+    world_radiance: Float[Tensor, " 3"] | None
 
     @property
     def faces(self) -> Int[Tensor, "F 3"]:

@@ -16,9 +16,9 @@ class View:
     """A camera as tensors of one device and dtype."""
 
     rotation: Float[Tensor, "3 3"]  # camera from world
-    translation: Float[Tensor, "3"]
-    focal_px: Float[Tensor, "2"]
-    centre_px: Float[Tensor, "2"]
+    translation: Float[Tensor, " 3"]
+    focal_px: Float[Tensor, " 2"]
+    centre_px: Float[Tensor, " 2"]
     width: int
     height: int
     perspective: bool

@@ -64,7 +64,8 @@ def outline(projected: Projected, faces: Int[Tensor, "F 3"], edges: EdgeTable, v
 
 
 def _along(line: Outline, lines: int, across: int, stride: int, step: int) -> Crossings:
-    """Crossings with scan lines. Column 1 of the ends counts the lines, column 0 runs along each; ``left`` says on which end the surface is.
+    """Crossings with scan lines. Column 1 of the ends counts the lines, column 0 runs along each; ``left`` is -1 where the surface lies
+    on the side of smaller positions, +1 on the other.
 
     ``stride`` and ``step`` are the distances in the flat image from line to line and from pixel to pixel.
     """

@@ -54,7 +54,7 @@ class ReferenceRenderer:
         if not color:
             alpha = blend_outlines(alpha, projected, scene.faces, scene.topology.edges, face_id, view)
             return RenderOutput(scene.positions.new_zeros(*shape, 3), alpha.view(shape), face_id, depth.view(shape))
-        rgb = radiance_at(scene, fragments.face, fragments.barycentric, facing(projected.camera, scene.faces, view))
+        rgb = radiance_at(scene, fragments.face, fragments.barycentric, facing(projected.camera, scene.faces, view)[fragments.face])
         image = scene.positions.new_zeros(face_id.numel(), 3).index_copy(0, fragments.pixel, rgb)
         image = torch.cat([image, alpha], dim=1)
         image = blend_outlines(image, projected, scene.faces, scene.topology.edges, face_id, view)

@@ -49,7 +49,7 @@ def shade(
     points: Float[Tensor, "P 3"],
     normals: Float[Tensor, "P 3"],
     lights: Sequence[Light],
-    world_radiance: Float[Tensor, "3"] | None,
+    world_radiance: Float[Tensor, " 3"] | None,
 ) -> Float[Tensor, "P 3"]:
     """Linear radiance toward the viewer: albedo × (world radiance + Σ irradiance / π).
 

@@ -31,17 +31,17 @@ def albedo_at(scene: FlatScene, face: Int[Tensor, " P"], barycentric: Float[Tens
 
 
 def radiance_at(
-    scene: FlatScene, face: Int[Tensor, " P"], barycentric: Float[Tensor, "P 3"], facing: Int[Tensor, " F"]
+    scene: FlatScene, face: Int[Tensor, " P"], barycentric: Float[Tensor, "P 3"], facing: Int[Tensor, " P"]
 ) -> Float[Tensor, "P 3"]:
     """Linear colour of points on faces as the viewer sees them; base colour in an unlit scene.
 
-    ``facing`` is +1 for faces that show the viewer their outside and -1 for the others, whose normals are turned over as Blender does.
+    ``facing`` is +1 where the face shows the viewer its outside and -1 elsewhere; there normals are turned over as Blender does.
     Gradients: exact for every tensor of the scene and for ``barycentric``.
     """
     albedo = albedo_at(scene, face, barycentric)
     if scene.unlit or scene.corner_normals is None:
         return albedo
-    normals = unit(mix_corners(scene.corner_normals, face, barycentric)) * facing[face][:, None]
+    normals = unit(mix_corners(scene.corner_normals, face, barycentric)) * facing[:, None]
     corners = scene.positions.index_select(0, scene.faces.reshape(-1)).reshape(-1, 3, 3)
     points = mix_corners(corners, face, barycentric)
     return shade(albedo, points, normals, scene.lights, scene.world_radiance)
