@@ -1,0 +1,40 @@
+"""Fit to Photo: meshes and textures of the scene, fitted to the photos behind its cameras by a backend in a process of its own."""
+
+import bpy
+
+from . import command, operators, panels, preferences, properties, session
+
+CLASSES = (
+    properties.FITTOPHOTO_PG_scene,
+    properties.FITTOPHOTO_PG_object,
+    preferences.FITTOPHOTO_AP_preferences,
+    operators.FITTOPHOTO_OT_run,
+    operators.FITTOPHOTO_OT_cancel,
+    operators.FITTOPHOTO_OT_revert,
+    operators.FITTOPHOTO_OT_check_setup,
+    operators.FITTOPHOTO_OT_setup_backend,
+    panels.FITTOPHOTO_PT_main,
+    panels.FITTOPHOTO_PT_advanced,
+    panels.FITTOPHOTO_PT_report,
+    panels.FITTOPHOTO_PT_setup,
+)
+
+
+def register() -> None:
+    """Adds the add-on to Blender."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Scene.fit_to_photo = bpy.props.PointerProperty(type=properties.FITTOPHOTO_PG_scene)
+    bpy.types.Object.fit_to_photo = bpy.props.PointerProperty(type=properties.FITTOPHOTO_PG_object)
+    command.register()
+
+
+def unregister() -> None:
+    """Ends what is running and takes the add-on out of Blender."""
+    session.stop()
+    operators.stop_setup()
+    command.unregister()
+    del bpy.types.Object.fit_to_photo
+    del bpy.types.Scene.fit_to_photo
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

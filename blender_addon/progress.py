@@ -1,0 +1,57 @@
+"""How far a fit is: what the panel and the terminal show. No bpy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class Progress:
+    """The latest known state of a fit, from the worker's events and Blender's own renders."""
+
+    activity: str = "Reading the scene"
+    stage: str = ""
+    step: int = 0
+    steps: int = 0
+    loss: float | None = None
+    seconds_left: float | None = None
+    renderer: str = ""
+    device: str = ""
+    why: str = ""  # why this renderer
+
+    def hear(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Takes in a worker's event."""
+        if kind == "hello":
+            self.activity = "Preparing the fit"
+        elif kind == "stage":
+            self.activity = f"{data['name']} ({int(data['index']) + 1} of {data['count']})"
+            self.renderer, self.device, self.why = str(data["renderer"]), str(data["device"]), str(data["why"])
+        elif kind == "step":
+            self.stage, self.step, self.steps = str(data["stage"]), int(data["step"]), int(data["steps"])
+            self.loss, self.seconds_left = float(data["loss"]), float(data["seconds_left"])
+
+    @property
+    def fraction(self) -> float:
+        """Steps made of steps planned, from 0 to 1."""
+        return min(1.0, self.step / self.steps) if self.steps else 0.0
+
+    def line(self) -> str:
+        """One line for the terminal: stage, step, loss, time left."""
+        parts = [self.activity]
+        if self.steps:
+            parts.append(f"step {self.step} of {self.steps}")
+        if self.loss is not None:
+            parts.append(f"loss {self.loss:.4g}")
+        if self.seconds_left is not None:
+            parts.append(f"{duration(self.seconds_left)} left")
+        return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """``75`` → ``1 min 15 s``."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,94 @@
+"""Settings kept in the .blend: on the scene what and how to fit, on each camera whether its photo is held out."""
+
+import bpy
+
+from dr_backend.job import FitSettings
+from dr_backend.parameters import PARAMETERS
+
+_QUALITIES = (
+    ("draft", "Draft", "Small images and few steps: seconds to a minute, to see whether cameras and masks agree"),
+    ("standard", "Standard", "For most photos and meshes"),
+    ("high", "High", "Large images and many steps: fine texture and shape, several times slower"),
+)
+_RENDERERS = (
+    ("auto", "Automatic", "The best renderer that works on this machine; the panel says which one ran and why"),
+    ("reference", "Reference", "Exact sharp edges; needs nothing but the backend and works everywhere"),
+    ("pytorch3d", "PyTorch3D", "Soft edges with a long reach, for graphics cards; must be installed in the backend"),
+)
+RENDERER_NAMES = tuple(name for name, _, _ in _RENDERERS)
+_DEVICES = (
+    ("auto", "Automatic", "The graphics card if it can be used, else the processor"),
+    ("cpu", "Processor", "Works everywhere"),
+    ("cuda", "Graphics Card", "NVIDIA CUDA"),
+)
+_DEFAULTS = FitSettings()
+
+
+def _scene_fields() -> dict[str, object]:
+    """The settings by name; the switches of what to fit follow from the table of parameters."""
+    switches = {
+        p.key: bpy.props.BoolProperty(name=p.label, description=p.help, default=getattr(_DEFAULTS, p.key)) for p in PARAMETERS
+    }
+    return switches | {
+        "quality": bpy.props.EnumProperty(
+            name="Quality", description="Size of the images and number of steps", items=_QUALITIES, default=_DEFAULTS.quality
+        ),
+        "renderer": bpy.props.EnumProperty(
+            name="Renderer", description="What turns the scene into images during the fit", items=_RENDERERS, default=_DEFAULTS.renderer
+        ),
+        "device": bpy.props.EnumProperty(name="Device", description="Where the fit computes", items=_DEVICES, default=_DEFAULTS.device),
+        "seed": bpy.props.IntProperty(
+            name="Seed", description="Order of the photos; the same seed gives the same fit", min=0, default=_DEFAULTS.seed
+        ),
+        "texture_size": bpy.props.IntProperty(
+            name="Texture Size",
+            description="Side of the painted image in pixels; 0 takes it from the photos",
+            min=0,
+            max=8192,
+            default=_DEFAULTS.texture_size,
+            subtype="PIXEL",
+        ),
+        "stiffness": bpy.props.FloatProperty(
+            name="Stiffness",
+            description="How strongly neighbouring vertices move together; 1 suits most meshes",
+            min=0.05,
+            max=20,
+            soft_min=0.2,
+            soft_max=5,
+            default=_DEFAULTS.stiffness,
+        ),
+        "render_report": bpy.props.BoolProperty(
+            name="Render Report",
+            description="Render every camera with Blender before and after the fit, and compare both with its photo",
+            default=True,
+        ),
+        "last_report": bpy.props.StringProperty(name="Last Report", description="Result of the last fit, as JSON", options={"HIDDEN"}),
+    }
+
+
+class FITTOPHOTO_PG_scene(bpy.types.PropertyGroup):
+    """``scene.fit_to_photo``."""
+
+    __annotations__ = _scene_fields()
+
+
+class FITTOPHOTO_PG_object(bpy.types.PropertyGroup):
+    """``object.fit_to_photo``, used on cameras."""
+
+    held_out: bpy.props.BoolProperty(
+        name="Hold Out", description="Compare this photo in the report but do not fit it", default=False, options=set()
+    )
+
+
+def fit_settings(scene: bpy.types.Scene) -> FitSettings:
+    """The settings of a scene as they travel to the worker.
+
+    Raises:
+        ValueError: Nothing to fit is chosen, in words for the artist.
+    """
+    stored = scene.fit_to_photo
+    names = [p.key for p in PARAMETERS] + ["quality", "renderer", "device", "seed", "texture_size", "stiffness"]
+    values = {name: getattr(stored, name) for name in names}
+    # Blender stores floats in 32 bits: 0.05 comes back a hair below its own minimum
+    values["stiffness"] = round(values["stiffness"], 5)
+    return FitSettings(**values)
