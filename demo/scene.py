@@ -12,8 +12,8 @@ from mathutils import Euler, Vector
 
 PHOTO_SIZE = 512
 SAMPLES = 32
-RINGS = ((6, 0.36, 0.0), (5, -0.28, 0.5), (1, 0.88, 0.3))  # cameras, sine of the elevation, turn in steps
-HELD_OUT = (1, 3, 9)  # these cameras judge the fit and are never shown to it
+RINGS = ((5, 0.42, 0.0), (4, -0.30, 0.5), (3, 0.10, 0.25))  # cameras, sine of the elevation, turn in steps
+HELD_OUT = (9, 10, 11)  # the third ring looks from between the others: it judges the fit and is never shown to it
 DISTANCE = 6.2
 LENS_MM = 66.0
 FRONT_BACK_MIX = 0.42, 0.25  # turns the object's y into 0 at the face and 1 at the back of the head
@@ -88,7 +88,7 @@ def _add_lights() -> None:
 
 
 def _places() -> list[Vector]:
-    """Directions from the object to the cameras: two rings around it, and one from above."""
+    """Directions from the object to the cameras: three rings around it."""
     places = []
     for count, rise, turn in RINGS:
         places += [(rise, 2 * math.pi * (step + turn) / count - math.pi / 2) for step in range(count)]

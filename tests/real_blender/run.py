@@ -1,0 +1,193 @@
+"""Checks the built extension in real Blenders: ``run.py trixie sid``, or ``run.py --folder DIR`` for a Debian made before.
+
+Each Blender lives in a folder of its own under ``build/blender`` (see provision.py) and runs by chroot, without mounts: the
+backend's Python is hard-linked into the folder under its own path. One line per check; the last line counts them.
+A Blender that cannot be provisioned is skipped with a warning; a check that fails makes the exit code 1.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
+
+import provision  # noqa: E402
+
+import build_addon  # noqa: E402
+
+TIMEOUT_S = 600
+JOB = Path("/tmp/fit_to_photo_check")  # inside the folder
+MIN_PSNR_GAIN_DB = 2.0
+MIN_IOU = 0.9
+
+
+class CheckFailed(Exception):
+    """A check that failed, with what was seen."""
+
+
+def mirror(source: Path, folder: Path) -> None:
+    """Puts the tree ``source`` into the chroot at its own path, by hard links; by copies where the disks differ."""
+    target = folder / source.relative_to("/")
+    if target.exists():
+        shutil.rmtree(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for mode in ("-al", "-a"):
+        if subprocess.run(["cp", mode, str(source), str(target)], stderr=subprocess.DEVNULL, check=False).returncode == 0:
+            return
+        shutil.rmtree(target, ignore_errors=True)
+    raise CheckFailed(f"{source} could not be copied to {target}")
+
+
+def mirror_backend(folder: Path) -> None:
+    """Makes this very Python, with torch, runnable inside the folder."""
+    mirror(Path(sys.prefix), folder)
+    if sys.base_prefix != "/usr":
+        mirror(Path(sys.base_prefix).resolve(), folder)
+        return
+    mirror(Path(sysconfig.get_path("stdlib")), folder)
+    shutil.copy2(os.path.realpath(sys.executable), folder / os.path.realpath(sys.executable).lstrip("/"))
+
+
+class RealBlender:
+    """A Debian folder with Blender, and a fresh user in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.job = folder / JOB.relative_to("/")
+        shutil.rmtree(self.job, ignore_errors=True)
+        self.job.mkdir(parents=True)
+
+    def run(self, *arguments: str) -> str:
+        """Blender's output.
+
+        Raises:
+            CheckFailed: Blender ended with an error or too late.
+        """
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(JOB / "home"),
+            "BLENDER_USER_RESOURCES": str(JOB / "user"),
+            "LANG": "C.UTF-8",
+            "FIT_TO_PHOTO_PYTHON": sys.executable,
+        }
+        command = ["chroot", str(self.folder), "/usr/bin/blender", *arguments]
+        try:
+            done = subprocess.run(
+                command,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                timeout=TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as late:
+            raise CheckFailed(f"no end after {TIMEOUT_S} s: blender {' '.join(arguments)}") from late
+        with open(self.job / "blender.log", "a", encoding="utf-8") as log:
+            log.write(f"$ blender {' '.join(arguments)}\n{done.stdout}\n")
+        if done.returncode != 0:
+            lines = [line for line in done.stdout.splitlines() if line.strip() and not line.startswith("Fra:")]
+            raise CheckFailed(f"exit code {done.returncode}: blender {' '.join(arguments)}\n    " + "\n    ".join(lines[-12:]))
+        return done.stdout
+
+    def validates(self) -> str:
+        """Blender accepts the zip as an extension."""
+        shutil.copy(build_addon.build(), self.job / "addon.zip")
+        self.run("--command", "extension", "validate", str(JOB / "addon.zip"))
+        return "the zip validates"
+
+    def installs(self) -> str:
+        """Blender installs and enables it, and finds the bundled wheel in the next session."""
+        self.run("--command", "extension", "install-file", "-r", "user_default", "--enable", str(JOB / "addon.zip"))
+        said = self.run("-b", "--python-exit-code", "4", "--python-expr", "import dr_backend; print('WHEEL', dr_backend.__version__)")
+        if f"WHEEL {build_addon.version()}" not in said:
+            raise CheckFailed("dr_backend is not importable")
+        if "Traceback" in said:
+            raise CheckFailed(said[said.index("Traceback") :][-800:])
+        return "it installs, is enabled, and brings dr_backend"
+
+    def fits_by_operator(self) -> str:
+        """``bpy.ops.fit_to_photo.run()`` fits; Revert takes everything back."""
+        shutil.copy(ROOT / "demo" / "scene.py", self.job)
+        shutil.copy(Path(__file__).with_name("fit_in_blender.py"), self.job)
+        self.run("-b", "--python-exit-code", "5", "--python", str(JOB / "fit_in_blender.py"), "--", str(JOB))
+        found = json.loads((self.job / "operator.json").read_text("utf-8"))
+        fitted, reverted = found["fitted"], found["reverted"]
+        if found["answer"] != ["FINISHED"] or len(fitted["shape_keys"]) < 2 or fitted["moved"] < 0.01 or not fitted["images"]:
+            raise CheckFailed(f"no shape key that moves or no image: {fitted}")
+        if reverted["images"] or len(reverted["shape_keys"]) > 1:
+            raise CheckFailed(f"Revert left something: {reverted}")
+        return f"the operator fits ({improvement(fitted['report'])}) and Revert takes it back"
+
+    def fits_by_command(self) -> str:
+        """``--command fit_to_photo`` fits a saved file."""
+        files = ("--output", str(JOB / "fitted.blend"), "--report", str(JOB / "report.json"), "--sheet", str(JOB / "sheet.png"))
+        self.run("-b", str(JOB / "start.blend"), "--command", "fit_to_photo", *files)
+        missing = [name for name in ("fitted.blend", "report.json", "sheet.png") if not (self.job / name).is_file()]
+        if missing:
+            raise CheckFailed(f"{missing[0]} was not written")
+        return f"the command line fits ({improvement(json.loads((self.job / 'report.json').read_text('utf-8')))})"
+
+
+def improvement(report: dict[str, object]) -> str:
+    """Mean figures before and after, by Blender's own renders.
+
+    Raises:
+        CheckFailed: There are none, or they did not get better.
+    """
+    cameras = report.get("cameras")
+    if not isinstance(cameras, list) or not cameras:
+        raise CheckFailed(f"the report has no cameras: {json.dumps(report)[:400]}")
+    keys = ("psnr_before", "psnr_after", "mask_iou_before", "mask_iou_after")
+    psnr_before, psnr_after, iou_before, iou_after = (sum(camera[key] for camera in cameras) / len(cameras) for key in keys)
+    words = f"PSNR {psnr_before:.1f} → {psnr_after:.1f} dB, mask IoU {iou_before:.3f} → {iou_after:.3f}"
+    if psnr_after < psnr_before + MIN_PSNR_GAIN_DB or iou_after < max(iou_before, MIN_IOU):
+        raise CheckFailed(f"the fit did not get better enough: {words}")
+    return words
+
+
+def check_blender(name: str, folder: Path) -> list[bool]:
+    """Runs the checks in order, prints a line for each, and returns which passed; after a failure the rest would only echo it."""
+    blender = RealBlender(folder)
+    steps: list[Callable[[], str]] = [blender.validates, blender.installs, blender.fits_by_operator, blender.fits_by_command]
+    passed = []
+    try:
+        mirror_backend(folder)
+        for step in steps:
+            print(f"PASSED {name}: {step()}", flush=True)
+            passed.append(True)
+    except CheckFailed as failure:
+        print(f"FAILED {name}: {failure}\n    Blender's output: {blender.job / 'blender.log'}", flush=True)
+        passed.append(False)
+    return passed
+
+
+def main(arguments: list[str]) -> int:
+    """Provisions and checks what the arguments name; returns the exit code."""
+    wanted = {name: ROOT / "build" / "blender" / name for name in arguments if name in provision.SUITES}
+    if arguments[:1] == ["--folder"]:
+        wanted = {Path(path).name: Path(path).resolve() for path in arguments[1:]}
+    if not wanted:
+        print(__doc__)
+        return 2
+    results: list[bool] = []
+    for name, folder in wanted.items():
+        try:
+            version = provision.provision(name, folder)
+        except provision.NotPossible as reason:
+            print(f"WARNING {name} is skipped: {reason}", flush=True)
+            continue
+        results += check_blender(f"{name} ({version})", folder)
+    print(f"{results.count(True)} passed, {results.count(False)} failed")
+    return int(not all(results))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
