@@ -70,6 +70,8 @@ def _report_end(operator: bpy.types.Operator, fit: session.Session) -> set[str]:
     level = {session.State.DONE: "INFO", session.State.CANCELLED: "INFO" if not fit.changed else "WARNING"}.get(fit.state, "ERROR")
     if level == "ERROR" and fit.changed:
         level = "WARNING"  # an error raises in scripts, which then would not know that there is a result
+    for sentence in fit.done:
+        operator.report({"INFO"}, sentence)
     operator.report({level}, fit.message)
     return {"FINISHED"} if fit.changed else {"CANCELLED"}
 
@@ -198,14 +200,13 @@ class FITTOPHOTO_OT_revert(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Reverts every fitted object of the scene."""
         try:
-            notes = revert_all(context.scene)
+            done = revert_all(context.scene)
         except SceneProblem as problem:
             self.report({"ERROR"}, str(problem))
             return {"CANCELLED"}
         context.scene.fit_to_photo.last_report = ""
-        for note in notes:
-            self.report({"WARNING"}, note)
-        self.report({"INFO"}, "The scene is as it was before the fit")
+        for sentence in done:
+            self.report({"INFO"}, sentence)
         return {"FINISHED"}
 
 

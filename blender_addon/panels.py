@@ -150,6 +150,8 @@ class FITTOPHOTO_PT_report(_Tab, bpy.types.Panel):
                 grid.label(text=change(camera.get("mask_iou_before"), camera.get("mask_iou_after"), 3))
         if worst := worst_camera(report):
             _wrapped(layout, f"The photo of {worst} disagrees the most", "VIEWZOOM")
+        for sentence in report.get("done", []):
+            _wrapped(layout, str(sentence), "CHECKMARK")
         for warning in report.get("warnings", []):
             _wrapped(layout, str(warning), "ERROR")
 

@@ -69,6 +69,7 @@ class Session:
         self.state = State.IDLE
         self.progress = Progress()
         self.warnings: list[str] = []
+        self.done: list[str] = []  # what was written, one sentence each
         self.message = ""  # how it ended
         self.changed = False  # whether the scene was written to
         self.cancelling = False  # whether it was asked to stop
@@ -220,7 +221,7 @@ class Session:
             if values is None:
                 self.message += " Nothing was changed."
                 return False
-            self.warnings += write_result(self._bindings, values)
+            self.done = write_result(self._bindings, values)
         except (SceneProblem, JobError) as error:
             self.message = f"The result could not be used: {error}"
             self._last = Event("failed", {"code": "not_applied", "message": self.message, "hint": ""})
@@ -240,7 +241,8 @@ class Session:
             self.report = report.build_report(photos, self._views["before"], self._views["after"])
             self._save_sheet(photos)
         p = self.progress
-        self.report |= {"status": kind, "message": self.message, "seconds": round(now - self._started, 1), "warnings": self.warnings}
+        self.report |= {"status": kind, "message": self.message, "done": self.done, "warnings": self.warnings}
+        self.report["seconds"] = round(now - self._started, 1)
         self.report |= {"renderer": p.renderer, "device": p.device, "why": p.why, "steps": p.step, "loss": p.loss}
         self.report["seed"] = self.settings.seed
         scene = bpy.data.scenes.get(self.scene_name)
