@@ -70,7 +70,7 @@ class RealBlender:
             CheckFailed: Blender ended with an error or too late.
         """
         environment = {
-            "PATH": "/usr/bin:/bin",
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(JOB / "home"),
             "BLENDER_USER_RESOURCES": str(JOB / "user"),
             "LANG": "C.UTF-8",
