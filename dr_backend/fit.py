@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .geometry.flatten import flatten
 from .job import JobError
 from .losses import normal_consistency, photometric, silhouette
 from .optim import AdamUniform
@@ -22,7 +21,7 @@ SPIKE = 3.0  # a loss this many times the best of its stage, and NOISE more, mea
 NOISE = 0.05
 KEEP_EVERY = 5  # steps between copies of the best leaves
 RETRIES = 3  # times a stage may go back to its best and halve its steps
-FLATTEN = 0.02  # weight of the normal consistency, beside data losses of weight 1
+FLATTEN = 0.05  # weight of the normal consistency, beside data losses of weight 1
 
 
 @dataclass(frozen=True)
@@ -168,13 +167,13 @@ class _StageRun:
             optimizer.zero_grad()
         picked = self._next_views(views)
         problem = moved(self.problem, {leaf.path: leaf.value() for leaf in self._leaves})
-        flat = flatten(problem.scene, problem.topology)
+        flat = problem.flat()
         color = self.stage.photometric > 0
         outputs = self.renderer.render(flat, [self.targets[i].camera for i in picked], color=color)
         losses = [view_loss(out, self.targets[i], self.stage) for i, out in zip(picked, outputs, strict=True)]
         total = torch.stack(losses).mean()
         if self.stage.geometry:
-            total = total + FLATTEN * normal_consistency(flat.positions, flat.faces, problem.topology.face_pairs).mean()
+            total = total + FLATTEN * normal_consistency(flat.positions, flat.faces, self.problem.face_pairs).mean()
         if total.requires_grad:
             total.backward()
         self._view_losses.update({i: float(value.detach()) for i, value in zip(picked, losses, strict=True)})

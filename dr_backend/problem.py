@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import psutil
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .geometry.flatten import Topology, flatten, prepare, to_tensors
+from .geometry.flatten import FlatScene, flatten, to_tensors
+from .geometry.topology import Topology, prepare
 from .job import FitSettings, JobError
 from .parameterizations import LargeSteps, Parameterization, Pyramid
 from .parameters import BASE_COLOR_IMAGE, PARAMETERS, POSITIONS, Parameter
@@ -34,6 +36,17 @@ class Problem:
     device: str
     choose_renderer: Callable[[Stage], tuple[Renderer, str]]
     warnings: list[str] = field(default_factory=list)
+
+    def flat(self) -> FlatScene:
+        """What a renderer sees of the scene now."""
+        return flatten(self.scene, self.device, self.topology)
+
+    @cached_property
+    def face_pairs(self) -> Tensor:
+        """Neighbouring faces (P, 2) that agree on which side is outside."""
+        edges = self.topology.edges
+        agree = (edges.faces[:, 1] >= 0) & (edges.direction.prod(1) < 0)
+        return edges.faces[agree]
 
     def moving(self, stage: Stage) -> list[tuple[str, Parameter]]:
         """Leaves that move in this stage, with their parameter."""
@@ -69,7 +82,7 @@ class Problem:
         Raises:
             JobError: Not even one fits.
         """
-        flat = flatten(self.scene, self.topology)
+        flat = self.flat()
         free = torch.cuda.mem_get_info()[0] if self.device == "cuda" else psutil.virtual_memory().available
         largest = max(targets, key=lambda t: t.camera.size[0] * t.camera.size[1]).camera
         for count in range(min(stage.views, len(targets)), 0, -1):
@@ -107,9 +120,9 @@ def _check(scene: Scene, photos: list[Photo], settings: FitSettings) -> list[Pho
     return fitted
 
 
-def _with_sized_textures(scene: Scene, photos: list[Photo], topology: Topology, settings: FitSettings) -> Scene:
+def _with_sized_textures(scene: Scene, photos: list[Photo], flat: FlatScene, settings: FitSettings) -> Scene:
     """The scene with each painted image enlarged to what the photos can tell."""
-    sides = texture_sides(scene, [p.camera for p in photos], topology, settings.texture_size)
+    sides = texture_sides(scene, flat, [p.camera for p in photos], settings.texture_size)
     images = {}
     for name, side in sides.items():
         image = scene.materials[name].base_color_image
@@ -135,9 +148,12 @@ def make_problem(scene: Scene, photos: list[Photo], settings: FitSettings) -> Pr
     if device == "cuda" and not torch.cuda.is_available():
         raise JobError("no_device", "No CUDA graphics card was found", "Set Device to Auto or CPU")
     scene = to_tensors(scene, device)
-    topology = prepare(scene)
+    try:
+        topology = prepare(scene, device)
+    except ValueError as error:
+        raise JobError("bad_job", str(error)) from error
     if settings.texture:
-        scene = _with_sized_textures(scene, fitted, topology, settings)
+        scene = _with_sized_textures(scene, fitted, flatten(scene, device, topology), settings)
     warnings = []
     unmasked = [p.camera for p in fitted if p.mask is None]
     if unmasked and settings.geometry:
@@ -145,7 +161,12 @@ def make_problem(scene: Scene, photos: list[Photo], settings: FitSettings) -> Pr
     masks = len(unmasked) < len(fitted)
 
     def choose_renderer(stage: Stage) -> tuple[Renderer, str]:
-        return choose(settings.renderer, device, coarse=stage.coarse)
+        try:
+            if settings.renderer == "auto" and device == "cuda" and not stage.coarse:
+                return choose("reference", device)[0], "The reference renderer was taken: close to the photos its sharp outlines count"
+            return choose(settings.renderer, device)
+        except ValueError as error:
+            raise JobError("no_renderer", str(error), "Set Renderer to Auto, or press Check Setup") from error
 
     return Problem(scene, topology, fitted, settings, plan_stages(settings, masks=masks), device, choose_renderer, warnings)
 

@@ -24,8 +24,8 @@ class Stage:
 
 # quality: longest side and number of steps of: coarse outline, outline, shape and texture, texture
 _EFFORT = {
-    "draft": ((96, 80), (192, 80), (320, 60), (384, 60)),
-    "standard": ((128, 120), (256, 160), (512, 120), (1024, 120)),
+    "draft": ((96, 80), (160, 80), (224, 80), (384, 60)),
+    "standard": ((128, 100), (256, 120), (320, 160), (1024, 80)),
     "high": ((128, 200), (384, 300), (768, 300), (2048, 300)),
 }
 
@@ -37,12 +37,12 @@ def plan_stages(settings: FitSettings, *, masks: bool) -> list[Stage]:
     stages = []
     if settings.geometry and masks:
         stages += [
-            Stage("Rough Outline", *coarse, 6, True, False, 40 * k, 1.0, 1.0, 0.0, coarse=True),
-            Stage("Outline", *outline, 4, True, False, 20 * k, 0.5, 1.0, 0.0),
+            Stage("Rough Outline", *coarse, 6, True, False, 10 * k, 1.6, 1.0, 0.0, coarse=True),
+            Stage("Outline", *outline, 4, True, False, 5 * k, 0.8, 1.0, 0.0),
         ]
     if settings.geometry:
         name = "Shape and Texture" if settings.texture else "Shape"
-        stages.append(Stage(name, *both, 3, True, settings.texture, 20 * k, 0.2, 1.0, 1.0))
+        stages.append(Stage(name, *both, 4, True, settings.texture, 5 * k, 0.8, 1.0, 3.0))
     if settings.texture:
         stages.append(Stage("Texture", *paint, 2, False, True, 1.0, 1.0, 0.0, 1.0))
     return stages

@@ -175,7 +175,7 @@ def run_render(folder: Path, log: TextIO = sys.stderr) -> int:
     import torch
     from PIL import Image
 
-    from .geometry.flatten import flatten, prepare, to_tensors
+    from .geometry.flatten import flatten, to_tensors
     from .renderers.table import choose
     from .scene import with_leaves
 
@@ -188,7 +188,7 @@ def run_render(folder: Path, log: TextIO = sys.stderr) -> int:
     tensors = to_tensors(scene, device)
     (folder / "renders").mkdir(exist_ok=True)
     with torch.no_grad():
-        flat = flatten(tensors, prepare(tensors))
+        flat = flatten(tensors, device)
         for index, (name, camera) in enumerate(tensors.cameras.items()):
             out = renderer.render(flat, [camera])[0]
             alpha = out.alpha[..., None].clamp(0, 1)

@@ -43,7 +43,7 @@ class LargeSteps:
         columns = torch.cat([diagonal, edges[:, 1]])
         values = torch.cat([1 + smoothing * degree.double(), torch.full((len(edges),), -smoothing, dtype=torch.float64, device=device)])
         self._solver = CholeskySolverF(vertex_count, rows, columns, values, MatrixType.COO)
-        self._matrix = torch.sparse_coo_tensor(torch.stack([rows, columns]), values, (vertex_count, vertex_count)).coalesce()
+        self._matrix = torch.sparse_coo_tensor(torch.stack([rows, columns]), values, (vertex_count, vertex_count), check_invariants=False).coalesce()
 
     def to_latents(self, value: Float[Tensor, "V 3"]) -> list[Tensor]:
         """``(I + λL) value``, computed in float64."""

@@ -8,6 +8,6 @@ POSITIONS = Parameter(
     group="meshes",
     field="positions",
     parameterization="large_steps",
-    rate=0.02,  # of the mesh's bounding sphere, per step
+    rate=0.05,  # of the mesh's bounding sphere, per step
     help="Move the vertices until the outline and the shading match the photos",
 )

@@ -1,0 +1,125 @@
+"""A known scene, perturbed and recovered; and failures that must say why."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from dr_backend.fit import Fit
+from dr_backend.geometry.flatten import flatten, to_tensors
+from dr_backend.job import FitSettings, JobError
+from dr_backend.problem import make_problem
+from dr_backend.renderers.table import choose
+from dr_backend.scene import Photo, Scene, with_leaves
+from tests.scenes import painted, ring, sphere_scene
+
+TRUTH = (1.0, 0.75, 0.6)
+
+
+def photograph(scene: Scene, *, masks: bool = True) -> list[Photo]:
+    """What the reference renderer sees of the scene from each camera."""
+    renderer, _ = choose("reference", "cpu")
+    tensors = to_tensors(scene)
+    with torch.no_grad():
+        outputs = renderer.render(flatten(tensors), list(tensors.cameras.values()))
+    photos = []
+    for name, out in zip(scene.cameras, outputs, strict=True):
+        alpha = out.alpha.numpy()
+        rgb = out.rgb.numpy() / np.maximum(alpha, 1e-3)[..., None]
+        photos.append(Photo(name, rgb, alpha if masks else None))
+    return photos
+
+
+def iou(scene: Scene, photos: list[Photo]) -> float:
+    """Mean intersection over union of the scene's outlines with the photos' masks."""
+    scores = []
+    for photo, again in zip(photos, photograph(scene), strict=True):
+        a, b = photo.mask > 0.5, again.mask > 0.5
+        scores.append((a & b).sum() / (a | b).sum())
+    return float(np.mean(scores))
+
+
+def run(scene: Scene, photos: list[Photo], settings: FitSettings) -> tuple[Fit, Scene]:
+    fit = Fit(make_problem(scene, photos, settings))
+    for _ in fit.run():
+        pass
+    return fit, with_leaves(scene, {path: value.cpu().numpy() for path, value in fit.best().items()})
+
+
+def test_geometry_and_texture_of_an_ellipsoid_come_back():
+    cameras = ring(6)
+    photos = photograph(sphere_scene(cameras, TRUTH, painted()))
+    start = sphere_scene(cameras, (0.8, 0.8, 0.8))
+    before = iou(start, photos)
+    _, fitted = run(start, photos, FitSettings(quality="draft"))
+    assert before < 0.85
+    assert iou(fitted, photos) > 0.985
+    error = np.concatenate([(a.rgb - b.rgb)[a.mask > 0.99] for a, b in zip(photos, photograph(fitted), strict=True)])
+    assert np.sqrt((error**2).mean()) < 0.04
+
+
+def test_texture_alone_leaves_the_geometry():
+    cameras = ring(4, (64, 64))
+    photos = photograph(sphere_scene(cameras, TRUTH, painted()))
+    fit, fitted = run(sphere_scene(cameras, TRUTH), photos, FitSettings(geometry=False, quality="draft"))
+    assert set(fit.best()) == {"materials/Paint/base_color_image"}
+    assert np.array_equal(fitted.meshes["Ball"].positions, sphere_scene(cameras, TRUTH).meshes["Ball"].positions)
+
+
+def test_the_same_seed_gives_the_same_fit():
+    cameras = ring(4, (48, 48))
+    photos = photograph(sphere_scene(cameras, TRUTH, painted(), 16, 8))
+    results = [run(sphere_scene(cameras, segments=16, rings=8), photos, FitSettings(quality="draft", seed=3))[0].best() for _ in range(2)]
+    for path in results[0]:
+        assert torch.equal(results[0][path], results[1][path]), path
+
+
+def test_without_masks_the_colours_alone_say_so():
+    cameras = ring(4, (64, 64))
+    photos = photograph(sphere_scene(cameras, TRUTH, painted()), masks=False)
+    problem = make_problem(sphere_scene(cameras), photos, FitSettings(quality="draft"))
+    assert "no mask" in problem.warnings[0]
+    assert all(stage.photometric for stage in problem.stages)
+
+
+def test_a_smaller_object_matrix_fits_as_well():
+    cameras = ring(5, (96, 96))
+    photos = photograph(sphere_scene(cameras, TRUTH, painted()))
+    start = sphere_scene(cameras)
+    ball = start.meshes["Ball"]
+    scaled = replace(ball, positions=ball.positions * 50, world_from_object=np.diag([-0.016, 0.016, 0.016, 1.0]))
+    _, fitted = run(replace(start, meshes={"Ball": scaled}), photos, FitSettings(texture=False, quality="draft"))
+    assert iou(fitted, photos) > 0.97
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda s, p: (replace(s, meshes={}), p), "no mesh"),
+        (lambda s, p: (s, [replace(x, held_out=True) for x in p]), "no photo"),
+        (lambda s, p: (s, [replace(p[0], rgb=p[0].rgb[:-1])]), "differ in size"),
+        (lambda s, p: (s, [replace(p[0], camera="Nobody")]), "has no camera"),
+        (lambda s, p: (with_leaves(s, {"meshes/Ball/positions": np.full((3, 3), np.nan, np.float32)}), p), "not finite"),
+        (lambda s, p: (with_leaves(s, {"meshes/Ball/faces": np.zeros((0, 3), np.int32)}), p), "no faces"),
+        (lambda s, p: (with_leaves(s, {"meshes/Ball/faces": np.full((1, 3), 10**6, np.int32)}), p), "vertices it does not have"),
+        (lambda s, p: (replace(s, meshes={"Ball": replace(s.meshes["Ball"], uvs=None)}), p), "no UV map"),
+    ],
+)
+def test_impossible_jobs_are_refused_with_a_sentence(change, words):
+    cameras = ring(2, (16, 16))
+    photos = [Photo(name, np.zeros((16, 16, 3), np.float32), np.ones((16, 16), np.float32)) for name in cameras]
+    with pytest.raises(JobError, match=words):
+        make_problem(*change(sphere_scene(cameras), photos), FitSettings())
+
+
+def test_a_fit_that_runs_away_ends_with_a_reason(monkeypatch):
+    cameras = ring(2, (32, 32))
+    photos = photograph(sphere_scene(cameras, TRUTH, painted()))
+    problem = make_problem(sphere_scene(cameras), photos, FitSettings(quality="draft"))
+    monkeypatch.setattr(type(problem), "rate", lambda self, parameter, value: 1e4)
+    with pytest.raises(JobError) as caught:
+        for _ in Fit(problem).run():
+            pass
+    assert caught.value.code == "diverged"
+    assert "Stiffness" in caught.value.hint

@@ -1,0 +1,40 @@
+import pytest
+import torch
+
+from dr_backend.losses import normal_consistency, photometric, silhouette
+
+
+def test_silhouette_is_one_where_one_is_full_and_the_other_empty():
+    alpha, mask = torch.tensor([[0.0, 1.0, 0.5]]), torch.tensor([[1.0, 1.0, 0.0]])
+    assert torch.equal(silhouette(alpha, mask), torch.tensor([[1.0, 0.0, 0.25]]))
+
+
+def test_photometric_is_quadratic_near_and_linear_far():
+    black = torch.zeros(1, 2, 3)
+    assert torch.equal(photometric(black, black), torch.zeros(1, 2))
+    near = [float(photometric(black + d, black)[0, 0]) for d in (0.005, 0.01)]
+    far = [float(photometric(black + d, black)[0, 0]) for d in (4.0, 8.0)]
+    assert near[1] / near[0] == pytest.approx(4, rel=0.01)
+    assert far[1] / far[0] == pytest.approx(2, rel=0.03)
+
+
+def test_photometric_gradient():
+    rgb, photo = torch.rand(3, 4, 3, dtype=torch.float64, requires_grad=True), torch.rand(3, 4, 3, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: photometric(x, photo), rgb)
+
+
+def test_normal_consistency_of_flat_right_angle_and_fold():
+    positions = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0], [1, 0, 1], [0, 0.5, 0]])
+    flat = normal_consistency(positions, torch.tensor([[0, 1, 2], [1, 3, 2]]), torch.tensor([[0, 1]]))
+    right = normal_consistency(positions, torch.tensor([[0, 1, 2], [1, 0, 4]]), torch.tensor([[0, 1]]))
+    fold = normal_consistency(positions, torch.tensor([[0, 1, 2], [1, 0, 5]]), torch.tensor([[0, 1]]))
+    assert float(flat) == pytest.approx(0, abs=1e-6)
+    assert float(right) == pytest.approx(1, abs=1e-6)
+    assert float(fold) == pytest.approx(2, abs=1e-6)
+
+
+def test_normal_consistency_of_a_face_without_area_is_finite():
+    positions = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]], requires_grad=True)
+    loss = normal_consistency(positions, torch.tensor([[0, 1, 2], [0, 1, 1]]), torch.tensor([[0, 1]]))
+    loss.sum().backward()
+    assert torch.isfinite(positions.grad).all()

@@ -1,0 +1,152 @@
+"""The real worker process: done, cancelled, killed, orphaned, and given bad jobs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dr_backend.job import FitSettings, JobFolder, parse_event
+from dr_backend.scene import Photo
+from tests.fits.test_recover import photograph
+from tests.scenes import painted, ring, sphere_scene
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def job(tmp_path):
+    cameras = ring(4, (64, 64))
+    photos = photograph(sphere_scene(cameras, (1.0, 0.75, 0.6), painted()))
+    folder = JobFolder(tmp_path / "ünï cödé job")
+    folder.save(sphere_scene(cameras), photos, FitSettings(quality="draft"))
+    return folder
+
+
+def start(folder: JobFolder) -> subprocess.Popen:
+    command = [sys.executable, "-m", "dr_backend", "fit", str(folder.path)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+
+
+def wait_for(process: subprocess.Popen, kind: str) -> list:
+    seen = []
+    for line in process.stdout:
+        event = parse_event(line)
+        assert event is not None, f"not an event: {line!r}"
+        seen.append(event)
+        if event.kind == kind:
+            return seen
+    raise AssertionError(f"no {kind} event: {[e.kind for e in seen]} {process.stderr.read()}")
+
+
+def test_a_job_is_done(job):
+    process = start(job)
+    events = wait_for(process, "done")
+    assert process.wait(20) == 0
+    kinds = [e.kind for e in events]
+    assert kinds[0] == "hello"
+    assert kinds.count("stage") == 4
+    assert "step" in kinds
+    values, summary = job.load_result()
+    assert set(values) == {"meshes/Ball/positions", "materials/Paint/base_color_image"}
+    assert values["meshes/Ball/positions"].dtype == np.float32
+    assert summary["status"] == "done"
+    assert summary["renderer"] == "reference"
+    assert summary["why"]
+
+
+def test_cancel_keeps_the_best(job):
+    process = start(job)
+    wait_for(process, "step")
+    asked = time.monotonic()
+    process.stdin.write(json.dumps({"command": "cancel"}) + "\n")
+    process.stdin.flush()
+    wait_for(process, "cancelled")
+    assert process.wait(20) == 3
+    assert time.monotonic() - asked < 2
+    values, summary = job.load_result()
+    assert summary["status"] == "cancelled"
+    assert np.isfinite(values["meshes/Ball/positions"]).all()
+
+
+def test_pause_waits_and_resume_goes_on(job):
+    process = start(job)
+    wait_for(process, "step")
+    process.stdin.write('{"command": "pause"}\n')
+    process.stdin.flush()
+    time.sleep(1.0)
+    assert process.poll() is None
+    process.stdin.write('not a command\n{"command": "resume"}\n')
+    process.stdin.flush()
+    wait_for(process, "done")
+    process.wait(20)
+
+
+def test_end_of_stdin_means_the_parent_is_gone(job):
+    process = start(job)
+    wait_for(process, "step")
+    process.stdin.close()
+    process.stdin = None
+    assert process.wait(5) == 3
+    assert job.load_result() is not None
+    process.stdout.close()
+    process.stderr.close()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
+def test_a_killed_worker_leaves_no_half_result(job):
+    process = start(job)
+    wait_for(process, "step")
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert job.load_result() is None
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda path: (path / "job.json").unlink(), "job.json"),
+        (lambda path: (path / "job.json").write_text("[1"), "job.json"),
+        (lambda path: (path / "job.json").write_text('{"protocol": "9.0"}'), "protocol 9.0"),
+        (lambda path: (path / "scene.npz").write_bytes(b"PK garbage"), "scene.npz"),
+        (lambda path: (path / "photos" / "0.npz").unlink(), "0.npz"),
+    ],
+)
+def test_a_bad_job_fails_with_a_sentence(job, damage, words):
+    damage(job.path)
+    process = start(job)
+    event = wait_for(process, "failed")[-1]
+    assert process.wait(20) == 1
+    assert event.data["code"] == "bad_job"
+    assert words in event.data["message"]
+    assert event.data["hint"]
+
+
+def test_render_writes_one_picture_per_camera(job):
+    finished = subprocess.run([sys.executable, "-m", "dr_backend", "render", str(job.path)], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert len(list((job.path / "renders").glob("*.png"))) == 4
+    assert "Camera 3" in finished.stderr
+
+
+def test_doctor_speaks_sentences_and_json():
+    text = subprocess.run([sys.executable, "-m", "dr_backend", "doctor"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "Auto uses" in text
+    found = json.loads(subprocess.run([sys.executable, "-m", "dr_backend", "doctor", "--json"], cwd=ROOT, capture_output=True, check=True).stdout)
+    assert {"part", "ok", "sentence"} <= set(found[0])
+
+
+def test_photos_survive_the_folder(tmp_path):
+    cameras = ring(1, (20, 10))
+    rgb = np.random.default_rng(0).random((10, 20, 3), np.float32)
+    folder = JobFolder(tmp_path)
+    folder.save(sphere_scene(cameras), [Photo("Camera 0", rgb, None, True)], FitSettings())
+    scene, photos, _ = folder.load()
+    assert np.allclose(photos[0].rgb, rgb, atol=5e-4)
+    assert photos[0].mask is None
+    assert photos[0].held_out
+    assert scene.cameras["Camera 0"].size == (20, 10)
