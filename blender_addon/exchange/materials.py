@@ -1,0 +1,304 @@
+"""Materials: the base colour of a Principled or Diffuse BSDF ↔ a constant or an image. Other channels are not carried."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import bpy
+import numpy as np
+
+from dr_backend.scene import Material
+
+from .identity import is_foreign, load_kept, object_mode, save_kept
+from .images import read_image, write_image
+from .problems import SceneProblem
+
+LABEL = "Fit to Photo"
+PLAIN_SIZE = 8  # texels along a side of a constant image: the backend chooses the size that it returns
+DEFAULT_COLOR = (0.8, 0.8, 0.8)  # Blender's own surface where no material is set
+_BASE_COLOR = {"BSDF_PRINCIPLED": "Base Color", "BSDF_DIFFUSE": "Color"}
+# Principled inputs that change the look and have no leaf, with the value at which they do nothing.
+_NOT_CARRIED = {
+    "Metallic": 0.0,
+    "Alpha": 1.0,
+    "Transmission Weight": 0.0,
+    "Subsurface Weight": 0.0,
+    "Coat Weight": 0.0,
+    "Sheen Weight": 0.0,
+    "Emission Strength": 0.0,
+}
+
+
+@dataclass(frozen=True)
+class _BaseColor:
+    """Where a material's base colour comes from."""
+
+    color: tuple[float, float, float]
+    image: bpy.types.Image | None = None
+    extension: Literal["repeat", "extend"] = "repeat"
+
+
+def find_shader(material: bpy.types.Material) -> tuple[bpy.types.Node, bool] | None:
+    """The Principled or Diffuse BSDF nearest to the material's output, and whether it is linked to it directly; None without one."""
+    tree = material.node_tree
+    output = tree.get_output_node("ALL") if tree is not None else None
+    if output is None:
+        return None
+    queue, seen, direct = [output], {output.name}, True
+    while queue:
+        found = []
+        for node in queue:
+            sockets = [node.inputs["Surface"]] if node == output else node.inputs
+            for link in (link for socket in sockets for link in socket.links):
+                if link.from_node.name not in seen:
+                    seen.add(link.from_node.name)
+                    found.append(link.from_node)
+        for node in found:
+            if node.type in _BASE_COLOR:
+                return node, direct
+        direct = direct and all(node.type == "REROUTE" for node in found)
+        queue = found
+    return None
+
+
+def base_color_socket(shader: bpy.types.Node) -> bpy.types.NodeSocket:
+    """The input of a Principled or Diffuse BSDF that the fit paints."""
+    return shader.inputs[_BASE_COLOR[shader.type]]
+
+
+def _source(socket: bpy.types.NodeSocket) -> bpy.types.NodeSocket | None:
+    """The output that feeds an input, reroutes followed."""
+    while socket.links:
+        origin = socket.links[0].from_socket
+        if origin.node.type != "REROUTE":
+            return origin
+        socket = origin.node.inputs[0]
+    return None
+
+
+def _uses_fit_uvs(node: bpy.types.Node, uv_maps: Collection[str]) -> bool:
+    origin = _source(node.inputs["Vector"])
+    if origin is None:
+        return True
+    if origin.node.type == "UVMAP":
+        return origin.node.uv_map == "" or set(uv_maps) <= {origin.node.uv_map}
+    return origin.node.type == "TEX_COORD" and origin.name == "UV"
+
+
+def _read_socket(name: str, socket: bpy.types.NodeSocket, uv_maps: Collection[str]) -> tuple[_BaseColor, list[str]]:
+    color = tuple(socket.default_value[:3])
+    origin = _source(socket)
+    if origin is None:
+        return _BaseColor(color), []
+    node = origin.node
+    if node.type != "TEX_IMAGE" or origin.name != "Color":
+        return _BaseColor(color), [f"The base colour of material '{name}' comes from a {node.bl_label} node, which the fit starts without"]
+    if node.image is None:
+        return _BaseColor(color), [f"The image texture of material '{name}' has no image; the fit starts from a plain colour"]
+    if node.projection != "FLAT" or not _uses_fit_uvs(node, uv_maps):
+        average = read_image(node.image)[0][..., :3].mean((0, 1))
+        warning = f"Material '{name}' does not place its image by the UV map that renders; the fit starts from its average colour"
+        return _BaseColor(tuple(average.tolist())), [warning]
+    extension = {"REPEAT": "repeat", "MIRROR": "repeat"}.get(node.extension, "extend")
+    warnings = []
+    if node.extension not in ("REPEAT", "EXTEND"):
+        warnings.append(f"Material '{name}' has image extension {node.extension.title()}; the fit treats it as {extension.title()}")
+    return _BaseColor(color, node.image, extension), warnings
+
+
+def _not_carried(name: str, shader: bpy.types.Node, lit: bool) -> list[str]:
+    names = [
+        socket.name
+        for socket in shader.inputs
+        if socket.name in _NOT_CARRIED and (socket.is_linked or abs(socket.default_value - _NOT_CARRIED[socket.name]) > 1e-6)
+    ]
+    names += [key for key in ("Normal", "Coat Normal") if key in shader.inputs and shader.inputs[key].is_linked]
+    if lit and shader.type == "BSDF_PRINCIPLED":
+        specular = shader.inputs.get("Specular IOR Level")
+        if specular is not None and (specular.is_linked or specular.default_value > 0):
+            names.append("Specular")
+    return [f"The fit sees only the base colour of material '{name}', not its {', '.join(names)}"] if names else []
+
+
+def read_material(material: bpy.types.Material, uv_maps: Collection[str] = (), *, lit: bool = False) -> tuple[Material, list[str]]:
+    """The material's base colour, and warnings about what is not carried.
+
+    ``uv_maps`` names the UV maps of the fitted meshes that use it; an image placed otherwise is replaced by its average. ``lit`` adds
+    specular reflection to the warnings.
+
+    Raises:
+        SceneProblem: The image is missing or unreadable.
+    """
+    name = material.name
+    found = find_shader(material) if material.use_nodes else None
+    if found is None:
+        color = np.array(material.diffuse_color[:3], np.float32)
+        if not material.use_nodes:
+            return Material(color), []
+        return Material(color), [f"Material '{name}' has no Principled or Diffuse BSDF; its viewport colour is used"]
+    shader, direct = found
+    try:
+        base, warnings = _read_socket(name, base_color_socket(shader), uv_maps)
+        image = None if base.image is None else np.ascontiguousarray(read_image(base.image)[0][..., :3])
+    except SceneProblem as problem:
+        raise SceneProblem(f"Material '{name}': {problem}") from problem
+    if not direct:
+        warnings.append(f"Material '{name}' mixes shaders; the fit sees only '{shader.name}'")
+    warnings += _not_carried(name, shader, lit)
+    return Material(np.array(base.color, np.float32), image, base.extension), warnings
+
+
+def check_material(material: bpy.types.Material) -> None:
+    """Makes sure that a texture can be written to the material.
+
+    Raises:
+        SceneProblem: It belongs to another file or has no Principled or Diffuse BSDF.
+    """
+    if is_foreign(material):
+        raise SceneProblem(f"Material '{material.name}' is linked from another file: make it local first")
+    if material.node_tree is not None and find_shader(material) is None and (material.use_nodes or material.node_tree.nodes):
+        raise SceneProblem(f"Material '{material.name}' has no Principled BSDF to paint: connect one to its Material Output")
+
+
+def check_image(name: str, rgb: np.ndarray) -> None:
+    """Makes sure that a fitted image can be written.
+
+    Raises:
+        SceneProblem: It is not (H, W, 3), or a colour is not finite.
+    """
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
+        raise SceneProblem(f"The texture for material '{name}' has no pixels: fit again")
+    if not np.isfinite(rgb).all():
+        raise SceneProblem(f"The texture for material '{name}' holds colours that are not numbers: nothing was changed, fit again")
+
+
+def write_material(material: bpy.types.Material, rgb_linear: np.ndarray, extension: str = "repeat", uv_map: str | None = None) -> str:
+    """Puts a new packed image (H, W, 3) into the material's base colour and says so. The old link is kept for ``revert_material``.
+
+    ``uv_map`` adds a UV Map node, for meshes on which another map is active. The artist's own image is never touched.
+    """
+    kept = load_kept(material)
+    if not material.use_nodes:
+        kept["nodes_were_off"] = True
+        material.use_nodes = True
+    shader = _ensure_shader(material)
+    tree, socket = material.node_tree, base_color_socket(shader)
+    node = tree.nodes.get(kept.get("image_node", ""))
+    origin = socket.links[0].from_socket if socket.links else None
+    if node is None or origin is None or origin.node != node:
+        kept["shader"] = shader.name
+        kept["link"] = None if origin is None else [origin.node.name, origin.identifier]
+    if node is None:
+        node = tree.nodes.new("ShaderNodeTexImage")
+        node.label = LABEL
+        node.location = (shader.location.x - 320, shader.location.y)
+        kept["image_node"] = node.name
+    old = node.image
+    node.image = write_image(f"{LABEL} {material.name}", rgb_linear)
+    if old is not None and old.name == kept.get("image") and old.users == 0:
+        bpy.data.images.remove(old)
+        node.image.name = kept["image"]
+    kept["image"] = node.image.name
+    node.extension = "REPEAT" if extension == "repeat" else "EXTEND"
+    tree.links.new(node.outputs["Color"], socket)
+    _place_by(tree, node, uv_map, kept)
+    save_kept(material, kept)
+    height, width = rgb_linear.shape[:2]
+    return f"Painted the material '{material.name}' with the image '{node.image.name}' ({width} × {height})"
+
+
+def _place_by(tree: bpy.types.NodeTree, node: bpy.types.Node, uv_map: str | None, kept: dict[str, Any]) -> None:
+    uv_node = tree.nodes.get(kept.get("uv_node", ""))
+    if uv_map is None:
+        if uv_node is not None:
+            tree.nodes.remove(uv_node)
+        kept.pop("uv_node", None)
+        return
+    if uv_node is None:
+        uv_node = tree.nodes.new("ShaderNodeUVMap")
+        uv_node.label = LABEL
+        uv_node.location = (node.location.x - 200, node.location.y - 100)
+        kept["uv_node"] = uv_node.name
+    uv_node.uv_map = uv_map
+    tree.links.new(uv_node.outputs["UV"], node.inputs["Vector"])
+
+
+def _ensure_shader(material: bpy.types.Material) -> bpy.types.Node:
+    found = find_shader(material)
+    if found is not None:
+        return found[0]
+    tree = material.node_tree
+    output = tree.get_output_node("ALL") or tree.nodes.new("ShaderNodeOutputMaterial")
+    shader = tree.nodes.new("ShaderNodeBsdfPrincipled")
+    shader.location = (output.location.x - 300, output.location.y)
+    shader.inputs["Base Color"].default_value = material.diffuse_color
+    tree.links.new(shader.outputs["BSDF"], output.inputs["Surface"])
+    return shader
+
+
+def revert_material(material: bpy.types.Material) -> list[str]:
+    """Takes the fit's image out of the material, links what was linked before, and says so."""
+    kept = load_kept(material)
+    tree = material.node_tree
+    for key in ("image_node", "uv_node"):
+        node = tree.nodes.get(kept.get(key, ""))
+        if node is not None:
+            tree.nodes.remove(node)
+    shader, link = tree.nodes.get(kept.get("shader", "")), kept.get("link")
+    if shader is not None and link is not None and link[0] in tree.nodes and not base_color_socket(shader).is_linked:
+        outputs = tree.nodes[link[0]].outputs
+        tree.links.new(next(s for s in outputs if s.identifier == link[1]), base_color_socket(shader))
+    image = bpy.data.images.get(kept.get("image", ""))
+    if image is not None and image.users == 0:
+        bpy.data.images.remove(image)
+    if kept.get("nodes_were_off"):
+        material.use_nodes = False
+    save_kept(material, {})
+    return [f"Restored the base colour of the material '{material.name}'"]
+
+
+def add_material(name: str, objects: list[bpy.types.Object]) -> bpy.types.Material:
+    """A new material in every empty slot of the objects (a new slot where there is none), noted for ``remove_added_material``."""
+    material = bpy.data.materials.new(name)
+    if not material.use_nodes:
+        material.use_nodes = True
+    _ensure_shader(material)
+    for obj in objects:
+        mesh = obj.data
+        kept = load_kept(mesh)
+        with object_mode(obj):
+            if not obj.material_slots:
+                mesh.materials.append(material)
+                kept["slot_added"] = True
+            else:
+                empty = [slot.slot_index for slot in obj.material_slots if slot.material is None]
+                for index in empty:
+                    obj.material_slots[index].material = material
+                kept["slots_filled"] = empty
+        save_kept(mesh, kept | {"material": material.name})
+    return material
+
+
+def remove_added_material(obj: bpy.types.Object) -> list[str]:
+    """Empties again the slots that ``add_material`` filled on this object, and says so."""
+    kept = load_kept(obj.data)
+    material = bpy.data.materials.get(kept.pop("material", ""))
+    filled, added = kept.pop("slots_filled", []), kept.pop("slot_added", False)
+    save_kept(obj.data, kept)
+    if material is None:
+        return []
+    with object_mode(obj):
+        for index in filled:
+            if index < len(obj.material_slots) and obj.material_slots[index].material == material:
+                obj.material_slots[index].material = None
+        if added and len(obj.data.materials) == 1 and obj.data.materials[0] == material:
+            obj.data.materials.pop(index=0)
+    if material.users == 0:
+        bpy.data.materials.remove(material)
+    return [f"Removed the added material of '{obj.name}'"]
+
+
+def plain_image(material: Material, size: int) -> np.ndarray:
+    """An image (H, W, 3) of the material's base colour: where a texture fit starts without an image."""
+    side = size or PLAIN_SIZE
+    return np.broadcast_to(np.asarray(material.base_color, np.float32), (side, side, 3)).copy()

@@ -1,0 +1,265 @@
+"""Meshes: triangles of the mesh before modifiers ↔ the shape key "Fit to Photo"."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import bpy
+import numpy as np
+
+from dr_backend.scene import Mesh
+
+from .identity import describe, find, is_foreign, load_kept, object_mode, save_kept
+from .problems import SceneProblem
+from .unwrap import UV_MAP, pack_uvs, smart_uvs, unpack_uvs
+
+SHAPE_KEY = "Fit to Photo"
+
+
+@dataclass(frozen=True)
+class MeshRead:
+    """A mesh as read: the scene's mesh, what write-back needs (JSON-ready) and warnings."""
+
+    mesh: Mesh
+    binding: dict[str, Any]
+    warnings: list[str]
+
+
+@contextmanager
+def _readable(obj: bpy.types.Object) -> Iterator[bpy.types.Mesh]:
+    """The object's mesh with all its layers; in Edit Mode a copy, because Blender hides the layers then."""
+    if obj.mode != "EDIT":
+        yield obj.data
+        return
+    obj.update_from_editmode()
+    copy = obj.data.copy()
+    try:
+        yield copy
+    finally:
+        bpy.data.meshes.remove(copy)
+
+
+def _vectors(collection: Any, attribute: str, width: int) -> np.ndarray:
+    flat = np.empty(len(collection) * width, np.float32)
+    collection.foreach_get(attribute, flat)
+    return flat.reshape(-1, width)
+
+
+def _integers(collection: Any, attribute: str, width: int = 1) -> np.ndarray:
+    flat = np.empty(len(collection) * width, np.int32)
+    collection.foreach_get(attribute, flat)
+    return flat.reshape(-1, width) if width > 1 else flat
+
+
+def _weights(obj: bpy.types.Object, mesh: bpy.types.Mesh, group_name: str) -> np.ndarray:
+    group = obj.vertex_groups.get(group_name)
+    if group is None:
+        return np.ones(len(mesh.vertices))
+    weights = np.zeros(len(mesh.vertices))
+    for vertex in mesh.vertices:
+        for element in vertex.groups:
+            if element.group == group.index:
+                weights[vertex.index] = element.weight
+    return weights
+
+
+def key_values(mesh: bpy.types.Mesh) -> dict[str, float]:
+    """The shape keys that act on the mesh and their values."""
+    keys = mesh.shape_keys
+    return {} if keys is None else {k.name: k.value for k in keys.key_blocks if not k.mute and k != keys.reference_key}
+
+
+def mixed_positions(obj: bpy.types.Object, mesh: bpy.types.Mesh, values: Mapping[str, float], without: str = "") -> np.ndarray:
+    """Basis plus the shape keys at these values, (V, 3) float64 in object space; the key ``without`` is left out."""
+    if mesh.shape_keys is None:
+        return _vectors(mesh.vertices, "co", 3).astype(np.float64)
+    blocks = mesh.shape_keys.key_blocks
+    mix = _vectors(mesh.shape_keys.reference_key.data, "co", 3).astype(np.float64)
+    for name, value in values.items():
+        key = blocks.get(name)
+        if key is None or name == without or value == 0:
+            continue
+        offset = value * (_vectors(key.data, "co", 3).astype(np.float64) - _vectors(key.relative_key.data, "co", 3))
+        if key.vertex_group:
+            offset *= _weights(obj, mesh, key.vertex_group)[:, None]
+        mix += offset
+    return mix
+
+
+def check_mesh_object(obj: bpy.types.Object) -> None:
+    """Makes sure that a fit may move this object's mesh.
+
+    Raises:
+        SceneProblem: It is no mesh, belongs to another file, has no faces, bad coordinates, or shape keys that do not simply add up.
+    """
+    if obj.type != "MESH":
+        raise SceneProblem(f"'{obj.name}' is a {obj.type.lower()}, not a mesh: convert it with Object > Convert > Mesh")
+    if is_foreign(obj) or is_foreign(obj.data):
+        raise SceneProblem(f"'{obj.name}' is linked from another file: make it local with Object > Relations > Make Local > All")
+    if obj.data.shape_keys is not None:
+        if not obj.data.shape_keys.use_relative:
+            raise SceneProblem(f"'{obj.name}' has absolute shape keys: turn on Relative in its Shape Keys panel")
+        if obj.show_only_shape_key:
+            raise SceneProblem(f"'{obj.name}' shows only one shape key: turn off the pin in its Shape Keys panel")
+    matrix = np.array(obj.matrix_world, np.float64)
+    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-18:
+        raise SceneProblem(f"'{obj.name}' is scaled to nothing: give it a scale other than 0")
+
+
+def read_mesh(obj: bpy.types.Object, materials: tuple[str, ...] = (), *, texture: bool = False) -> MeshRead:
+    """The object's mesh before modifiers, with shape keys mixed at their current values. ``materials`` are the slots' keys in the scene.
+
+    With ``texture`` a mesh without UV map gets one from Smart UV Project, which is put on the mesh only when a texture is written.
+
+    Raises:
+        SceneProblem: As ``check_mesh_object``, or Smart UV Project cannot run.
+    """
+    check_mesh_object(obj)
+    warnings = []
+    acting = [m.name for m in obj.modifiers if m.show_viewport or m.show_render]
+    if acting:
+        warnings.append(
+            f"The fit moves '{obj.name}' before its modifiers ({', '.join(acting)}); apply or remove them if the result looks off"
+        )
+    with _readable(obj) as mesh:
+        values = key_values(mesh)
+        positions = mixed_positions(obj, mesh, values).astype(np.float32)
+        if len(mesh.polygons) == 0:
+            raise SceneProblem(f"'{obj.name}' has no faces: choose a mesh with faces, or fill it")
+        if not np.isfinite(positions).all():
+            raise SceneProblem(f"'{obj.name}' has vertices whose coordinates are not numbers: delete them in Edit Mode")
+        mesh.calc_loop_triangles()
+        triangles = mesh.loop_triangles
+        polygon = _integers(triangles, "polygon_index")
+        smooth = np.empty(len(mesh.polygons), bool)
+        mesh.polygons.foreach_get("use_smooth", smooth)
+        slot = _integers(mesh.polygons, "material_index").clip(0, max(len(materials) - 1, 0))
+        uv_map, uvs, made = _read_uvs(obj, mesh, texture)
+        binding = {
+            "object": describe(obj),
+            "vertices": len(mesh.vertices),
+            "corners": len(mesh.loops),
+            "key_values": values,
+            "materials": list(materials),
+            "uv_map": uv_map,
+            "new_uvs": pack_uvs(uvs) if made and uvs is not None else None,
+        }
+        if made:
+            warnings.append(f"'{obj.name}' has no UV map: one named '{UV_MAP}' is made with Smart UV Project")
+        read = Mesh(
+            positions=positions,
+            faces=_integers(triangles, "vertices", 3),
+            world_from_object=np.array(obj.matrix_world, np.float32),
+            uvs=None if uvs is None else uvs[_integers(triangles, "loops", 3)],
+            face_smooth=smooth[polygon],
+            face_material=slot[polygon],
+            materials=tuple(materials),
+        )
+    return MeshRead(read, binding, warnings)
+
+
+def _read_uvs(obj: bpy.types.Object, mesh: bpy.types.Mesh, texture: bool) -> tuple[str | None, np.ndarray | None, bool]:
+    """Name of the UV map, UVs per corner (L, 2), and whether they were made here."""
+    layer = next((layer for layer in mesh.uv_layers if layer.active_render), None)
+    if layer is not None:
+        return layer.name, _vectors(layer.uv, "vector", 2), False
+    if texture:
+        return UV_MAP, smart_uvs(mesh, obj.name), True
+    return None, None, False
+
+
+def find_mesh_object(binding: dict[str, Any], need_uvs: bool) -> bpy.types.Object:
+    """The object that was read, still fit to be written.
+
+    Raises:
+        SceneProblem: It is gone, became foreign, or its topology changed since.
+    """
+    name = binding["object"]["name"]
+    obj = find(bpy.data.objects, binding["object"])
+    if obj is None or obj.type != "MESH":
+        raise SceneProblem(f"'{name}' is no longer in the file: undo its deletion, or fit again")
+    check_mesh_object(obj)
+    if obj.mode == "EDIT":
+        obj.update_from_editmode()
+    vertices, corners = len(obj.data.vertices), len(obj.data.loops)
+    if vertices != binding["vertices"] or (need_uvs and corners != binding["corners"]):
+        raise SceneProblem(
+            f"'{name}' was edited during the fit (it had {binding['vertices']} vertices, now {vertices}): undo the edit, or fit again"
+        )
+    return obj
+
+
+def check_positions(binding: dict[str, Any], positions: np.ndarray) -> None:
+    """Makes sure that fitted positions can be written.
+
+    Raises:
+        SceneProblem: Their number is wrong or one is not finite.
+    """
+    name = binding["object"]["name"]
+    if positions.shape != (binding["vertices"], 3):
+        raise SceneProblem(f"The result for '{name}' has the wrong number of vertices: fit again")
+    if not np.isfinite(positions).all():
+        raise SceneProblem(f"The result for '{name}' holds positions that are not numbers: nothing was changed, fit again")
+
+
+def write_mesh(obj: bpy.types.Object, positions: np.ndarray, values: Mapping[str, float] | None = None) -> str:
+    """Puts fitted positions (V, 3, object space) into the shape key "Fit to Photo" and says so.
+
+    Basis plus the other keys at ``values`` (None: their current ones) plus this key at 1 gives the positions. A Basis is added if the mesh
+    has no shape keys; an earlier "Fit to Photo" is replaced. Topology, UVs and everything else stay.
+    """
+    mesh = obj.data
+    with object_mode(obj):
+        kept = load_kept(mesh)
+        if mesh.shape_keys is None:
+            obj.shape_key_add(name="Basis", from_mix=False)
+            kept["basis_added"] = True
+        key = mesh.shape_keys.key_blocks.get(kept.get("key", ""))
+        name = key.name if key else ""
+        before = mixed_positions(obj, mesh, key_values(mesh))
+        others = mixed_positions(obj, mesh, key_values(mesh) if values is None else values, without=name)
+        if key is None:
+            key = obj.shape_key_add(name=SHAPE_KEY, from_mix=False)
+            kept["key"] = key.name
+        basis = mesh.shape_keys.reference_key
+        moved = _vectors(basis.data, "co", 3) + (positions - others)
+        key.data.foreach_set("co", np.ascontiguousarray(moved, np.float32).ravel())
+        key.relative_key, key.vertex_group, key.mute = basis, "", False
+        key.slider_min, key.slider_max, key.value = 0.0, 1.0, 1.0
+        save_kept(mesh, kept)
+        mesh.update()
+        name = key.name
+    furthest = float(np.linalg.norm(positions - before, axis=1).max(initial=0))
+    return f"Moved the vertices of '{obj.name}' by up to {furthest:.3g} (shape key '{name}')"
+
+
+def write_uvs(obj: bpy.types.Object, packed: str) -> str:
+    """Adds the UV map that was made for the fit to a mesh that still has none, and says so."""
+    mesh = obj.data
+    with object_mode(obj):
+        layer = mesh.uv_layers.new(name=UV_MAP, do_init=False)
+        layer.uv.foreach_set("vector", unpack_uvs(packed).ravel())
+        save_kept(mesh, load_kept(mesh) | {"uv_map": layer.name})
+    return f"Added the UV map '{layer.name}' to '{obj.name}'"
+
+
+def revert_mesh(obj: bpy.types.Object) -> list[str]:
+    """Takes away the shape key, Basis and UV map that fits added to the object's mesh, and says so."""
+    mesh = obj.data
+    kept = load_kept(mesh)
+    done = []
+    with object_mode(obj):
+        key = mesh.shape_keys.key_blocks.get(kept.pop("key", "")) if mesh.shape_keys else None
+        if key is not None:
+            obj.shape_key_remove(key)
+            done.append(f"Removed the shape key '{SHAPE_KEY}' of '{obj.name}'")
+        if kept.pop("basis_added", False) and mesh.shape_keys and len(mesh.shape_keys.key_blocks) == 1:
+            obj.shape_key_remove(mesh.shape_keys.key_blocks[0])
+        layer = mesh.uv_layers.get(kept.pop("uv_map", ""))
+        if layer is not None:
+            mesh.uv_layers.remove(layer)
+            done.append(f"Removed the UV map '{UV_MAP}' of '{obj.name}'")
+        save_kept(mesh, kept)
+        mesh.update()
+    return done

@@ -1,0 +1,266 @@
+"""The whole scene: what a fit reads, what it writes back, and how it is all reverted."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import bpy
+import numpy as np
+
+from dr_backend.scene import Camera, Light, Material, Mesh, Photo, Scene, World, split_path
+
+from .cameras import read_camera
+from .checks import check_lists, check_seen, shared_material_warnings
+from .identity import check_modes, describe, find, load_kept
+from .lights import read_light, read_world
+from .materials import (
+    DEFAULT_COLOR,
+    LABEL,
+    add_material,
+    check_image,
+    check_material,
+    plain_image,
+    read_material,
+    remove_added_material,
+    revert_material,
+    write_material,
+)
+from .meshes import MeshRead, check_mesh_object, check_positions, find_mesh_object, read_mesh, revert_mesh, write_mesh, write_uvs
+from .photos import read_photo
+from .problems import SceneProblem
+
+
+@dataclass(frozen=True)
+class Bindings:
+    """Everything write-back needs, in JSON's own types: names and uids, never pointers, so that undo and reloading do no harm."""
+
+    meshes: dict[str, dict[str, Any]] = field(default_factory=dict)  # by object name, see meshes.read_mesh
+    materials: dict[str, dict[str, Any]] = field(default_factory=dict)  # by key of Scene.materials
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready dictionary."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Bindings":
+        """The bindings of such a dictionary.
+
+        Raises:
+            KeyError: It is not one.
+        """
+        return cls(data["meshes"], data["materials"])
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A scene ready for the backend. Leaves are NumPy."""
+
+    scene: Scene
+    photos: list[Photo]
+    warnings: list[str]
+    bindings: Bindings
+
+
+def read_scene(
+    context_scene: bpy.types.Scene,
+    meshes: Sequence[bpy.types.Object],
+    cameras: Sequence[bpy.types.Object],
+    lights: Sequence[bpy.types.Object],
+    *,
+    texture: bool,
+    texture_size: int = 0,
+) -> Exported:
+    """The scene, photos and bindings of a fit. Without ``lights`` the scene is unlit, else they and the world are carried.
+
+    With ``texture`` every material in use has a base-colour image: the artist's, or a constant one of ``texture_size`` texels a side
+    (0: tiny, the backend chooses the size).
+
+    Raises:
+        SceneProblem: Something cannot be fitted; the sentence names it. The file is as it was.
+    """
+    check_lists(context_scene, meshes, cameras)
+    bpy.context.view_layer.update()
+    for obj in meshes:
+        check_mesh_object(obj)
+    photos, read_cameras, warnings = _read_cameras(context_scene, cameras)
+    mesh_reads = {obj.name: read_mesh(obj, _slot_keys(obj), texture=texture) for obj in meshes}
+    for read in mesh_reads.values():
+        warnings += read.warnings
+    fitted = [read_cameras[photo.camera] for photo in photos if not photo.held_out]
+    for name, read in mesh_reads.items():
+        check_seen(name, read.mesh, fitted)
+    materials, material_bindings, more = _read_materials(meshes, mesh_reads, texture, texture_size, lit=bool(lights))
+    read_lights, world, light_warnings = _read_lights(context_scene, lights)
+    scene = Scene(read_cameras, {name: r.mesh for name, r in mesh_reads.items()}, materials, read_lights, world)
+    bindings = Bindings({name: read.binding for name, read in mesh_reads.items()}, material_bindings)
+    return Exported(scene, photos, warnings + more + light_warnings, bindings)
+
+
+def _read_cameras(context_scene: bpy.types.Scene, cameras: Sequence[bpy.types.Object]) -> tuple[list[Photo], dict[str, Camera], list[str]]:
+    render = context_scene.render
+    aspect = render.pixel_aspect_x, render.pixel_aspect_y
+    frame = render.resolution_x * aspect[0] / (render.resolution_y * aspect[1])
+    photos, read, warnings = [], {}, []
+    for obj in cameras:
+        photo, more = read_photo(obj)
+        height, width = photo.rgb.shape[:2]
+        read[obj.name] = read_camera(obj, (width, height), aspect)
+        if abs(width * aspect[0] / (height * aspect[1]) / frame - 1) > 0.01:
+            more.append(
+                f"The photo of camera '{obj.name}' is {width} × {height}, another shape than the scene's render size "
+                f"{render.resolution_x} × {render.resolution_y}; the photo's shape is used"
+            )
+        photos.append(photo)
+        warnings += more
+    if all(photo.held_out for photo in photos):
+        raise SceneProblem("Every photo is held out: turn off Held Out on at least one camera")
+    return photos, read, warnings
+
+
+def _read_lights(context_scene: bpy.types.Scene, lights: Sequence[bpy.types.Object]) -> tuple[dict[str, Light], World | None, list[str]]:
+    if not lights:
+        return {}, None, []
+    world, warnings = read_world(context_scene.world)
+    read = {}
+    for obj in lights:
+        read[obj.name], more = read_light(obj)
+        warnings += more
+    return read, world, warnings
+
+
+def _key_of(material: bpy.types.Material) -> str:
+    return material.name if material.library is None else material.name_full
+
+
+def _slot_keys(obj: bpy.types.Object) -> tuple[str, ...]:
+    """A key of ``Scene.materials`` for every slot; empty slots, and a mesh without slots, get a material of their own at write time."""
+    new = f"{LABEL} {obj.name}"
+    while new in bpy.data.materials:
+        new += " New"
+    return tuple(new if slot.material is None else _key_of(slot.material) for slot in obj.material_slots) or (new,)
+
+
+def _read_materials(
+    meshes: Sequence[bpy.types.Object], reads: dict[str, MeshRead], texture: bool, texture_size: int, lit: bool
+) -> tuple[dict[str, Material], dict[str, dict[str, Any]], list[str]]:
+    by_key: dict[str, bpy.types.Material | None] = {}
+    for obj in meshes:
+        by_key.update({_key_of(slot.material): slot.material for slot in obj.material_slots if slot.material is not None})
+        by_key.update({key: None for key in reads[obj.name].mesh.materials if key not in by_key})
+    materials, bindings, warnings = {}, {}, []
+    for key, block in by_key.items():
+        users = [name for name, read in reads.items() if _uses(read.mesh, key)]
+        maps = {reads[name].binding["uv_map"] for name in users} - {None}
+        if block is None:
+            material = Material(np.array(DEFAULT_COLOR, np.float32))
+        else:
+            if texture and users:
+                check_material(block)
+            material, more = read_material(block, maps, lit=lit)
+            warnings += more
+        if texture and users and material.base_color_image is None:
+            material = replace(material, base_color_image=plain_image(material, texture_size))
+        materials[key] = material
+        bindings[key] = {"material": None if block is None else describe(block), "objects": users, "extension": material.extension}
+    if texture:
+        warnings += shared_material_warnings(meshes, {name: read.mesh for name, read in reads.items()}, by_key)
+    return materials, bindings, warnings
+
+
+def _uses(mesh: Mesh, key: str) -> bool:
+    slots = [index for index, name in enumerate(mesh.materials) if name == key]
+    return bool(np.isin(mesh.face_material, slots).any())
+
+
+def write_result(bindings: Bindings, values: dict[str, np.ndarray]) -> list[str]:
+    """Writes fitted leaves into the file and says what was done, one sentence each.
+
+    Raises:
+        SceneProblem: An object or material is gone or was edited, or a value is not finite. Nothing was changed then.
+    """
+    positions: dict[str, np.ndarray] = {}
+    images: dict[str, np.ndarray] = {}
+    for path, value in values.items():
+        group, name, leaf = split_path(path)
+        if group == "meshes" and leaf == "positions" and name in bindings.meshes:
+            positions[name] = np.asarray(value)
+            check_positions(bindings.meshes[name], positions[name])
+        elif group == "materials" and leaf == "base_color_image" and name in bindings.materials:
+            images[name] = np.asarray(value)
+            check_image(name, images[name])
+        else:
+            raise SceneProblem(f"The result holds '{path}', which this fit did not read: fit again")
+    painted = {user for key in images for user in bindings.materials[key]["objects"]}
+    objects = {name: find_mesh_object(bindings.meshes[name], need_uvs=name in painted) for name in sorted(painted | set(positions))}
+    blocks = {key: _find_material(bindings.materials[key]) for key in images}
+    check_modes(list(objects.values()))
+
+    done = [write_mesh(objects[name], value, bindings.meshes[name]["key_values"]) for name, value in positions.items()]
+    for name in sorted(painted):
+        packed = bindings.meshes[name]["new_uvs"]
+        if packed is not None and not objects[name].data.uv_layers:
+            done.append(write_uvs(objects[name], packed))
+    for key, image in images.items():
+        users = [objects[name] for name in bindings.materials[key]["objects"]]
+        block = blocks[key] or add_material(key, users)
+        done.append(write_material(block, image, bindings.materials[key]["extension"], _named_map(bindings, users)))
+    return done
+
+
+def _find_material(binding: dict[str, Any]) -> bpy.types.Material | None:
+    if binding["material"] is None:
+        return None
+    block = find(bpy.data.materials, binding["material"])
+    if block is None:
+        raise SceneProblem(f"The material '{binding['material']['name']}' is no longer in the file: undo its deletion, or fit again")
+    check_material(block)
+    return block
+
+
+def _named_map(bindings: Bindings, users: list[bpy.types.Object]) -> str | None:
+    """The UV map that an image must name, because a user made another one active since it was read."""
+    for obj in users:
+        binding = next(b for b in bindings.meshes.values() if find(bpy.data.objects, b["object"]) == obj)
+        layers = obj.data.uv_layers
+        active = next((layer.name for layer in layers if layer.active_render), None)
+        if binding["uv_map"] in layers and active != binding["uv_map"]:
+            return binding["uv_map"]
+    return None
+
+
+def _touched(context_scene: bpy.types.Scene) -> Iterator[bpy.types.Object | bpy.types.Material]:
+    """One object for every mesh that a fit touched, then the materials that one touched."""
+    seen = set()
+    materials: dict[str, bpy.types.Material] = {}
+    for obj in context_scene.objects:
+        if obj.type != "MESH":
+            continue
+        materials.update({s.material.name: s.material for s in obj.material_slots if s.material is not None and s.material.library is None})
+        if obj.data.name not in seen and obj.data.library is None and load_kept(obj.data):
+            seen.add(obj.data.name)
+            yield obj
+    yield from (material for material in materials.values() if load_kept(material))
+
+
+def has_result(context_scene: bpy.types.Scene) -> bool:
+    """Whether a fit's result is in the scene and can be reverted."""
+    return next(_touched(context_scene), None) is not None
+
+
+def revert_all(context_scene: bpy.types.Scene) -> list[str]:
+    """Takes everything that fits wrote out of the scene and says so; works after saving and reopening.
+
+    Raises:
+        SceneProblem: An object is in a mode that cannot be left. Nothing was changed then.
+    """
+    touched = list(_touched(context_scene))
+    objects = [block for block in touched if isinstance(block, bpy.types.Object)]
+    check_modes(objects)
+    done = []
+    for block in touched:
+        if isinstance(block, bpy.types.Material):
+            done += revert_material(block)
+    for obj in objects:
+        done += remove_added_material(obj)
+        done += revert_mesh(obj)
+    return done

@@ -1,0 +1,271 @@
+"""The proof: Blender's own Cycles render of every camera beside its photo, in numbers and on one sheet."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import bpy
+import numpy as np
+
+from dr_backend.scene import Photo
+
+from .exchange.images import load_png, save_png, to_srgb
+from .exchange.materials import DEFAULT_COLOR, base_color_socket, find_shader
+from .exchange.photos import background_images
+
+SCENE = "Fit to Photo Report"
+UNLIT_SAMPLES, LIT_SAMPLES = 16, 32
+_BOUNCES = ("max_bounces", "diffuse_bounces", "glossy_bounces", "transmission_bounces", "transparent_max_bounces")
+_MAX_PSNR = 99.0  # equal pictures: JSON has no infinity
+_TILE = 320  # longest side of a picture on the contact sheet, in pixels
+_GAP = 4
+
+
+@dataclass(frozen=True)
+class CameraScore:
+    """How well a render matches its photo."""
+
+    psnr: float  # dB in display-referred sRGB, inside the photo's mask
+    mask_iou: float | None  # coverage against the mask at 0.5; None without a mask
+
+
+class _Temporary:
+    """Data-blocks made for one report, and their removal."""
+
+    def __init__(self) -> None:
+        self.blocks: list[bpy.types.ID] = []
+
+    def keep(self, block: Any) -> Any:
+        """The same block, to be removed at the end."""
+        self.blocks.append(block)
+        return block
+
+    def remove(self) -> None:
+        """Removes every block."""
+        bpy.data.batch_remove(self.blocks)
+
+
+def render_views(
+    context_scene: bpy.types.Scene,
+    exported_cameras: Sequence[bpy.types.Object],
+    meshes: Sequence[bpy.types.Object],
+    *,
+    unlit: bool,
+    lights: Sequence[bpy.types.Object] = (),
+    max_side: int = 640,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, np.ndarray]:
+    """Cycles renders by camera name: (H, W, 4) display-referred sRGB with straight alpha, row 0 at the top, on a transparent film.
+
+    Each has the shape of its camera's photo, ``max_side`` pixels at most. Unlit surfaces show their base colour; otherwise ``lights`` and
+    the scene's world shine. ``progress`` is called with (views done, views). The scene, its materials and the window stay as they are,
+    except Blender's one "Render Result".
+
+    Raises:
+        RuntimeError: Blender cannot render here.
+    """
+    images: dict[str, np.ndarray] = {}
+    with (
+        _report_scene(context_scene, meshes, () if unlit else lights, unlit) as (scene, temporary),
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        for index, obj in enumerate(exported_cameras):
+            if progress is not None:
+                progress(index, len(exported_cameras))
+            _set_size(scene, obj, max_side)
+            scene.camera = _bare_copy(obj, scene, temporary)
+            scene.camera.data = temporary.keep(obj.data.copy())
+            scene.camera.data.dof.use_dof = False  # a fit knows no depth of field
+            path = os.path.join(folder, f"{index}.png")
+            scene.render.filepath = path
+            bpy.ops.render.render(write_still=True, scene=scene.name)
+            images[obj.name] = load_png(path)
+        if progress is not None:
+            progress(len(exported_cameras), len(exported_cameras))
+    return images
+
+
+@contextmanager
+def _report_scene(
+    context_scene: bpy.types.Scene, meshes: Sequence[bpy.types.Object], lights: Sequence[bpy.types.Object], unlit: bool
+) -> Iterator[tuple[bpy.types.Scene, _Temporary]]:
+    temporary = _Temporary()
+    scene = bpy.data.scenes.new(SCENE)
+    try:
+        _set_render(scene, context_scene, unlit)
+        for obj in meshes:
+            copy = _bare_copy(obj, scene, temporary)
+            if obj.mode == "EDIT":
+                obj.update_from_editmode()
+                copy.data = temporary.keep(obj.data.copy())
+            if unlit:
+                _make_unlit(copy, temporary)
+        if not unlit:
+            scene.world = context_scene.world
+            for obj in lights:
+                _bare_copy(obj, scene, temporary)
+        yield scene, temporary
+    finally:
+        bpy.data.scenes.remove(scene)
+        temporary.remove()
+
+
+def _bare_copy(obj: bpy.types.Object, scene: bpy.types.Scene, temporary: _Temporary) -> bpy.types.Object:
+    """A copy that stands where the object stands, without parent, constraints or animation."""
+    copy = temporary.keep(obj.copy())
+    matrix = obj.matrix_world.copy()
+    copy.animation_data_clear()
+    copy.constraints.clear()
+    copy.parent = None
+    copy.hide_render = False
+    scene.collection.objects.link(copy)
+    copy.matrix_world = matrix
+    return copy
+
+
+def _set_render(scene: bpy.types.Scene, context_scene: bpy.types.Scene, unlit: bool) -> None:
+    source, render = context_scene.render, scene.render
+    scene.frame_current = context_scene.frame_current
+    render.engine = "CYCLES"
+    render.resolution_percentage = 100
+    render.pixel_aspect_x, render.pixel_aspect_y = source.pixel_aspect_x, source.pixel_aspect_y
+    render.film_transparent = True
+    render.use_compositing = render.use_sequencer = False
+    render.image_settings.file_format = "PNG"
+    render.image_settings.color_mode, render.image_settings.color_depth = "RGBA", "8"
+    scene.display_settings.display_device = "sRGB"
+    view = scene.view_settings
+    view.view_transform, view.look, view.exposure, view.gamma = "Standard", "None", 0.0, 1.0
+    cycles = scene.cycles
+    cycles.samples = UNLIT_SAMPLES if unlit else LIT_SAMPLES
+    cycles.use_adaptive_sampling = cycles.use_denoising = False
+    cycles.seed, cycles.use_animated_seed = 0, False
+    cycles.pixel_filter_type, cycles.filter_width = "BOX", 1.0
+    if unlit:
+        cycles.max_bounces = 0
+    else:
+        for name in _BOUNCES:
+            setattr(cycles, name, getattr(context_scene.cycles, name))
+
+
+def _set_size(scene: bpy.types.Scene, camera: bpy.types.Object, max_side: int) -> None:
+    backgrounds = background_images(camera)
+    width, height = backgrounds[0].image.size if backgrounds else (scene.render.resolution_x, scene.render.resolution_y)
+    scale = min(1.0, max_side / max(width, height))
+    scene.render.resolution_x, scene.render.resolution_y = max(round(width * scale), 4), max(round(height * scale), 4)
+
+
+def _make_unlit(copy: bpy.types.Object, temporary: _Temporary) -> None:
+    """Gives the object's slots emission materials that show what feeds the base colour; the artist's materials are not touched."""
+    if not copy.material_slots:
+        copy.data = temporary.keep(copy.data.copy())
+        copy.data.materials.append(None)
+    for slot in copy.material_slots:
+        original = slot.material
+        slot.link = "OBJECT"
+        slot.material = temporary.keep(_emission_material(original))
+
+
+def _emission_material(original: bpy.types.Material | None) -> bpy.types.Material:
+    material = bpy.data.materials.new(SCENE) if original is None else original.copy()
+    found = find_shader(material) if material.use_nodes and original is not None else None
+    color = (*DEFAULT_COLOR, 1.0) if original is None else tuple(original.diffuse_color)
+    if not material.use_nodes:
+        material.use_nodes = True
+    tree = material.node_tree
+    output = tree.get_output_node("ALL") or tree.nodes.new("ShaderNodeOutputMaterial")
+    if original is not None and original.use_nodes and found is None:
+        return material  # no base colour to show: its own shader is the best there is
+    emission = tree.nodes.new("ShaderNodeEmission")
+    emission.inputs["Color"].default_value = color
+    if found is not None:
+        socket = base_color_socket(found[0])
+        emission.inputs["Color"].default_value = socket.default_value
+        if socket.links:
+            tree.links.new(socket.links[0].from_socket, emission.inputs["Color"])
+    tree.links.new(emission.outputs["Emission"], output.inputs["Surface"])
+    return material
+
+
+def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The image (H, W, K) averaged over the pixels of another size: exact box filter, float32."""
+    for axis, size in ((0, height), (1, width)):
+        count = image.shape[axis]
+        if count == size:
+            continue
+        moved = np.moveaxis(image, axis, 0)
+        total = np.concatenate([np.zeros_like(moved[:1], np.float64), np.cumsum(moved, 0, dtype=np.float64)])
+        edges = np.linspace(0, count, size + 1)
+        whole = np.minimum(edges.astype(np.int64), count - 1)
+        at_edges = total[whole] + (edges - whole)[:, None, None] * moved[whole]
+        image = np.moveaxis(np.diff(at_edges, axis=0) * (size / count), 0, axis).astype(np.float32)
+    return image
+
+
+def _photo_at(photo: Photo, height: int, width: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """The photo in display-referred sRGB and its mask (H, W), at a render's size."""
+    rgb = to_srgb(_resize(np.asarray(photo.rgb, np.float32), height, width))
+    mask = None if photo.mask is None else _resize(np.asarray(photo.mask, np.float32)[..., None], height, width)[..., 0]
+    return rgb, mask
+
+
+def compare(photo: Photo, render: np.ndarray) -> CameraScore:
+    """Scores a render (H, W, 4) of ``render_views``, laid over black, against its photo, averaged down to the render's size."""
+    rgb, mask = _photo_at(photo, *render.shape[:2])
+    error = ((render[..., :3] * render[..., 3:] - rgb) ** 2).mean(-1)
+    inside = np.ones(error.shape, bool) if mask is None else mask > 0.5
+    mean = float(error[inside].mean()) if inside.any() else 0.0
+    psnr = min(-10 * float(np.log10(max(mean, 1e-12))), _MAX_PSNR)
+    if mask is None:
+        return CameraScore(psnr, None)
+    covered = render[..., 3] > 0.5
+    union = float((covered | inside).sum())
+    return CameraScore(psnr, float((covered & inside).sum()) / union if union else 1.0)
+
+
+def build_report(photos: Sequence[Photo], before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Scores of every photo before and after the fit, JSON-ready; ``worst`` names the camera whose render matches least afterwards."""
+    cameras = []
+    for photo in photos:
+        old, new = compare(photo, before[photo.camera]), compare(photo, after[photo.camera])
+        cameras.append(
+            {
+                "name": photo.camera,
+                "held_out": photo.held_out,
+                "psnr_before": old.psnr,
+                "psnr_after": new.psnr,
+                "mask_iou_before": old.mask_iou,
+                "mask_iou_after": new.mask_iou,
+            }
+        )
+    return {"cameras": cameras, "worst": min(cameras, key=lambda c: c["psnr_after"])["name"] if cameras else None}
+
+
+def contact_sheet(
+    path: str | os.PathLike[str], photos: Sequence[Photo], before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]
+) -> None:
+    """Writes a PNG with a row per camera: photo, render before, render after, and the difference of the last from the photo.
+
+    Renders are laid over black; the difference is the absolute one in display-referred sRGB, inside the mask.
+
+    Raises:
+        RuntimeError: The path is not writable.
+    """
+    rows = [_row(photo, before[photo.camera], after[photo.camera]) for photo in photos]
+    width = max(row.shape[1] for row in rows)
+    padded = [np.pad(row, ((0, _GAP), (0, width - row.shape[1]), (0, 0)), constant_values=0.2) for row in rows]
+    save_png(path, np.concatenate(padded))
+
+
+def _row(photo: Photo, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    height, width = after.shape[:2]
+    scale = min(1.0, _TILE / max(height, width))
+    height, width = max(round(height * scale), 1), max(round(width * scale), 1)
+    rgb, mask = _photo_at(photo, height, width)
+    old, new = (_resize(image[..., :3] * image[..., 3:], height, width) for image in (before, after))
+    difference = np.abs(new - rgb) * (1 if mask is None else mask[..., None])
+    tiles = [np.pad(tile, ((0, 0), (0, _GAP), (0, 0)), constant_values=0.2) for tile in (rgb, old, new, difference)]
+    return np.concatenate(tiles, 1)
