@@ -111,7 +111,9 @@ def lint() -> int:
     """Exit code of ruff and mypy: strict over the add-on, plain over the torch-free rooms."""
     if not (TYPES / "bpy").exists():
         print("Installing Blender's type stubs into .types ...", flush=True)
-        run_pip(["--quiet", "--target", str(TYPES), "--no-deps", TYPE_STUBS])
+        run_pip(["--upgrade", "--target", str(TYPES), "--no-deps", TYPE_STUBS])
+        for stubs in TYPES.glob("*-stubs"):  # mypy looks for that ending in site-packages only
+            stubs.rename(stubs.with_name(stubs.name[: -len("-stubs")]))
     results = (
         run("-m", "ruff", "check", "."),
         run("-m", "mypy", "--strict", "-p", "blender_addon", types=True),
