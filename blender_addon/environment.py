@@ -141,13 +141,13 @@ def check_backend(python: str, timeout_s: float = 180) -> Check:
     found = json.loads(lines[-1].removeprefix("PROBE "))
     parts = [_python_part(python, found["python"])]
     for name in _MODULES:
-        version, error = found["parts"][name]
+        version, reason = found["parts"][name]
         needed = name in NEEDED
         wanted = " ".join(f'"{requirement}"' for requirement in ([NEEDED[name]] if needed else OPTIONAL[name]))
-        if not error:
+        if not reason:
             parts.append(Part(name, True, needed, f"{name} {version}".rstrip()))
         elif needed:
-            parts.append(Part(name, False, True, f"{name} does not work: {error}", f"{install} {wanted}"))
+            parts.append(Part(name, False, True, f"{name} does not work: {reason}", f"{install} {wanted}"))
         else:
             parts.append(Part(name, False, False, f"{name} is not installed (optional, a further renderer)", f"{install} {wanted}"))
     parts.append(Part("GPU", bool(found["gpu"]), False, found["gpu"] or "No CUDA graphics card: fits run on the processor"))

@@ -3,9 +3,11 @@
 import contextlib
 import signal
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import bpy
 
@@ -67,12 +69,14 @@ def _report_end(operator: bpy.types.Operator, fit: session.Session) -> set[str]:
     """Reports how a fit ended; FINISHED as soon as the scene was written to, for otherwise undo would break."""
     for warning in fit.warnings:
         operator.report({"WARNING"}, warning)
-    level = {session.State.DONE: "INFO", session.State.CANCELLED: "INFO" if not fit.changed else "WARNING"}.get(fit.state, "ERROR")
+    level: Any = {session.State.DONE: "INFO", session.State.CANCELLED: "INFO" if not fit.changed else "WARNING"}.get(fit.state, "ERROR")
     if level == "ERROR" and fit.changed:
         level = "WARNING"  # an error raises in scripts, which then would not know that there is a result
     for sentence in fit.done:
         operator.report({"INFO"}, sentence)
-    operator.report({level}, fit.message)
+    # In a window an error is a popup of one line, however long: broken up it stays on the screen.
+    text = fit.message if bpy.app.background else "\n".join(textwrap.wrap(fit.message, 90))
+    operator.report({level}, text)
     return {"FINISHED"} if fit.changed else {"CANCELLED"}
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import textwrap
 from typing import Any
 
 import bpy
@@ -14,19 +15,20 @@ from .exchange.scene import has_result
 from .progress import duration
 from .selection import Selection, select
 
-_LINE = 44  # characters that fit into the sidebar at its usual width
+
+def _line_length() -> int:
+    """Characters that fit into one line of the panel being drawn."""
+    region, scale = bpy.context.region, bpy.context.preferences.system.ui_scale
+    return max(20, int((region.width / scale - 85) / 6)) if region else 30
 
 
 def _wrapped(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
     """A text of several lines: Blender's labels cut theirs off."""
-    line = ""
+    lines = textwrap.wrap(text, _line_length()) or [""]
     column = layout.column(align=True)
-    for word in text.split():
-        if line and len(line) + 1 + len(word) > _LINE:
-            column.label(text=line, icon=icon)
-            line, icon = "", "BLANK1" if icon != "NONE" else "NONE"
-        line = f"{line} {word}".strip()
-    column.label(text=line, icon=icon)
+    column.label(text=lines[0], icon=icon)
+    for line in lines[1:]:
+        column.label(text=line, icon="NONE" if icon == "NONE" else "BLANK1")
 
 
 @functools.lru_cache(maxsize=4)
@@ -142,12 +144,12 @@ class FITTOPHOTO_PT_report(_Tab, bpy.types.Panel):
             layout.label(text=f"{report['renderer']} on {report.get('device', '')}, {duration(report.get('seconds', 0))}")
         if cameras := report.get("cameras", []):
             grid = layout.grid_flow(row_major=True, columns=3, even_columns=False)
-            for text in ("Camera", "PSNR", "Mask IoU"):
+            for text in ("Camera", "PSNR dB", "Mask IoU %"):
                 grid.label(text=text)
             for camera in cameras:
                 grid.label(text=str(camera["name"]) + (" (held out)" if camera["held_out"] else ""))
                 grid.label(text=change(camera.get("psnr_before"), camera.get("psnr_after"), 1))
-                grid.label(text=change(camera.get("mask_iou_before"), camera.get("mask_iou_after"), 3))
+                grid.label(text=change(percent(camera.get("mask_iou_before")), percent(camera.get("mask_iou_after")), 1))
         if worst := worst_camera(report):
             _wrapped(layout, f"The photo of {worst} disagrees the most", "VIEWZOOM")
         for sentence in report.get("done", []):
@@ -160,6 +162,11 @@ def change(before: float | None, after: float | None, digits: int) -> str:
     """``21.5 → 30.2``; a dash for what could not be measured."""
     first, second = ("–" if value is None else f"{value:.{digits}f}" for value in (before, after))
     return f"{first} → {second}"
+
+
+def percent(share: float | None) -> float | None:
+    """A share of 1 as percent; None stays None."""
+    return None if share is None else 100 * share
 
 
 def worst_camera(report: dict[str, Any]) -> str:

@@ -28,7 +28,9 @@ class Progress:
             self.renderer, self.device, self.why = str(data["renderer"]), str(data["device"]), str(data["why"])
         elif kind == "step":
             self.stage, self.step, self.steps = str(data["stage"]), int(data["step"]), int(data["steps"])
-            self.loss, self.seconds_left = float(data["loss"]), float(data["seconds_left"])
+            self.loss = float(data["loss"])
+            # the first steps also pay for the start-up: an estimate from them alone is many times too long
+            self.seconds_left = float(data["seconds_left"]) if self.step >= 5 else None
 
     @property
     def fraction(self) -> float:

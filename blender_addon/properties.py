@@ -11,15 +11,15 @@ _QUALITIES = (
     ("high", "High", "Large images and many steps: fine texture and shape, several times slower"),
 )
 _RENDERERS = (
-    ("auto", "Automatic", "The best renderer that works on this machine; the panel says which one ran and why"),
+    ("auto", "Auto", "The best renderer that works on this machine; the panel says which one ran and why"),
     ("reference", "Reference", "Exact sharp edges; needs nothing but the backend and works everywhere"),
     ("pytorch3d", "PyTorch3D", "Soft edges with a long reach, for graphics cards; must be installed in the backend"),
 )
 RENDERER_NAMES = tuple(name for name, _, _ in _RENDERERS)
 _DEVICES = (
-    ("auto", "Automatic", "The graphics card if it can be used, else the processor"),
-    ("cpu", "Processor", "Works everywhere"),
-    ("cuda", "Graphics Card", "NVIDIA CUDA"),
+    ("auto", "Auto", "The graphics card if it can be used, else the processor"),
+    ("cpu", "CPU", "Works everywhere"),
+    ("cuda", "CUDA", "An NVIDIA graphics card"),
 )
 _DEFAULTS = FitSettings()
 

@@ -238,7 +238,7 @@ class Session:
         photos = [photo for photo in self._photos if photo.camera in self._views["after"] and photo.camera in self._views["before"]]
         self.report = {"cameras": []}
         if photos:
-            self.report = report.build_report(photos, self._views["before"], self._views["after"])
+            self.report = report.build_report(photos=photos, before=self._views["before"], after=self._views["after"])
             self._save_sheet(photos)
         p = self.progress
         self.report |= {"status": kind, "message": self.message, "done": self.done, "warnings": self.warnings}
@@ -256,7 +256,7 @@ class Session:
         if path is None:
             return
         try:
-            report.contact_sheet(path, photos, self._views["before"], self._views["after"])
+            report.contact_sheet(str(path), photos=photos, before=self._views["before"], after=self._views["after"])
         except (OSError, RuntimeError) as error:
             self.warnings.append(f"The report picture {path} could not be written: {error}")
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import dr_backend
 from dr_backend.job import Event, JobError, parse_event
@@ -56,7 +56,7 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in _NOT_FOR_WORKER}
 
 
-def hidden_window() -> dict[str, int]:
+def hidden_window() -> dict[str, Any]:
     """Arguments for Popen that keep a console window from opening on Windows; nothing elsewhere."""
     return {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
 

@@ -240,6 +240,25 @@ def test_a_camera_deleted_meanwhile_costs_only_the_report(scene):
     assert any("There is no report" in warning for warning in fit.warnings)
 
 
+def test_the_real_backend_fits(scene, monkeypatch):
+    """No fake: the outline of the photos is narrower than the cube, and the cube becomes narrower."""
+    pytest.importorskip("torch")
+    pytest.importorskip("cholespy")
+    monkeypatch.setenv(VARIABLE, sys.executable)
+    scene.fit_to_photo.quality, scene.fit_to_photo.device, scene.fit_to_photo.texture = "draft", "cpu", False
+    bpy.context.view_layer.objects.active = bpy.data.objects["Cube"]
+    for _ in range(3):
+        bpy.data.objects["Cube"].modifiers.new("Subdivision", "SUBSURF").subdivision_type = "SIMPLE"
+        bpy.ops.object.modifier_apply(modifier="Subdivision")
+    assert bpy.ops.fit_to_photo.run() == {"FINISHED"}
+    report = json.loads(scene.fit_to_photo.last_report)
+    assert report["status"] == "done", report
+    assert report["renderer"]
+    widest = np.abs(_heights()).max()
+    # the photos' squares are ±6 px high, focal length 44 px: ±0.94 units at the cube's front face, 7 units away
+    assert 0.8 < widest < 0.99
+
+
 # -- bad inputs: each is a sentence, and the scene stays as it was -----------------------------------------------------------------
 
 
