@@ -90,5 +90,5 @@ def mix_corners(
     attributes: Float[Tensor, "F 3 K"], face: Int[Tensor, " P"], barycentric: Float[Tensor, "P 3"]
 ) -> Float[Tensor, "P K"]:
     """Corner attributes at fragments. Gradients: exact for attributes and barycentric coordinates."""
-    corners = attributes.flatten(1).index_select(0, face).view(len(face), 3, -1)
+    corners = attributes.flatten(1).index_select(0, face).view(len(face), 3, attributes.shape[2])
     return torch.bmm(barycentric[:, None], corners).squeeze(1)

@@ -12,7 +12,7 @@ from torch import Tensor
 from .clip import clip_faces
 from .project import Projected, View, to_screen
 
-MAX_CANDIDATES = 1 << 22  # (face, row) or (face, pixel) pairs held at a time: about 200 MB
+MAX_CANDIDATES = 1 << 20  # (face, row) or (face, pixel) pairs held at a time: about 50 MB
 EMPTY = torch.iinfo(torch.int64).max
 
 

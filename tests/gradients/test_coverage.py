@@ -1,0 +1,130 @@
+"""Outline gradients. The truth at a silhouette is the finite difference of coverage, 16 × 16 samples per pixel."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from dr_backend.geometry import FlatScene
+from dr_backend.raster.project import project, view_of
+from dr_backend.raster.rasterize import rasterize
+from dr_backend.renderers.reference import ReferenceRenderer
+from dr_backend.scene import Camera
+from tests.shapes import camera, flat, icosphere
+
+SAMPLES = 16
+STEP = 8e-3
+
+
+def supersampled_alpha(scene: FlatScene, view: Camera) -> torch.Tensor:
+    """Exact coverage up to 1/256 of a pixel, (H, W), without gradients."""
+    width, height = view.size
+    fine = replace(view, focal_px=view.focal_px * SAMPLES, centre_px=view.centre_px * SAMPLES, size=(width * SAMPLES, height * SAMPLES))
+    tensors = view_of(fine, scene.positions)
+    face_id = rasterize(project(scene.positions, tensors), scene.faces, tensors)
+    return (face_id >= 0).view(height, SAMPLES, width, SAMPLES).sum((1, 3)).double() / SAMPLES**2
+
+
+def weights(view: Camera) -> torch.Tensor:
+    """A smooth weight per pixel: its sum with coverage is a loss that feels where the outline is."""
+    width, height = view.size
+    y, x = torch.meshgrid(torch.arange(height) / height, torch.arange(width) / width, indexing="ij")
+    return (torch.sin(3 * x + 1) * torch.cos(4 * y + 0.3) + 0.5 * x + 0.3).double()
+
+
+def relative_error(scene: FlatScene, view: Camera, motion: torch.Tensor) -> float:
+    """Difference of the renderer's directional derivative from the supersampled one, relative to it."""
+    weight = weights(view)
+    points = scene.positions.detach().requires_grad_()
+    alpha = ReferenceRenderer().render(replace(scene, positions=points), [view], color=False)[0].alpha
+    (gradient,) = torch.autograd.grad((alpha * weight).sum(), points)
+    ahead, behind = (supersampled_alpha(replace(scene, positions=points.detach() + s * motion), view) for s in (STEP, -STEP))
+    truth = float(((ahead - behind) * weight).sum() / (2 * STEP))
+    return abs(float((gradient * motion).sum()) - truth) / abs(truth)
+
+
+def motions(points: torch.Tensor) -> dict[str, torch.Tensor]:
+    x, y, z = points.unbind(1)
+    zero, one = torch.zeros_like(x), torch.ones_like(x)
+    return {
+        "x": torch.stack([one, zero, zero], 1),
+        "y": torch.stack([zero, one, zero], 1),
+        "scale": points,
+        "bend": torch.stack([y * y, zero, zero], 1),
+    }
+
+
+@pytest.fixture(scope="module")
+def sphere() -> FlatScene:
+    positions, faces = icosphere(4)  # 5,120 faces: at the limb they are too thin to own a pixel centre
+    return flat(positions * 0.9 + [0.03, 0.02, 0], faces, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(("motion", "limit"), [("x", 0.02), ("y", 0.02), ("scale", 0.02), ("bend", 0.03)])
+@pytest.mark.parametrize("orthographic", [False, True])
+def test_moving_outline_of_a_sphere(sphere, motion, limit, orthographic):
+    view = camera(256, 256, orthographic=orthographic)
+    assert relative_error(sphere, view, motions(sphere.positions)[motion]) <= limit
+
+
+def test_self_occluding_bumpy_body(sphere):
+    p = sphere.positions
+    bumpy = p * (1 + 0.25 * torch.sin(4 * p[:, :1]) * torch.cos(5 * p[:, 1:2]))
+    for motion in ("x", "y", "scale"):
+        assert relative_error(replace(sphere, positions=bumpy), camera(256, 256), motions(bumpy)[motion]) <= 0.02
+
+
+def test_open_square_with_turned_over_faces():
+    # Boundary edges, and an inner edge whose faces wind against each other: still no outline inside the square.
+    positions = np.array([[-0.8, -0.7, 0.2], [0.9, -0.8, 0], [0.8, 0.9, -0.1], [-0.7, 0.8, 0]])
+    scene = flat(positions, np.array([[0, 1, 2], [0, 3, 2]]), dtype=torch.float64)
+    view = camera(128, 96)
+    alpha = ReferenceRenderer().render(scene, [view])[0].alpha
+    assert float((alpha - supersampled_alpha(scene, view)).abs().mean()) < 5e-4
+    for motion in ("x", "y", "scale"):
+        assert relative_error(scene, view, motions(scene.positions)[motion]) <= 0.03
+
+
+def test_edge_that_passes_the_camera():
+    # A wall beside the camera, its near edge behind it: what is in front moves as it should.
+    positions = np.array([[-0.5, -1, 5.0], [-0.5, -1, -6], [-0.5, 0.4, -6], [-0.5, 0.4, 5]])
+    scene = flat(positions, np.array([[0, 1, 2], [0, 2, 3]]), dtype=torch.float64)
+    up = torch.tensor([[0.0, 0, 0], [0, 0, 0], [0, 1, 0], [0, 1, 0]], dtype=torch.float64)
+    assert relative_error(scene, camera(128, 128), up) <= 0.03
+
+
+def test_near_plane_does_not_make_an_outline_inside_the_surface(sphere):
+    view = camera(128, 128, distance=0.0)  # the eye inside the sphere sees it everywhere
+    out = ReferenceRenderer().render(sphere, [view])[0]
+    assert float(out.alpha.min()) == 1.0
+
+
+def test_coverage_is_close_to_the_supersampled_one(sphere):
+    view = camera(256, 256)
+    difference = ReferenceRenderer().render(sphere, [view], color=False)[0].alpha - supersampled_alpha(sphere, view)
+    assert float(difference.abs().mean()) < 3e-4
+    assert abs(float(difference.mean())) < 2e-5
+
+
+def test_camera_pose_and_focal_length_move_the_outline(sphere):
+    view = camera(144, 144)
+    weight = weights(view)
+    shift = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    zoom = torch.ones((), dtype=torch.float64, requires_grad=True)
+
+    def moved(offset: torch.Tensor, factor: torch.Tensor) -> Camera:
+        matrix = torch.tensor(view.camera_from_world)
+        matrix = torch.cat([matrix[:, :3], matrix[:, 3:] + torch.cat([offset, offset.new_zeros(1)])[:, None]], dim=1)
+        return replace(view, camera_from_world=matrix, focal_px=torch.tensor(view.focal_px) * factor)
+
+    alpha = ReferenceRenderer().render(sphere, [moved(shift, zoom)], color=False)[0].alpha
+    found = torch.autograd.grad((alpha * weight).sum(), [shift, zoom])
+    still, unit = torch.zeros(3, dtype=torch.float64), torch.eye(3, dtype=torch.float64)
+    for value, (offset, factor) in zip(
+        [*found[0], found[1]], [*((STEP * axis, 0.0) for axis in unit), (still, STEP)], strict=True
+    ):
+        ahead = supersampled_alpha(sphere, moved(offset, torch.tensor(1.0 + factor)))
+        behind = supersampled_alpha(sphere, moved(-offset, torch.tensor(1.0 - factor)))
+        truth = float(((ahead - behind) * weight).sum() / (2 * STEP))
+        assert float(value) == pytest.approx(truth, rel=0.02)
