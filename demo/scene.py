@@ -25,7 +25,7 @@ COAT = (
     (0.60, (0.02, 0.24, 0.27)),
     (0.85, (0.02, 0.11, 0.20)),
 )
-SPOTS = ((0.34, (0.02, 0.22, 0.26)), (0.46, (0.90, 0.82, 0.64)))
+SPOTS = ((0.34, (0.86, 0.42, 0.26)), (0.46, (0.10, 0.38, 0.42)))
 # Name, strength in W/m², colour, Euler angles.
 SUNS = (("Sun", 1.9, (1.0, 0.93, 0.82), (0.75, 0.25, 0.6)), ("Fill", 0.5, (0.8, 0.88, 1.0), (1.1, 0.0, -2.2)))
 
@@ -131,7 +131,7 @@ def _paint() -> bpy.types.Material:
     dots = tree.nodes.new("ShaderNodeTexVoronoi")
     dots.inputs["Scale"].default_value = 3.4
     dots.inputs["Randomness"].default_value = 0.55
-    inside = _ramp(tree, ((0.24, (1.0, 1.0, 1.0)), (0.30, (0.0, 0.0, 0.0))))
+    inside = _ramp(tree, ((0.22, (1.0, 1.0, 1.0)), (0.32, (0.0, 0.0, 0.0))))
     mix = tree.nodes.new("ShaderNodeMixRGB")
     tree.links.new(spots.outputs["Color"], mix.inputs["Color2"])
     tree.links.new(place.outputs["Object"], dots.inputs["Vector"])
@@ -201,7 +201,7 @@ def _show_photo(camera: bpy.types.Object, path: Path) -> None:
 
 
 def _add_ball(centre: Vector, extent: Vector) -> None:
-    bpy.ops.mesh.primitive_ico_sphere_add(subdivisions=5, radius=1.0, location=centre, calc_uvs=True)
+    bpy.ops.mesh.primitive_ico_sphere_add(subdivisions=6, radius=1.0, location=centre, calc_uvs=True)
     ball = bpy.context.object
     ball.name = "Ball"
     ball.scale = extent * 0.45
