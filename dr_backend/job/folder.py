@@ -32,7 +32,7 @@ def _disk_errors(path: Path) -> Iterator[None]:
         raise JobError("cannot_write", f"Cannot write {path}: {error.strerror or error}", "Check the job folder's permissions") from error
 
 
-def _write(path: Path, fill: Callable[[BinaryIO], None]) -> None:
+def _write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
     temporary = path.with_name(path.name + ".tmp")
     with _disk_errors(path):
         try:
@@ -115,12 +115,12 @@ class JobFolder:
 
     def save_arrays(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Writes an ``.npz`` keyed by leaf path."""
-        _write(self.path / name, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+        _write(self.path / name, lambda file: np.savez(file, **arrays))
 
     def save_json(self, name: str, data: dict[str, Any]) -> None:
         """Writes strict JSON (no NaN)."""
         text = json.dumps(data, indent=1, allow_nan=False)
-        _write(self.path / name, lambda file: file.write(text.encode()) and None)
+        _write(self.path / name, lambda file: file.write(text.encode()))
 
     def load_json(self, name: str) -> dict[str, Any]:
         """Reads a JSON object.
