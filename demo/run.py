@@ -15,6 +15,7 @@ import bpy
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "fit_to_photo_demo"
+QUALITY = "draft"  # the others take minutes on a processor
 sys.path.insert(0, str(ROOT))  # for blender_addon, which is no installed package
 
 import blender_addon  # noqa: E402
@@ -61,7 +62,7 @@ def main() -> int:
         bpy.ops.wm.save_as_mainfile(filepath=str(FOLDER / "start.blend"))
         print("Fitting the ball to the photographs ...")
         files = {"--output": "fitted.blend", "--report": "report.json", "--sheet": "contact_sheet.png"}
-        code = command.run([word for option, name in files.items() for word in (option, str(FOLDER / name))])
+        code = command.run(["--quality", QUALITY, *(word for option, name in files.items() for word in (option, str(FOLDER / name)))])
     finally:
         blender_addon.unregister()  # the bpy module hangs at exit otherwise
     if code == 0:
