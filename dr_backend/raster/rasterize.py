@@ -94,6 +94,13 @@ def _planes(xy: Float[Tensor, "T 3 2"], nearness: Float[Tensor, "T 3"]) -> Float
     )
 
 
+def _depth_of(key: Int[Tensor, " N"], perspective: bool) -> Float[Tensor, " N"]:
+    """Depth that ``_sort_key`` was made from; infinite where the pixel stayed empty."""
+    ordered = (key >> 32).int()
+    nearness = -(ordered ^ ((ordered >> 31) & 0x7FFFFFFF)).view(torch.float32)
+    return torch.where(key == EMPTY, torch.inf, nearness.reciprocal() if perspective else -nearness)
+
+
 def _sort_key(nearness: Float[Tensor, " N"], face: Int[Tensor, " N"]) -> Int[Tensor, " N"]:
     """One integer that orders by depth, nearest first, then by face: float bits order like integers once negatives are turned over."""
     bits = (-nearness).float().view(torch.int32)
@@ -102,10 +109,13 @@ def _sort_key(nearness: Float[Tensor, " N"], face: Int[Tensor, " N"]) -> Int[Ten
 
 
 @torch.no_grad()
-def rasterize(projected: Projected, faces: Int[Tensor, "F 3"], view: View) -> Int[Tensor, "H W"]:
-    """Index of the nearest face at each pixel centre, -1 where there is none; equal depths go to the lower index.
+def rasterize(
+    projected: Projected, faces: Int[Tensor, "F 3"], view: View
+) -> tuple[Int[Tensor, "H W"], Float[Tensor, "H W"]]:
+    """Index and depth of the nearest face at each pixel centre; -1 and infinite where there is none.
 
-    Both sides of a face are seen. Faces that cross the near plane are cut there. No gradients: see ``interpolate`` and ``coverage``.
+    Equal depths go to the lower index. Both sides of a face are seen. Faces that cross the near plane are cut there.
+    No gradients: see ``interpolate`` and ``coverage``.
     """
     source: Tensor | None = None
     if faces.numel() and bool((projected.depth < view.near).any()):
@@ -127,4 +137,6 @@ def rasterize(projected: Projected, faces: Int[Tensor, "F 3"], view: View) -> In
             pixel = (row * view.width + first)[owner] + number
             face = (triangle if source is None else source[triangle])[owner]
             nearest.scatter_reduce_(0, pixel, _sort_key(reached, face), "amin")
-    return torch.where(nearest == EMPTY, -1, nearest & 0xFFFFFFFF).view(view.height, view.width)
+    face_id = torch.where(nearest == EMPTY, -1, nearest & 0xFFFFFFFF)
+    depth = _depth_of(nearest, view.perspective).to(xy.dtype)
+    return face_id.view(view.height, view.width), depth.view(view.height, view.width)

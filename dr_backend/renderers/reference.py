@@ -45,15 +45,14 @@ class ReferenceRenderer:
     def _render_view(self, scene: FlatScene, camera: Camera, color: bool) -> RenderOutput:
         view = view_of(camera, scene.positions)
         projected = project(scene.positions, view)
-        face_id = rasterize(projected, scene.faces, view)
+        face_id, depth = rasterize(projected, scene.faces, view)
         shape = (view.height, view.width)
-        with torch.set_grad_enabled(color and torch.is_grad_enabled()):
-            fragments = interpolate(projected, scene.faces, face_id, view)
-        depth = scene.positions.new_full((face_id.numel(),), torch.inf).index_copy(0, fragments.pixel, fragments.depth)
         alpha = (face_id >= 0).to(scene.positions.dtype).reshape(-1, 1)
         if not color:
             alpha = blend_outlines(alpha, projected, scene.faces, scene.topology.edges, face_id, view)
-            return RenderOutput(scene.positions.new_zeros(*shape, 3), alpha.view(shape), face_id, depth.view(shape))
+            return RenderOutput(scene.positions.new_zeros(*shape, 3), alpha.view(shape), face_id, depth)
+        fragments = interpolate(projected, scene.faces, face_id, view)
+        depth = depth.view(-1).index_copy(0, fragments.pixel, fragments.depth)
         rgb = radiance_at(scene, fragments.face, fragments.barycentric, facing(projected.camera, scene.faces, view)[fragments.face])
         image = scene.positions.new_zeros(face_id.numel(), 3).index_copy(0, fragments.pixel, rgb)
         image = torch.cat([image, alpha], dim=1)

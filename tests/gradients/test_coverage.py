@@ -22,7 +22,7 @@ def supersampled_alpha(scene: FlatScene, view: Camera) -> torch.Tensor:
     width, height = view.size
     fine = replace(view, focal_px=view.focal_px * SAMPLES, centre_px=view.centre_px * SAMPLES, size=(width * SAMPLES, height * SAMPLES))
     tensors = view_of(fine, scene.positions)
-    face_id = rasterize(project(scene.positions, tensors), scene.faces, tensors)
+    face_id, _ = rasterize(project(scene.positions, tensors), scene.faces, tensors)
     return (face_id >= 0).view(height, SAMPLES, width, SAMPLES).sum((1, 3)).double() / SAMPLES**2
 
 

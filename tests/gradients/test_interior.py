@@ -36,7 +36,7 @@ def test_colour_gradients_equal_finite_differences(orthographic, lit):
     lights = lamps() if lit else {}
     scene = flat(positions, faces, uvs=corner_uvs(positions, faces), image=smooth_image(), smooth=True, lights=lights, dtype=torch.float64)
     view = view_of(camera(40, 40, orthographic=orthographic), scene.positions)
-    face_id = rasterize(project(scene.positions, view), scene.faces, view)
+    face_id, _ = rasterize(project(scene.positions, view), scene.faces, view)
     weight = torch.tensor(GENERATOR.normal(size=(int((face_id >= 0).sum()), 3)))
 
     def loss(points: torch.Tensor) -> torch.Tensor:

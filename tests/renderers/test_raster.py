@@ -53,7 +53,7 @@ def test_faces_and_depths_equal_a_plain_loop(seed):
     positions = torch.tensor(points)
     view = view_of(camera(48, 32), positions)
     projected = project(positions, view)
-    found = rasterize(projected, faces, view)
+    found, depth = rasterize(projected, faces, view)
     expected, margin = brute_force(projected.xy[faces].numpy(), projected.depth[faces].numpy(), 48, 32)
     safe = margin > 1e-6
     assert np.array_equal(found.numpy()[safe], expected[safe])
@@ -63,6 +63,8 @@ def test_faces_and_depths_equal_a_plain_loop(seed):
     again = project(hit @ view.rotation - view.translation @ view.rotation, view)
     assert torch.allclose(again.xy[:, 0], (fragments.pixel % 48).double() + 0.5, atol=1e-6)
     assert torch.allclose(again.depth, fragments.depth)
+    assert torch.allclose(depth[found >= 0], fragments.depth)
+    assert bool(torch.isinf(depth[found < 0]).all())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -77,8 +79,8 @@ def test_shared_edges_leave_no_hole_and_count_no_pixel_twice(dtype):
     matrix[2, 3] = -2
     view = view_of(Camera(matrix, np.array([24.0, 24.0]), np.array([16.5, 16.5]), (width, height)), positions)
     projected = project(positions, view)
-    together = rasterize(projected, faces, view) >= 0
-    each = sum((rasterize(projected, faces[i : i + 1], view) >= 0).int() for i in range(24))
+    together = rasterize(projected, faces, view)[0] >= 0
+    each = sum((rasterize(projected, faces[i : i + 1], view)[0] >= 0).int() for i in range(24))
     y, x = np.mgrid[:height, :width] + 0.5
     inside = np.hypot(x - 16.5, y - 16.5) < 12 * np.cos(np.pi / 24) - 1e-3
     assert bool(together[torch.tensor(inside)].all())
@@ -89,7 +91,7 @@ def test_shared_edges_leave_no_hole_and_count_no_pixel_twice(dtype):
 def test_equal_depths_go_to_the_lower_face():
     positions = torch.tensor([[-1.0, -1, 0], [1, -1, 0], [0, 1, 0]])
     view = view_of(camera(), positions)
-    face_id = rasterize(project(positions, view), torch.tensor([[0, 1, 2], [0, 1, 2], [0, 1, 2]]), view)
+    face_id, _ = rasterize(project(positions, view), torch.tensor([[0, 1, 2], [0, 1, 2], [0, 1, 2]]), view)
     assert set(face_id.unique().tolist()) == {-1, 0}
 
 
@@ -100,7 +102,7 @@ def test_floor_that_passes_under_the_camera_is_cut_not_lost():
     faces = torch.tensor([[0, 2, 1], [0, 3, 2]])
     view = view_of(Camera(np.eye(4), np.array([40.0, 40.0]), np.array([32.0, 24.0]), (64, 48)), positions)
     projected = project(positions, view)
-    face_id = rasterize(projected, faces, view)
+    face_id, _ = rasterize(projected, faces, view)
     assert bool((face_id[25:] >= 0).all())
     assert bool((face_id[:24] < 0).all())
     fragments = interpolate(projected, faces, face_id, view)
