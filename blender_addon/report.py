@@ -134,6 +134,7 @@ def _set_render(scene: bpy.types.Scene, context_scene: bpy.types.Scene, unlit: b
     render.pixel_aspect_x, render.pixel_aspect_y = source.pixel_aspect_x, source.pixel_aspect_y
     render.film_transparent = True
     render.use_compositing = render.use_sequencer = False
+    render.dither_intensity = 0.0
     render.image_settings.file_format = "PNG"
     render.image_settings.color_mode, render.image_settings.color_depth = "RGBA", "8"
     scene.display_settings.display_device = "sRGB"
@@ -213,9 +214,10 @@ def _photo_at(photo: Photo, height: int, width: int) -> tuple[np.ndarray, np.nda
 
 
 def compare(photo: Photo, render: np.ndarray) -> CameraScore:
-    """Scores a render (H, W, 4) of ``render_views``, laid over black, against its photo, averaged down to the render's size."""
+    """Scores a render (H, W, 4) of ``render_views``, against its photo, averaged down to the render's size; both lie over black."""
     rgb, mask = _photo_at(photo, *render.shape[:2])
-    error = ((render[..., :3] * render[..., 3:] - rgb) ** 2).mean(-1)
+    cut_out = rgb if mask is None else rgb * mask[..., None]
+    error = ((render[..., :3] * render[..., 3:] - cut_out) ** 2).mean(-1)
     inside = np.ones(error.shape, bool) if mask is None else mask > 0.5
     mean = float(error[inside].mean()) if inside.any() else 0.0
     psnr = min(-10 * float(np.log10(max(mean, 1e-12))), _MAX_PSNR)
@@ -266,6 +268,6 @@ def _row(photo: Photo, before: np.ndarray, after: np.ndarray) -> np.ndarray:
     height, width = max(round(height * scale), 1), max(round(width * scale), 1)
     rgb, mask = _photo_at(photo, height, width)
     old, new = (_resize(image[..., :3] * image[..., 3:], height, width) for image in (before, after))
-    difference = np.abs(new - rgb) * (1 if mask is None else mask[..., None])
+    difference = np.abs(new - rgb) if mask is None else np.abs(new - rgb * mask[..., None]) * mask[..., None]
     tiles = [np.pad(tile, ((0, 0), (0, _GAP), (0, 0)), constant_values=0.2) for tile in (rgb, old, new, difference)]
     return np.concatenate(tiles, 1)

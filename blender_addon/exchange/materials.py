@@ -292,7 +292,7 @@ def remove_added_material(obj: bpy.types.Object) -> list[str]:
             if index < len(obj.material_slots) and obj.material_slots[index].material == material:
                 obj.material_slots[index].material = None
         if added and len(obj.data.materials) == 1 and obj.data.materials[0] == material:
-            obj.data.materials.pop(index=0)
+            obj.data.materials.clear()  # pop would leave the object's slot behind in a reopened file
     if material.users == 0:
         bpy.data.materials.remove(material)
     return [f"Removed the added material of '{obj.name}'"]

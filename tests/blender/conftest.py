@@ -90,7 +90,7 @@ def fingerprint():
         keys = [(k.name, k.value) for k in mesh.shape_keys.key_blocks] if mesh.shape_keys else []
         uvs = []
         for layer in mesh.uv_layers:
-            values = np.empty(len(mesh.loops) * 2, np.float32)
+            values = np.empty(len(layer.uv) * 2, np.float32)  # Blender shows none in Edit Mode
             layer.uv.foreach_get("vector", values)
             uvs.append((layer.name, layer.active_render, values.tobytes()))
         slots = [slot.material.name if slot.material else None for slot in obj.material_slots]
@@ -101,5 +101,5 @@ def fingerprint():
         for m in bpy.data.materials
     }  # fmt: skip
     kinds = ("objects", "meshes", "scenes", "images", "shape_keys")
-    counts = {kind: sorted(block.name for block in getattr(bpy.data, kind)) for kind in kinds}
+    counts = {kind: sorted(b.name for b in getattr(bpy.data, kind) if b.name != "Render Result") for kind in kinds}
     return meshes, links, counts
