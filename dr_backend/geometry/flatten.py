@@ -74,7 +74,7 @@ def _world_positions(mesh: Mesh, device: torch.device, dtype: torch.dtype) -> Te
 
 
 def _light_tensors(light: Light, device: torch.device, dtype: torch.dtype) -> Light:
-    changes = {f.name: _to_tensor(v, device, dtype) for f in fields(light) if hasattr(v := getattr(light, f.name), "dtype")}
+    changes: dict[str, Any] = {f.name: _to_tensor(v, device, dtype) for f in fields(light) if hasattr(v := getattr(light, f.name), "dtype")}
     return replace(light, **changes)
 
 
