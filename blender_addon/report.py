@@ -12,6 +12,7 @@ import numpy as np
 
 from dr_backend.scene import Photo
 
+from .exchange.identity import uses_nodes
 from .exchange.images import load_png, save_png, to_srgb
 from .exchange.materials import DEFAULT_COLOR, base_color_socket, find_shader
 from .exchange.photos import background_images
@@ -129,7 +130,7 @@ def _bare_copy(obj: bpy.types.Object, scene: bpy.types.Scene, temporary: _Tempor
 def _set_render(scene: bpy.types.Scene, context_scene: bpy.types.Scene, unlit: bool) -> None:
     source, render = context_scene.render, scene.render
     scene.frame_current = context_scene.frame_current
-    render.engine = "CYCLES"
+    render.engine = "CYCLES"  # type: ignore[assignment]  # the stubs know only what is built in
     render.resolution_percentage = 100
     render.pixel_aspect_x, render.pixel_aspect_y = source.pixel_aspect_x, source.pixel_aspect_y
     render.film_transparent = True
@@ -137,9 +138,10 @@ def _set_render(scene: bpy.types.Scene, context_scene: bpy.types.Scene, unlit: b
     render.dither_intensity = 0.0
     render.image_settings.file_format = "PNG"
     render.image_settings.color_mode, render.image_settings.color_depth = "RGBA", "8"
-    scene.display_settings.display_device = "sRGB"
+    scene.display_settings.display_device = "sRGB"  # type: ignore[assignment]  # names from the colour configuration
     view = scene.view_settings
-    view.view_transform, view.look, view.exposure, view.gamma = "Standard", "None", 0.0, 1.0
+    view.view_transform, view.look = "Standard", "None"  # type: ignore[assignment]
+    view.exposure, view.gamma = 0.0, 1.0
     cycles = scene.cycles
     cycles.samples = UNLIT_SAMPLES if unlit else LIT_SAMPLES
     cycles.use_adaptive_sampling = cycles.use_denoising = False
@@ -172,13 +174,13 @@ def _make_unlit(copy: bpy.types.Object, temporary: _Temporary) -> None:
 
 def _emission_material(original: bpy.types.Material | None) -> bpy.types.Material:
     material = bpy.data.materials.new(SCENE) if original is None else original.copy()
-    found = find_shader(material) if material.use_nodes and original is not None else None
+    found = find_shader(material) if uses_nodes(material) and original is not None else None
     color = (*DEFAULT_COLOR, 1.0) if original is None else tuple(original.diffuse_color)
-    if not material.use_nodes:
+    if not uses_nodes(material):
         material.use_nodes = True
     tree = material.node_tree
     output = tree.get_output_node("ALL") or tree.nodes.new("ShaderNodeOutputMaterial")
-    if original is not None and original.use_nodes and found is None:
+    if original is not None and uses_nodes(original) and found is None:
         return material  # no base colour to show: its own shader is the best there is
     emission = tree.nodes.new("ShaderNodeEmission")
     emission.inputs["Color"].default_value = color
@@ -230,7 +232,7 @@ def compare(photo: Photo, render: np.ndarray) -> CameraScore:
 
 def build_report(photos: Sequence[Photo], before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Scores of every photo before and after the fit, JSON-ready; ``worst`` names the camera whose render matches least afterwards."""
-    cameras = []
+    cameras: list[dict[str, Any]] = []
     for photo in photos:
         old, new = compare(photo, before[photo.camera]), compare(photo, after[photo.camera])
         cameras.append(

@@ -50,6 +50,11 @@ def is_foreign(block: bpy.types.ID) -> bool:
     return block.library is not None or block.override_library is not None
 
 
+def uses_nodes(block: bpy.types.Material | bpy.types.World) -> bool:
+    """Whether the nodes of a material or world act. Always, since Blender 5."""
+    return bpy.app.version >= (5, 0, 0) or bool(block.use_nodes)
+
+
 def check_modes(objects: list[bpy.types.Object]) -> None:
     """Makes sure that ``object_mode`` will work.
 

@@ -1,7 +1,6 @@
 """Image data-blocks ↔ arrays. Blender's bottom-up rows and 8-bit sRGB stop here: arrays have row 0 at the top."""
 
 import os
-from pathlib import Path
 
 import bpy
 import numpy as np
@@ -101,7 +100,7 @@ def write_image(name: str, rgb_linear: np.ndarray) -> bpy.types.Image:
     return image
 
 
-def save_png(path: str | Path, rgb_srgb: np.ndarray) -> None:
+def save_png(path: str | os.PathLike[str], rgb_srgb: np.ndarray) -> None:
     """Writes display-referred sRGB (H, W, 3), row 0 at the top, as a PNG file.
 
     Raises:
@@ -118,7 +117,7 @@ def save_png(path: str | Path, rgb_srgb: np.ndarray) -> None:
         bpy.data.images.remove(image)
 
 
-def load_png(path: str | Path) -> np.ndarray:
+def load_png(path: str | os.PathLike[str]) -> np.ndarray:
     """The encoded values of an image file, (H, W, 4) with straight alpha, row 0 at the top.
 
     Raises:

@@ -6,6 +6,7 @@ import numpy as np
 from dr_backend.scene import Light, World
 
 from .cameras import rigid_matrix, write_rigid_matrix
+from .identity import uses_nodes
 from .images import read_image
 from .problems import SceneProblem
 
@@ -55,7 +56,7 @@ def write_light(obj: bpy.types.Object, light: Light) -> None:
 
 
 def _background(world: bpy.types.World) -> bpy.types.Node | None:
-    output = world.node_tree.get_output_node("ALL") if world.use_nodes and world.node_tree is not None else None
+    output = world.node_tree.get_output_node("ALL") if uses_nodes(world) and world.node_tree is not None else None
     links = output.inputs["Surface"].links if output is not None else ()
     node = links[0].from_node if links else None
     return node if node is not None and node.type == "BACKGROUND" else None
@@ -78,7 +79,7 @@ def read_world(world: bpy.types.World | None) -> tuple[World, list[str]]:
         return World(np.zeros(3, np.float32)), []
     node = _background(world)
     if node is None:
-        warnings = [f"World '{world.name}' has no Background node; its viewport colour is used"] if world.use_nodes else []
+        warnings = [f"World '{world.name}' has no Background node; its viewport colour is used"] if uses_nodes(world) else []
         return World(np.array(world.color[:3], np.float32)), warnings
     socket, strength = node.inputs["Color"], node.inputs["Strength"].default_value
     warnings = []

@@ -9,7 +9,7 @@ import numpy as np
 
 from dr_backend.scene import Material
 
-from .identity import is_foreign, load_kept, object_mode, save_kept
+from .identity import is_foreign, load_kept, object_mode, save_kept, uses_nodes
 from .images import read_image, write_image
 from .problems import SceneProblem
 
@@ -130,10 +130,10 @@ def read_material(material: bpy.types.Material, uv_maps: Collection[str] = (), *
         SceneProblem: The image is missing or unreadable.
     """
     name = material.name
-    found = find_shader(material) if material.use_nodes else None
+    found = find_shader(material) if uses_nodes(material) else None
     if found is None:
         color = np.array(material.diffuse_color[:3], np.float32)
-        if not material.use_nodes:
+        if not uses_nodes(material):
             return Material(color), []
         return Material(color), [f"Material '{name}' has no Principled or Diffuse BSDF; its viewport colour is used"]
     shader, direct = found
@@ -156,7 +156,7 @@ def check_material(material: bpy.types.Material) -> None:
     """
     if is_foreign(material):
         raise SceneProblem(f"Material '{material.name}' is linked from another file: make it local first")
-    if material.node_tree is not None and find_shader(material) is None and (material.use_nodes or material.node_tree.nodes):
+    if material.node_tree is not None and find_shader(material) is None and (uses_nodes(material) or material.node_tree.nodes):
         raise SceneProblem(f"Material '{material.name}' has no Principled BSDF to paint: connect one to its Material Output")
 
 
@@ -178,7 +178,7 @@ def write_material(material: bpy.types.Material, rgb_linear: np.ndarray, extensi
     ``uv_map`` adds a UV Map node, for meshes on which another map is active. The artist's own image is never touched.
     """
     kept = load_kept(material)
-    if not material.use_nodes:
+    if not uses_nodes(material):
         kept["nodes_were_off"] = True
         material.use_nodes = True
     shader = _ensure_shader(material)
@@ -260,7 +260,7 @@ def revert_material(material: bpy.types.Material) -> list[str]:
 def add_material(name: str, objects: list[bpy.types.Object]) -> bpy.types.Material:
     """A new material in every empty slot of the objects (a new slot where there is none), noted for ``remove_added_material``."""
     material = bpy.data.materials.new(name)
-    if not material.use_nodes:
+    if not uses_nodes(material):
         material.use_nodes = True
     _ensure_shader(material)
     for obj in objects:

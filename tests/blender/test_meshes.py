@@ -152,6 +152,7 @@ def test_a_slider_moved_during_the_fit_is_not_undone(build):
     obj.shape_key_add(name="Basis")
     key = obj.shape_key_add(name="Wide")
     key.data.foreach_set("co", (np.array(CUBE, np.float32) * 2).ravel())
+    key.value = 0
     exported = export(build, obj)
     value = fitted(exported, obj)
     key.value = 1
