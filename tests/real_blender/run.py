@@ -45,7 +45,9 @@ def mirror(source: Path, folder: Path) -> None:
 
 
 def mirror_backend(folder: Path) -> None:
-    """Makes this very Python, with torch, runnable inside the folder."""
+    """Makes this very Python, with torch, runnable inside the folder, and tells it the machine's memory and processors."""
+    for name in ("meminfo", "cpuinfo", "stat"):  # /proc itself would need a mount
+        (folder / "proc" / name).write_bytes(Path("/proc", name).read_bytes())
     mirror(Path(sys.prefix), folder)
     if sys.base_prefix != "/usr":
         mirror(Path(sys.base_prefix).resolve(), folder)
