@@ -18,7 +18,7 @@ from .exchange.materials import DEFAULT_COLOR, base_color_socket, find_shader
 from .exchange.photos import background_images
 
 SCENE = "Fit to Photo Report"
-UNLIT_SAMPLES, LIT_SAMPLES = 16, 32
+UNLIT_SAMPLES, LIT_SAMPLES = 8, 16
 _BOUNCES = ("max_bounces", "diffuse_bounces", "glossy_bounces", "transmission_bounces", "transparent_max_bounces")
 _MAX_PSNR = 99.0  # equal pictures: JSON has no infinity
 _TILE = 320  # longest side of a picture on the contact sheet, in pixels

@@ -15,7 +15,7 @@ import bpy
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "fit_to_photo_demo"
-QUALITY = "draft"  # the others take minutes on a processor
+QUALITY = "standard"
 sys.path.insert(0, str(ROOT))  # for blender_addon, which is no installed package
 
 import blender_addon  # noqa: E402

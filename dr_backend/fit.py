@@ -1,12 +1,15 @@
 """The loop: no files, no prints, no clock of its own. Whoever iterates it decides when it stops."""
 
 import math
+import os
 from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from .geometry.flatten import FlatScene, cut
 from .job import JobError
 from .losses import normal_consistency, photometric, silhouette
 from .optim import AdamUniform
@@ -73,6 +76,7 @@ class Fit:
         self.history: list[float] = []
         self._best: dict[str, Tensor] = {}
         self._order = torch.Generator().manual_seed(problem.settings.seed)
+        self._pool = ThreadPoolExecutor(os.cpu_count() if problem.device == "cpu" else 1)
         self._work = [s.steps * s.views * s.max_side**2 for s in problem.stages]
 
     def best(self) -> dict[str, Tensor]:
@@ -85,8 +89,9 @@ class Fit:
         Raises:
             JobError: ``diverged`` when no smaller step helps, ``out_of_memory``, ``nothing_visible``.
         """
-        for index, stage in enumerate(self.problem.stages):
-            yield from self._run_stage(index, stage)
+        with self._pool:
+            for index, stage in enumerate(self.problem.stages):
+                yield from self._run_stage(index, stage)
 
     def _run_stage(self, index: int, stage: Stage) -> Iterator[Progress]:
         problem = self.problem
@@ -94,7 +99,7 @@ class Fit:
         targets = problem.targets(stage)
         views = problem.views_per_step(stage, renderer, targets)
         steps, rate, retries = stage.steps, stage.rate, 0
-        run = _StageRun(problem, stage, renderer, targets, self._order)
+        run = _StageRun(problem, stage, renderer, targets, self._order, self._pool)
         run.bind(rate)
         self._best.update(run.values())
         for local in range(steps):
@@ -122,11 +127,14 @@ class Fit:
 class _StageRun:
     """The optimizers of one stage and the running loss over its views."""
 
-    def __init__(self, problem: Problem, stage: Stage, renderer: Renderer, targets: list[Target], order: torch.Generator) -> None:
+    def __init__(
+        self, problem: Problem, stage: Stage, renderer: Renderer, targets: list[Target], order: torch.Generator, pool: Executor
+    ) -> None:
         self.problem, self.stage, self.renderer, self.targets, self._order = problem, stage, renderer, targets, order
         self.best_loss = math.inf
         self.improved = False
         self._queue: list[int] = []
+        self._pool = pool
         self._view_losses: dict[int, float] = {}
 
     def bind(self, rate: float) -> None:
@@ -168,21 +176,40 @@ class _StageRun:
         picked = self._next_views(views)
         problem = moved(self.problem, {leaf.path: leaf.value() for leaf in self._leaves})
         flat = problem.flat()
-        color = self.stage.photometric > 0
-        outputs = self.renderer.render(flat, [self.targets[i].camera for i in picked], color=color)
-        losses = [view_loss(out, self.targets[i], self.stage) for i, out in zip(picked, outputs, strict=True)]
-        total = torch.stack(losses).mean()
+        self._backward(flat, picked)
         if self.stage.geometry:
-            total = total + FLATTEN * normal_consistency(flat.positions, flat.faces, self.problem.face_pairs).mean()
-        if total.requires_grad:
-            total.backward()
-        self._view_losses.update({i: float(value.detach()) for i, value in zip(picked, losses, strict=True)})
+            (FLATTEN * normal_consistency(flat.positions, flat.faces, self.problem.face_pairs).mean()).backward()
         running = sum(self._view_losses.values()) / len(self._view_losses)
         self._judge(running)
         if math.isfinite(running):
             for optimizer, _ in self._optimizers:
                 optimizer.step()
         return running
+
+    def _backward(self, flat: FlatScene, picked: list[int]) -> None:
+        """Adds the gradient of the mean data loss of some views to the latents, and notes each view's loss.
+
+        On a processor each view has a thread of its own; sums are taken in the order of the views, so that the result does not
+        depend on how many threads there are. A GPU gets all views in one call.
+        """
+        loose, sources, copies = cut(flat)
+        groups = [[i] for i in picked] if self.problem.device == "cpu" else [picked]
+
+        def differentiate(group: list[int]) -> tuple[list[float], tuple[Tensor | None, ...]]:
+            outputs = self.renderer.render(loose, [self.targets[i].camera for i in group], color=self.stage.photometric > 0)
+            losses = [view_loss(out, self.targets[i], self.stage) for i, out in zip(group, outputs, strict=True)]
+            total = torch.stack(losses).sum()
+            gradients = torch.autograd.grad(total, copies, allow_unused=True) if total.requires_grad else (None,) * len(copies)
+            return [float(loss.detach()) for loss in losses], gradients
+
+        parts = list(self._pool.map(differentiate, groups))
+        for group, (losses, _) in zip(groups, parts, strict=True):
+            self._view_losses.update(zip(group, losses, strict=True))
+        summed = [[g for g in column if g is not None] for column in zip(*(gradients for _, gradients in parts), strict=True)]
+        reached = [(source, sum(column[1:], column[0]) / len(picked)) for source, column in zip(sources, summed, strict=True) if column]
+        if reached:
+            # the regulariser goes the same way again
+            torch.autograd.backward([source for source, _ in reached], [gradient for _, gradient in reached], retain_graph=True)
 
     def _judge(self, running: float) -> None:
         """Whether the step just measured is the best of the stage, once every view was seen.

@@ -99,9 +99,14 @@ def run_fit(folder: Path, events: TextIO, commands: Commands) -> int:
 def _fit(job: JobFolder, emit: Callable[..., None], commands: Commands) -> tuple[str, str]:
     """Runs the loop of one job and saves its result: the kind and message of the last event."""
     scene, photos, settings = job.load()
-    from .fit import Fit  # torch takes seconds to import: a damaged job is refused before
+    import torch  # takes seconds: a damaged job is refused before
+
+    from .fit import Fit
     from .problem import make_problem
 
+    # Views run side by side, one thread each. Threads inside every operation as well would wait for each other by spinning: several
+    # times slower as soon as Blender renders beside the fit.
+    torch.set_num_threads(1)
     problem = make_problem(scene, photos, settings)
     for warning in problem.warnings:
         emit("warning", message=warning)
@@ -157,7 +162,8 @@ class _Reporter:
             self._emit("stage", name=stage, index=self._stage_index, count=self._stages, **where)
         if now - self._last_step >= 1 / STEP_EVENTS_PER_SECOND:
             self._last_step = now
-            left = (now - self._start) * (1 - progress.work_done) / max(progress.work_done, 1e-6)
+            # the first steps pay for buffers and kernels: until a hundredth is done the guess would frighten
+            left = (now - self._start) * (1 - progress.work_done) / max(progress.work_done, 0.01)
             self._emit("step", step=progress.step, steps=progress.steps, stage=stage, loss=progress.loss, seconds_left=round(left, 1))
         if now - self._last_checkpoint >= CHECKPOINT_SECONDS:
             self._job.save_checkpoint(_to_numpy(fit.best()))

@@ -123,3 +123,25 @@ def flatten(
         lights=tuple(_light_tensors(light, where, dtype) for light in scene.lights.values()),
         world_radiance=None if scene.world is None else _to_tensor(scene.world.radiance, where, dtype),
     )
+
+
+def cut(flat: FlatScene) -> tuple[FlatScene, list[Tensor], list[Tensor]]:
+    """``flat`` with its gradients cut off, so that several threads may each differentiate their own views of it.
+
+    Returns:
+        The scene on fresh leaves; the tensors it was cut from; those leaves, in the same order. What the leaves gather is
+        carried on with ``torch.autograd.backward(tensors, gradients)``.
+    """
+    sources: list[Tensor] = []
+    copies: list[Tensor] = []
+
+    def fresh(tensor: Tensor | None) -> Tensor | None:
+        if tensor is None or not tensor.requires_grad:
+            return tensor
+        sources.append(tensor)
+        copies.append(tensor.detach().requires_grad_())
+        return copies[-1]
+
+    materials = tuple(replace(m, base_color=fresh(m.base_color), image=fresh(m.image)) for m in flat.materials)
+    loose = replace(flat, positions=fresh(flat.positions), corner_normals=fresh(flat.corner_normals), materials=materials)
+    return loose, sources, copies

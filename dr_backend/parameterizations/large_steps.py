@@ -43,11 +43,14 @@ class LargeSteps:
         columns = torch.cat([diagonal, edges[:, 1]])
         values = torch.cat([1 + smoothing * degree.double(), torch.full((len(edges),), -smoothing, dtype=torch.float64, device=device)])
         self._solver = CholeskySolverF(vertex_count, rows, columns, values, MatrixType.COO)
-        self._matrix = torch.sparse_coo_tensor(torch.stack([rows, columns]), values, (vertex_count, vertex_count), check_invariants=False).coalesce()
+        self._diagonal = 1 + smoothing * degree.double()[:, None]
+        self._edges, self._smoothing = edges, smoothing
 
     def to_latents(self, value: Float[Tensor, "V 3"]) -> list[Tensor]:
         """``(I + λL) value``, computed in float64."""
-        return [(self._matrix @ value.detach().double()).to(value.dtype)]
+        exact = value.detach().double()
+        neighbours = torch.zeros_like(exact).index_add_(0, self._edges[:, 0], exact[self._edges[:, 1]])
+        return [(self._diagonal * exact - self._smoothing * neighbours).to(value.dtype)]
 
     def to_value(self, latents: list[Tensor]) -> Float[Tensor, "V 3"]:
         """Positions in the mesh's space."""

@@ -102,7 +102,7 @@ def test_a_smaller_object_matrix_fits_as_well():
         (lambda s, p: (s, [replace(p[0], camera="Nobody")]), "has no camera"),
         (lambda s, p: (with_leaves(s, {"meshes/Ball/positions": np.full((3, 3), np.nan, np.float32)}), p), "not finite"),
         (lambda s, p: (with_leaves(s, {"meshes/Ball/faces": np.zeros((0, 3), np.int32)}), p), "no faces"),
-        (lambda s, p: (with_leaves(s, {"meshes/Ball/faces": np.full((1, 3), 10**6, np.int32)}), p), "vertices it does not have"),
+        (lambda s, p: (with_leaves(s, {"meshes/Ball/faces": np.full((1, 3), 10**6, np.int32)}), p), "vertices that do not exist"),
         (lambda s, p: (replace(s, meshes={"Ball": replace(s.meshes["Ball"], uvs=None)}), p), "no UV map"),
     ],
 )
