@@ -26,7 +26,7 @@ _DEFAULTS = FitSettings()
 
 def _scene_fields() -> dict[str, object]:
     """The settings by name; the switches of what to fit follow from the table of parameters."""
-    switches = {
+    switches: dict[str, object] = {
         p.key: bpy.props.BoolProperty(name=p.label, description=p.help, default=getattr(_DEFAULTS, p.key)) for p in PARAMETERS
     }
     return switches | {

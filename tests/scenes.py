@@ -5,7 +5,9 @@ import numpy as np
 from dr_backend.scene import Camera, Material, Mesh, Scene
 
 
-def uv_sphere(segments: int = 32, rings: int = 16, radii: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def uv_sphere(
+    segments: int = 32, rings: int = 16, radii: tuple[float, float, float] = (1.0, 1.0, 1.0)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Positions (V, 3), faces (F, 3) and UVs per corner (F, 3, 2) of a closed ellipsoid with a seam."""
     v, u = np.meshgrid(np.arange(rings + 1), np.arange(segments + 1), indexing="ij")
     theta, phi = np.pi * v / rings, 2 * np.pi * u / segments
@@ -48,7 +50,8 @@ def ring(count: int, size: tuple[int, int] = (128, 128), distance: float = 4.0) 
 def painted(height: int = 64, width: int = 64) -> np.ndarray:
     """A smooth colourful image (H, W, 3), periodic in x."""
     y, x = np.mgrid[0:height, 0:width] / np.array([height, width]).reshape(2, 1, 1)
-    return np.stack([0.5 + 0.35 * np.sin(2 * np.pi * (3 * x + y)), 0.5 + 0.35 * np.cos(2 * np.pi * 2 * x), 0.3 + 0.4 * y], -1).astype(np.float32)
+    red, green = 0.5 + 0.35 * np.sin(2 * np.pi * (3 * x + y)), 0.5 + 0.35 * np.cos(2 * np.pi * 2 * x)
+    return np.stack([red, green, 0.3 + 0.4 * y], -1).astype(np.float32)
 
 
 def sphere_scene(

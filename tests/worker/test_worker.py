@@ -128,7 +128,8 @@ def test_a_bad_job_fails_with_a_sentence(job, damage, words):
 
 
 def test_render_writes_one_picture_per_camera(job):
-    finished = subprocess.run([sys.executable, "-m", "dr_backend", "render", str(job.path)], cwd=ROOT, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", "dr_backend", "render", str(job.path)]
+    finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert len(list((job.path / "renders").glob("*.png"))) == 4
     assert "Camera 3" in finished.stderr
 
@@ -136,7 +137,8 @@ def test_render_writes_one_picture_per_camera(job):
 def test_doctor_speaks_sentences_and_json():
     text = subprocess.run([sys.executable, "-m", "dr_backend", "doctor"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "Auto uses" in text
-    found = json.loads(subprocess.run([sys.executable, "-m", "dr_backend", "doctor", "--json"], cwd=ROOT, capture_output=True, check=True).stdout)
+    command = [sys.executable, "-m", "dr_backend", "doctor", "--json"]
+    found = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
     assert {"part", "ok", "sentence"} <= set(found[0])
 
 
