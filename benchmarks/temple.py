@@ -72,7 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--output", type=Path, default=Path("fit_to_photo_temple"))
-    parser.add_argument("--quality", default="STANDARD", type=str.upper)
+    parser.add_argument("--quality", default="standard")
     options = parser.parse_args()
     options.output.mkdir(exist_ok=True)
     bpy.ops.wm.read_factory_settings(use_empty=True)

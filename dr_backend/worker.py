@@ -15,7 +15,7 @@ from .job import PROTOCOL_VERSION, Event, JobError, JobFolder
 from .job.events import EXIT_CODES
 
 STEP_EVENTS_PER_SECOND = 10
-CHECKPOINT_SECONDS = 5.0
+CHECKPOINT_SECONDS = 2.0
 
 
 def take_stdout() -> TextIO:
