@@ -17,6 +17,7 @@ from .exchange.problems import SceneProblem
 from .exchange.scene import has_result, revert_all
 
 TICK_SECONDS = 0.1
+LINE_SECONDS = 1.0  # between two lines of progress in the terminal
 
 _setup: Setup | None = None  # the running or latest set-up of the backend
 setup_lines: list[str] = []  # what it said, newest last
@@ -53,13 +54,13 @@ def _interrupt_cancels(fit: session.Session) -> Iterator[None]:
 
 def run_blocking(fit: session.Session) -> None:
     """Runs a started fit to its end, telling the terminal stage, step, loss and time left."""
-    last = ""
+    last, said = "", 0.0
     with _interrupt_cancels(fit):
         while not fit.finished:
             busy = fit.tick()
             line = fit.progress.line()
-            if line != last:
-                last = line
+            if line != last and (time.monotonic() - said >= LINE_SECONDS or fit.finished):
+                last, said = line, time.monotonic()
                 print(f"Fit to Photo: {line}", flush=True)
             if not busy:
                 time.sleep(TICK_SECONDS / 2)

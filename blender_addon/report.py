@@ -110,7 +110,7 @@ def _report_scene(
                 _bare_copy(obj, scene, temporary)
         yield scene, temporary
     finally:
-        bpy.data.scenes.remove(scene)
+        bpy.data.batch_remove((scene,))  # scenes.remove crashes Blender 4.3 where there is no window
         temporary.remove()
 
 

@@ -40,7 +40,7 @@ def smart_uvs(mesh: bpy.types.Mesh, name: str) -> np.ndarray:
     except RuntimeError as error:
         raise SceneProblem(f"'{name}' has no UV map and Blender cannot make one here: unwrap it with Smart UV Project first") from error
     finally:
-        bpy.data.scenes.remove(scene)
+        bpy.data.batch_remove((scene,))  # scenes.remove crashes Blender 4.3 where there is no window
         bpy.data.objects.remove(obj)
         bpy.data.meshes.remove(copy)
     return uvs.reshape(-1, 2)
