@@ -1,0 +1,6 @@
+"""Checks the shapes that the annotations of the torch rooms promise, while the tests run."""
+
+from jaxtyping import install_import_hook
+
+ROOMS = ("geometry", "raster", "shading", "renderers.base", "renderers.reference", "renderers.pytorch3d", "losses", "parameterizations", "optim")
+install_import_hook([f"dr_backend.{room}" for room in ROOMS], "beartype.beartype")
