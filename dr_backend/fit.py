@@ -87,7 +87,7 @@ class Fit:
         """One ``Progress`` a step.
 
         Raises:
-            JobError: ``diverged`` when no smaller step helps, ``out_of_memory``, ``nothing_visible``.
+            JobError: ``diverged`` when no smaller step helps, ``out_of_memory``.
         """
         with self._pool:
             for index, stage in enumerate(self.problem.stages):

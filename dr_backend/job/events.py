@@ -29,8 +29,8 @@ COMMANDS = ("cancel", "pause", "resume")
 class JobError(Exception):
     """A job that cannot run or went wrong, in words for the artist.
 
-    ``code`` is for programs (``bad_job``, ``no_device``, ``out_of_memory``, ``disk_full``, ``nothing_visible``, ``diverged``,
-    ``crashed``), ``message`` says what is wrong, ``hint`` what to do.
+    ``code`` is for programs (``bad_job``, ``no_device``, ``no_renderer``, ``out_of_memory``, ``disk_full``, ``cannot_write``,
+    ``diverged``, ``crashed``), ``message`` says what is wrong, ``hint`` what to do.
     """
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
