@@ -89,9 +89,16 @@ class Fit:
         Raises:
             JobError: ``diverged`` when no smaller step helps, ``out_of_memory``.
         """
-        with self._pool:
-            for index, stage in enumerate(self.problem.stages):
-                yield from self._run_stage(index, stage)
+        # On a processor views run side by side, one thread each. Threads inside every operation as well would wait for each other by
+        # spinning (several times slower as soon as Blender renders beside the fit), and can lock up where bpy brings an OpenMP of its own.
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            with self._pool:
+                for index, stage in enumerate(self.problem.stages):
+                    yield from self._run_stage(index, stage)
+        finally:
+            torch.set_num_threads(threads)
 
     def _run_stage(self, index: int, stage: Stage) -> Iterator[Progress]:
         problem = self.problem

@@ -99,14 +99,9 @@ def run_fit(folder: Path, events: TextIO, commands: Commands) -> int:
 def _fit(job: JobFolder, emit: Callable[..., None], commands: Commands) -> tuple[str, str]:
     """Runs the loop of one job and saves its result: the kind and message of the last event."""
     scene, photos, settings = job.load()
-    import torch  # takes seconds: a damaged job is refused before
-
-    from .fit import Fit
+    from .fit import Fit  # torch takes seconds to import: a damaged job is refused before
     from .problem import make_problem
 
-    # Views run side by side, one thread each. Threads inside every operation as well would wait for each other by spinning: several
-    # times slower as soon as Blender renders beside the fit.
-    torch.set_num_threads(1)
     problem = make_problem(scene, photos, settings)
     for warning in problem.warnings:
         emit("warning", message=warning)
