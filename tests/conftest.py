@@ -2,5 +2,6 @@
 
 from jaxtyping import install_import_hook
 
-ROOMS = ("geometry", "raster", "shading", "renderers.base", "renderers.reference", "renderers.pytorch3d", "losses", "parameterizations", "optim")
+RENDERERS = ("renderers.base", "renderers.reference", "renderers.pytorch3d")
+ROOMS = ("geometry", "raster", "shading", "losses", "parameterizations", "optim", *RENDERERS)
 install_import_hook([f"dr_backend.{room}" for room in ROOMS], "beartype.beartype")

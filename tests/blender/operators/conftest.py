@@ -1,0 +1,90 @@
+"""A cube, two cameras with photos, and a fake worker in a real process that lifts every mesh by one unit."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+bpy = pytest.importorskip("bpy")
+
+import blender_addon  # noqa: E402
+from blender_addon import preferences, session  # noqa: E402
+from blender_addon.environment import VARIABLE  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered():
+    blender_addon.register()
+    yield
+    blender_addon.unregister()  # bpy hangs at exit with classes still registered
+
+
+@pytest.fixture(autouse=True)
+def jobs(tmp_path, monkeypatch):
+    """An empty folder for jobs, and a backend that only pretends."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I "{ROOT}/tests/worker/fake_worker.py" "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setenv(VARIABLE, str(python))
+    monkeypatch.setenv("FAKE_WORKER", "done")
+    folder = tmp_path / "jobs"
+    monkeypatch.setattr(preferences, "job_root", lambda: folder)
+    yield folder
+    session.stop()
+
+
+def add_camera(name: str, location: tuple[float, float, float], turn: tuple[float, float, float]) -> "bpy.types.Object":
+    camera = bpy.data.objects.new(name, bpy.data.cameras.new(name))
+    camera.location, camera.rotation_euler = location, turn
+    bpy.context.scene.collection.objects.link(camera)
+    image = bpy.data.images.new(name, 32, 24, alpha=True)
+    pixels = np.zeros((24, 32, 4), np.float32)
+    pixels[6:18, 10:22] = (0.9, 0.9, 0.9, 1)  # as a mesh without material looks
+    image.pixels.foreach_set(pixels.ravel())
+    image.update()
+    camera.data.show_background_images = True
+    camera.data.background_images.new().image = image
+    return camera
+
+
+@pytest.fixture(autouse=True)
+def scene():
+    """A cube, a camera in front of it, one beside it, and a lamp."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    scene = bpy.context.scene
+    scene.render.resolution_x, scene.render.resolution_y = 32, 24
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.ops.object.select_all(action="DESELECT")
+    add_camera("Front", (0, -8, 0), (np.pi / 2, 0, 0))
+    add_camera("Side", (8, 0, 0), (np.pi / 2, 0, np.pi / 2))
+    scene.collection.objects.link(bpy.data.objects.new("Lamp", bpy.data.lights.new("Lamp", "POINT")))
+    scene.fit_to_photo.render_report = False
+    bpy.context.view_layer.update()
+    return scene
+
+
+def heights() -> np.ndarray:
+    """Heights of the cube's vertices as Blender evaluates them."""
+    bpy.context.view_layer.update()
+    evaluated = bpy.data.objects["Cube"].evaluated_get(bpy.context.evaluated_depsgraph_get())
+    return np.array([vertex.co.z for vertex in evaluated.data.vertices])
+
+
+def fingerprint() -> tuple:
+    """Everything a fit might leave behind."""
+    kinds = ("objects", "meshes", "materials", "images", "shape_keys")
+    blocks = tuple(tuple(sorted(block.name for block in getattr(bpy.data, kind))) for kind in kinds)
+    report = bpy.context.scene.fit_to_photo.last_report
+    return blocks, tuple(heights()), report, len(bpy.data.objects["Cube"].material_slots), len(bpy.data.meshes["Cube"].uv_layers)
+
+
+def lifted() -> bool:
+    return bool(np.allclose(np.sort(heights()), [0] * 4 + [2] * 4, atol=1e-5))
+
+
+def two_meshes():
+    """A second mesh beside the cube."""
+    bpy.data.scenes[0].collection.objects.link(bpy.data.objects.new("Other", bpy.data.meshes["Cube"].copy()))
