@@ -104,6 +104,9 @@ class JobFolder:
             scene = from_structure(job["scene"], arrays)
             settings = FitSettings.from_json(job.get("settings", {}))
             photos = [self._load_photo(index, entry) for index, entry in enumerate(job["photos"])]
+            for name, camera in scene.cameras.items():
+                if len(camera.size) != 2 or not all(isinstance(side, int) and side > 0 for side in camera.size):
+                    raise ValueError(f"camera '{name}' has the size {camera.size}, not a width and a height")
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise JobError("bad_job", f"job.json is not a job: {error}", "Run Fit to Photo again") from error
         return scene, photos, settings

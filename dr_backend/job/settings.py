@@ -48,6 +48,8 @@ class FitSettings:
         Raises:
             ValueError: A value has the wrong type or range.
         """
+        if not isinstance(data, dict):
+            raise ValueError(f"Settings should be a dictionary, not {data!r}")
         known: dict[str, Any] = {}
         for f in fields(cls):
             if f.name in data:

@@ -142,3 +142,21 @@ def test_versions(job):
     _edit(job, protocol="2.0")
     with pytest.raises(JobError, match="speaks protocol 2.0, this backend 1.0"):
         job.load()
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda job: job.update(settings=[]), "Settings should be a dictionary"),
+        (lambda job: job["scene"]["cameras"]["A/B"].update(size=[3]), "not a width and a height"),
+        (lambda job: job["scene"]["cameras"]["A/B"].update(size=[0, 4]), "not a width and a height"),
+    ],
+)
+def test_a_job_of_the_wrong_shape_is_refused(tmp_path, damage, words):
+    folder = JobFolder(tmp_path)
+    folder.save(_scene(), _photos(), SETTINGS)
+    job = folder.load_json("job.json")
+    damage(job)
+    folder.save_json("job.json", job)
+    with pytest.raises(JobError, match=words):
+        folder.load()
