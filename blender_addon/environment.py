@@ -26,6 +26,8 @@ NEEDED = {
     "psutil": "psutil>=5.9",
 }
 OPTIONAL = {"pytorch3d": ("torch==2.11.0", "easypytorch3d==0.7.9.post1")}
+# What a new environment gets: PyTorch3D's wheels load with one torch only, and that is the one the tests run with.
+TESTED = (*NEEDED.values(), *OPTIONAL["pytorch3d"])
 _MODULES = (*NEEDED, *OPTIONAL)
 
 # Run by the backend's Python: one JSON line; a part that fails to import gives its error.
@@ -190,7 +192,7 @@ def find_system_python() -> str:
 class Setup:
     """Makes the backend's environment in a thread of its own; ``poll`` gives the lines to show."""
 
-    def __init__(self, user_folder: Path, system_python: str, requirements: Sequence[str] = tuple(NEEDED.values())) -> None:
+    def __init__(self, user_folder: Path, system_python: str, requirements: Sequence[str] = TESTED) -> None:
         self._folder = backend_folder(user_folder)
         self._python, self._requirements = system_python, requirements
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
