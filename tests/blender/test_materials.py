@@ -3,11 +3,11 @@
 import bpy
 import numpy as np
 import pytest
-from conftest import fingerprint
 
 from blender_addon.exchange import SceneProblem, read_scene, revert_all, write_result
 from blender_addon.exchange.images import load_png, read_image, save_png, to_linear, to_srgb, write_image
 from blender_addon.exchange.materials import LABEL, PLAIN_SIZE, check_material, read_material, write_material
+from tests.blender.conftest import fingerprint
 
 RGB = np.random.default_rng(5).random((12, 20, 3), np.float32)
 

@@ -6,11 +6,11 @@ import bmesh
 import bpy
 import numpy as np
 import pytest
-from conftest import CUBE, QUADS, evaluated_positions, fingerprint
 
 from blender_addon.exchange import Bindings, SceneProblem, has_result, read_scene, revert_all, write_result
 from blender_addon.exchange.meshes import SHAPE_KEY, read_mesh, write_mesh
 from blender_addon.exchange.unwrap import UV_MAP
+from tests.blender.conftest import CUBE, QUADS, evaluated_positions, fingerprint
 
 PENTAGON = [(np.cos(a), np.sin(a), 0.0) for a in np.arange(5) * 2 * np.pi / 5]
 

@@ -3,11 +3,11 @@
 import bpy
 import numpy as np
 import pytest
-from conftest import fingerprint
 
 from blender_addon.exchange import SceneProblem, read_scene
 from blender_addon.exchange.images import read_image, write_image
 from blender_addon.exchange.photos import read_photo, write_photo
+from tests.blender.conftest import fingerprint
 
 MASK = np.zeros((48, 64, 3), np.float32)
 MASK[10:30, 5:20] = 1

@@ -3,13 +3,13 @@
 import bpy
 import numpy as np
 import pytest
-from conftest import fingerprint
 
 from blender_addon.exchange import read_scene
 from blender_addon.exchange.cameras import read_camera
 from blender_addon.exchange.images import load_png, to_linear, to_srgb, write_image
 from blender_addon.report import build_report, compare, contact_sheet, render_views
 from dr_backend.scene import Photo
+from tests.blender.conftest import fingerprint
 
 
 def everything(scene):
