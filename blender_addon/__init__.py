@@ -8,15 +8,8 @@ CLASSES = (
     properties.FITTOPHOTO_PG_scene,
     properties.FITTOPHOTO_PG_object,
     preferences.FITTOPHOTO_AP_preferences,
-    operators.FITTOPHOTO_OT_run,
-    operators.FITTOPHOTO_OT_cancel,
-    operators.FITTOPHOTO_OT_revert,
-    operators.FITTOPHOTO_OT_check_setup,
-    operators.FITTOPHOTO_OT_setup_backend,
-    panels.FITTOPHOTO_PT_main,
-    panels.FITTOPHOTO_PT_advanced,
-    panels.FITTOPHOTO_PT_report,
-    panels.FITTOPHOTO_PT_setup,
+    *operators.CLASSES,
+    *panels.CLASSES,
 )
 
 
@@ -32,7 +25,7 @@ def register() -> None:
 def unregister() -> None:
     """Ends what is running and takes the add-on out of Blender."""
     session.stop()
-    operators.stop_setup()
+    operators.setup.stop_setup()
     command.unregister()
     del bpy.types.Object.fit_to_photo
     del bpy.types.Scene.fit_to_photo

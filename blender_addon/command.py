@@ -12,8 +12,8 @@ from dr_backend.job import QUALITIES
 from dr_backend.parameters import PARAMETERS
 
 from . import session
-from .operators import run_blocking
-from .panels import change, worst_camera
+from .figures import change, worst_camera
+from .operators.fit import run_blocking
 from .progress import duration
 from .properties import RENDERER_NAMES, fit_settings
 from .selection import Wanted

@@ -1,0 +1,11 @@
+"""The buttons: what F3 finds, scripts call and panels show."""
+
+from . import fit, result, setup
+
+CLASSES = (
+    fit.FITTOPHOTO_OT_run,
+    fit.FITTOPHOTO_OT_cancel,
+    result.FITTOPHOTO_OT_revert,
+    setup.FITTOPHOTO_OT_check_setup,
+    setup.FITTOPHOTO_OT_setup_backend,
+)

@@ -1,0 +1,161 @@
+"""The buttons that run and cancel a fit."""
+
+import contextlib
+import signal
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import bpy
+
+from .. import session
+from ..redraw import redraw_sidebars
+
+TICK_SECONDS = 0.1
+LINE_SECONDS = 1.0  # between two lines of progress in the terminal
+
+
+@contextlib.contextmanager
+def _interrupt_cancels(fit: session.Session) -> Iterator[None]:
+    """Ctrl-C in the terminal ends the fit and keeps the best result, instead of ending Blender."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda number, frame: fit.cancel())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+
+
+def run_blocking(fit: session.Session) -> None:
+    """Runs a started fit to its end, telling the terminal stage, step, loss and time left."""
+    last, said = "", 0.0
+    with _interrupt_cancels(fit):
+        while not fit.finished:
+            busy = fit.tick()
+            line = fit.progress.line()
+            if line != last and (time.monotonic() - said >= LINE_SECONDS or fit.finished):
+                last, said = line, time.monotonic()
+                print(f"Fit to Photo: {line}", flush=True)
+            if not busy:
+                time.sleep(TICK_SECONDS / 2)
+
+
+def _report_end(operator: bpy.types.Operator, fit: session.Session) -> set[str]:
+    """Reports how a fit ended; FINISHED as soon as the scene was written to, for otherwise undo would break."""
+    for warning in fit.warnings:
+        operator.report({"WARNING"}, warning)
+    level: Any = {session.State.DONE: "INFO", session.State.CANCELLED: "INFO" if not fit.changed else "WARNING"}.get(fit.state, "ERROR")
+    if level == "ERROR" and fit.changed:
+        level = "WARNING"  # an error raises in scripts, which then would not know that there is a result
+    for sentence in fit.done:
+        operator.report({"INFO"}, sentence)
+    # In a window an error is a popup of one line, however long: broken up it stays on the screen.
+    text = fit.message if bpy.app.background else "\n".join(textwrap.wrap(fit.message, 90))
+    operator.report({level}, text)
+    return {"FINISHED"} if fit.changed else {"CANCELLED"}
+
+
+class FITTOPHOTO_OT_run(bpy.types.Operator):
+    """Fits the selected meshes to the cameras' photos."""
+
+    bl_idname = "fit_to_photo.run"
+    bl_label = "Fit to Photo"
+    bl_description = "Move the mesh and paint its texture until Blender's own renders match the photos"
+    bl_options = {"REGISTER", "UNDO"}
+
+    _timer: bpy.types.Timer | None = None
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Available while no fit runs."""
+        if context.scene is None:
+            cls.poll_message_set("There is no scene")
+            return False
+        if session.is_running():
+            cls.poll_message_set("A fit is already running: wait for it to end, or cancel it first")
+            return False
+        return True
+
+    def _start(self, context: bpy.types.Context) -> session.Session | None:
+        try:
+            return session.start(context.scene, context.view_layer)
+        except session.CannotStart as problem:
+            self.report({"ERROR"}, str(problem))
+            return None
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Fits and waits for the result."""
+        fit = self._start(context)
+        if fit is None:
+            return {"CANCELLED"}
+        run_blocking(fit)
+        return _report_end(self, fit)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Fits while Blender stays usable."""
+        if self._start(context) is None:
+            return {"CANCELLED"}
+        manager = context.window_manager
+        self._timer = manager.event_timer_add(TICK_SECONDS, window=context.window)
+        manager.modal_handler_add(self)
+        context.workspace.status_text_set("Fit to Photo is running. Esc: stop and keep the best result so far")
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Moves the fit on; every event that is not ours goes on to Blender."""
+        fit = session.current()
+        if fit is None:  # the add-on stopped it
+            self._tidy(context)
+            return {"CANCELLED"}
+        if event.type == "ESC" and event.value == "PRESS":
+            fit.cancel()
+            redraw_sidebars()
+            return {"RUNNING_MODAL"}
+        if event.type == "TIMER":
+            fit.tick()
+            redraw_sidebars()
+            if fit.finished:
+                self._tidy(context)
+                return _report_end(self, fit)
+        # Between the result and the end of the last render nothing may be edited: both must become one undo step.
+        return {"RUNNING_MODAL"} if fit.changed else {"PASS_THROUGH"}
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Blender ends the operator: another file is opened, or the window closes."""
+        session.stop()
+        self._tidy(context)
+
+    def _tidy(self, context: bpy.types.Context) -> None:
+        if self._timer is not None:
+            context.window_manager.event_timer_remove(self._timer)
+            self._timer = None
+        if context.workspace is not None:
+            context.workspace.status_text_set(None)
+        redraw_sidebars()
+
+
+class FITTOPHOTO_OT_cancel(bpy.types.Operator):
+    """Stops the running fit."""
+
+    bl_idname = "fit_to_photo.cancel"
+    bl_label = "Cancel Fit"
+    bl_description = "Stop the fit and keep the best result so far"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Available while a fit runs."""
+        if not session.is_running():
+            cls.poll_message_set("No fit is running")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Asks it to stop; the running operator writes the result."""
+        session.current().cancel()
+        redraw_sidebars()
+        return {"FINISHED"}

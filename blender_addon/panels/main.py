@@ -1,0 +1,81 @@
+"""The button, what it fits and how; while a fit runs, its progress."""
+
+import bpy
+
+from dr_backend.parameters import PARAMETERS
+
+from .. import session
+from ..exchange.scene import has_result
+from ..progress import duration
+from ..selection import select
+from .photos import draw_objects
+from .setup import backend_problem
+from .tab import Tab, wrapped
+
+
+class FITTOPHOTO_PT_main(Tab, bpy.types.Panel):
+    """What is fitted to what, and the button."""
+
+    bl_idname = "FITTOPHOTO_PT_main"
+    bl_label = "Fit to Photo"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draws the lists, the choices, and button or progress."""
+        fit = session.current()
+        if fit is not None and not fit.finished:
+            _draw_progress(self.layout, fit)
+            return
+        chosen = select(context.scene, context.view_layer)
+        draw_objects(self.layout, context.scene, chosen)
+        settings = context.scene.fit_to_photo
+        row = self.layout.row(align=True)
+        for parameter in PARAMETERS:
+            row.prop(settings, parameter.key, toggle=True)
+        self.layout.row().prop(settings, "quality", expand=True)
+        problem = chosen.problem or backend_problem()
+        if problem:
+            wrapped(self.layout, problem, "ERROR")
+        elif not any(getattr(settings, parameter.key) for parameter in PARAMETERS):
+            problem = "Nothing to fit: turn on Geometry or Texture"
+            wrapped(self.layout, problem, "ERROR")
+        button = self.layout.row()
+        button.scale_y = 1.6
+        button.enabled = not problem
+        button.operator("fit_to_photo.run", icon="CAMERA_DATA")
+        if fit is not None and fit.state is session.State.FAILED:
+            wrapped(self.layout, fit.message, "CANCEL")
+        if has_result(context.scene):
+            self.layout.operator("fit_to_photo.revert", icon="LOOP_BACK")
+
+
+def _draw_progress(layout: bpy.types.UILayout, fit: session.Session) -> None:
+    progress = fit.progress
+    layout.label(text=progress.activity)
+    layout.progress(factor=progress.fraction, type="BAR", text=f"Step {progress.step} of {progress.steps}" if progress.steps else "")
+    row = layout.row()
+    if progress.loss is not None:
+        row.label(text=f"Loss {progress.loss:.4g}")
+    if progress.seconds_left is not None and not fit.changed:
+        row.label(text=f"{duration(progress.seconds_left)} left")
+    if progress.renderer:
+        layout.label(text=f"{progress.renderer} on {progress.device}", icon="INFO")
+        wrapped(layout, progress.why)
+    layout.operator("fit_to_photo.cancel", icon="CANCEL")
+
+
+class FITTOPHOTO_PT_advanced(Tab, bpy.types.Panel):
+    """What most fits leave alone."""
+
+    bl_idname = "FITTOPHOTO_PT_advanced"
+    bl_parent_id = "FITTOPHOTO_PT_main"
+    bl_label = "Advanced"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draws renderer, device and numbers."""
+        self.layout.use_property_split = True
+        self.layout.use_property_decorate = False
+        column = self.layout.column()
+        column.enabled = not session.is_running()
+        for name in ("stiffness", "texture_size", "render_report", "renderer", "device", "seed"):
+            column.prop(context.scene.fit_to_photo, name)

@@ -1,0 +1,28 @@
+"""What every panel needs: the place, and labels of several lines."""
+
+import textwrap
+
+import bpy
+
+
+class Tab:
+    """Where all panels are."""
+
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Fit to Photo"
+
+
+def _line_length() -> int:
+    """Characters that fit into one line of the panel being drawn."""
+    region, scale = bpy.context.region, bpy.context.preferences.system.ui_scale
+    return max(20, int((region.width / scale - 85) / 6)) if region else 30
+
+
+def wrapped(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
+    """A text of several lines: Blender's labels cut theirs off."""
+    lines = textwrap.wrap(text, _line_length()) or [""]
+    column = layout.column(align=True)
+    column.label(text=lines[0], icon=icon)
+    for line in lines[1:]:
+        column.label(text=line, icon="NONE" if icon == "NONE" else "BLANK1")
