@@ -13,9 +13,12 @@ from typing import Any, TextIO
 from . import __version__
 from .job import PROTOCOL_VERSION, Event, JobError, JobFolder
 from .job.events import EXIT_CODES
+from .scene import split_path
 
 STEP_EVENTS_PER_SECOND = 10
 CHECKPOINT_SECONDS = 2.0
+PREVIEW_SECONDS = 0.25
+PREVIEW_SHARE = 0.05  # of the time may go into previews
 
 
 def take_stdout() -> TextIO:
@@ -32,6 +35,8 @@ class Commands:
         self._stop = threading.Event()
         self._run = threading.Event()
         self._run.set()
+        self.wants_previews = False
+        self.waited_s = 0.0  # time spent paused
         threading.Thread(target=self._read, args=(descriptor,), daemon=True).start()
 
     def _read(self, descriptor: int) -> None:
@@ -54,15 +59,24 @@ class Commands:
             self._run.clear()
         elif command == "resume":
             self._run.set()
+        elif command == "preview":
+            self.wants_previews = True
 
     def stop(self) -> None:
         """Ends the fit at its next step."""
         self._stop.set()
         self._run.set()
 
+    def paused(self) -> bool:
+        """Whether ``should_stop`` would wait."""
+        return not self._run.is_set()
+
     def should_stop(self) -> bool:
         """Whether to stop now; waits here while paused."""
-        self._run.wait()
+        if self.paused():
+            since = time.monotonic()
+            self._run.wait()
+            self.waited_s += time.monotonic() - since
         return self._stop.is_set()
 
 
@@ -107,11 +121,13 @@ def _fit(job: JobFolder, emit: Callable[..., None], commands: Commands) -> tuple
         emit("warning", message=warning)
     fit = Fit(problem)
     start = time.monotonic()
-    reporter = _Reporter(job, emit, problem.device, len(problem.stages), start)
+    reporter = _Reporter(job, emit, commands, problem.device, len(problem.stages))
     last = None
     for progress in fit.run():
         last = progress
         reporter.step(progress, fit)
+        if commands.paused():
+            reporter.checkpoint(progress, fit)
         if commands.should_stop():
             break
     cancelled = last is not None and last.step < last.steps
@@ -120,7 +136,7 @@ def _fit(job: JobFolder, emit: Callable[..., None], commands: Commands) -> tuple
     summary = {
         "status": status,
         "message": message,
-        "seconds": round(time.monotonic() - start, 2),
+        "seconds": round(time.monotonic() - start - commands.waited_s, 2),
         "steps": last.step if last else 0,
         "loss": last.loss if last else None,
         "history": [round(x, 6) for x in fit.history],
@@ -136,13 +152,14 @@ def _fit(job: JobFolder, emit: Callable[..., None], commands: Commands) -> tuple
 
 
 class _Reporter:
-    """Turns progress into events, at most ten a second, and into checkpoints."""
+    """Turns progress into events, at most ten a second, into previews where the parent wants them, and into checkpoints."""
 
-    def __init__(self, job: JobFolder, emit: Callable[..., None], device: str, stages: int, start: float) -> None:
-        self._job, self._emit, self._device, self._stages, self._start = job, emit, device, stages, start
+    def __init__(self, job: JobFolder, emit: Callable[..., None], commands: Commands, device: str, stages: int) -> None:
+        self._job, self._emit, self._commands, self._device, self._stages = job, emit, commands, device, stages
         self._stage_index = -1
-        self._last_step = 0.0
-        self._last_checkpoint = start
+        self._start = time.monotonic()
+        self._last_step = self._next_preview = 0.0
+        self._last_checkpoint = self._start
         self.renderers: list[str] = []  # in the order they were used
 
     def step(self, progress: Any, fit: Any) -> None:
@@ -158,12 +175,31 @@ class _Reporter:
         if now - self._last_step >= 1 / STEP_EVENTS_PER_SECOND:
             self._last_step = now
             # the first steps pay for buffers and kernels: until a hundredth is done the guess would frighten
-            left = (now - self._start) * (1 - progress.work_done) / max(progress.work_done, 0.01)
+            worked = now - self._start - self._commands.waited_s
+            left = worked * (1 - progress.work_done) / max(progress.work_done, 0.01)
             self._emit("step", step=progress.step, steps=progress.steps, stage=stage, loss=progress.loss, seconds_left=round(left, 1))
+        if self._commands.wants_previews and now >= self._next_preview:
+            self._preview(progress, fit)
         if now - self._last_checkpoint >= CHECKPOINT_SECONDS:
-            self._job.save_checkpoint(_to_numpy(fit.best()))
-            self._last_checkpoint = time.monotonic()
-            self._emit("checkpoint", step=progress.step)
+            self.checkpoint(progress, fit)
+
+    def checkpoint(self, progress: Any, fit: Any) -> None:
+        """Keeps the best result so far on disk."""
+        self._job.save_checkpoint(_to_numpy(fit.best()))
+        self._last_checkpoint = time.monotonic()
+        self._emit("checkpoint", step=progress.step)
+
+    def _preview(self, progress: Any, fit: Any) -> None:
+        """Writes the vertices of the best result so far."""
+        since = time.monotonic()
+        positions = {path: value for path, value in fit.best().items() if split_path(path)[0] == "meshes"}
+        try:
+            self._job.save_preview(_to_numpy(positions))
+            self._emit("preview", step=progress.step)
+        except JobError as error:  # Windows lets no file be replaced while Blender reads it: the next preview follows soon
+            print(f"No preview of step {progress.step}: {error}", file=sys.stderr)
+        now = time.monotonic()
+        self._next_preview = now + max(PREVIEW_SECONDS, (now - since) / PREVIEW_SHARE)
 
 
 def _to_numpy(values: dict[str, Any]) -> dict[str, Any]:

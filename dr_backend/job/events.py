@@ -1,13 +1,13 @@
 """Events: one JSON object a line on the worker's stdout. ``docs/protocol.md`` shows a recorded run.
 
-``hello, (stage | step | warning | checkpoint)*, (done | cancelled | failed)``: exactly one last event ends every run.
+``hello, (stage | step | preview | warning | checkpoint)*, (done | cancelled | failed)``: exactly one last event ends every run.
 """
 
 import json
 from dataclasses import dataclass, field
 from typing import Any
 
-PROTOCOL_VERSION = "1.0"
+PROTOCOL_VERSION = "1.1"
 MAX_LINE = 1 << 20  # a longer line is not ours
 
 # Kind → fields every event of that kind carries.
@@ -15,6 +15,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "hello": ("protocol", "version", "pid"),
     "stage": ("name", "index", "count", "renderer", "device", "why"),
     "step": ("step", "steps", "stage", "loss", "seconds_left"),
+    "preview": ("step",),
     "warning": ("message",),
     "checkpoint": ("step",),
     "done": ("message",),
@@ -23,7 +24,7 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 LAST_KINDS = ("done", "cancelled", "failed")
 EXIT_CODES = {"done": 0, "cancelled": 3, "failed": 1}
-COMMANDS = ("cancel", "pause", "resume")
+COMMANDS = ("cancel", "pause", "resume", "preview")
 
 
 class JobError(Exception):

@@ -1,6 +1,6 @@
 """The job folder: how a scene, its photos, the settings and the result lie on disk.
 
-In: ``job.json``, ``scene.npz`` (one array per leaf path), ``photos/0.npz`` and so on. Out: ``checkpoint.npz``,
+In: ``job.json``, ``scene.npz`` (one array per leaf path), ``photos/0.npz`` and so on. Out: ``preview.npz``, ``checkpoint.npz``,
 ``result.npz`` and, last, ``result.json``: whoever finds that file finds a whole result.
 Every file is written under a temporary name and moved into place; arrays are read with ``allow_pickle=False``.
 """
@@ -149,6 +149,15 @@ class JobFolder:
         if not (self.path / "result.json").exists():
             return None
         return _load_arrays(self.path / "result.npz"), self.load_json("result.json")
+
+    def save_preview(self, values: dict[str, np.ndarray]) -> None:
+        """Shows the parent where the fit is."""
+        self.save_arrays("preview.npz", values)
+
+    def load_preview(self) -> dict[str, np.ndarray] | None:
+        """Leaves of the last preview; None without one."""
+        path = self.path / "preview.npz"
+        return _load_arrays(path) if path.exists() else None
 
     def save_checkpoint(self, values: dict[str, np.ndarray]) -> None:
         """Keeps the best leaves so far, so that a crash costs seconds."""

@@ -74,15 +74,30 @@ def test_cancel_keeps_the_best(job):
     assert np.isfinite(values["meshes/Ball/positions"]).all()
 
 
-def test_pause_waits_and_resume_goes_on(job):
+def test_pause_keeps_a_checkpoint_and_waits_and_resume_goes_on(job):
     process = start(job)
     wait_for(process, "step")
     process.stdin.write('{"command": "pause"}\n')
     process.stdin.flush()
+    wait_for(process, "checkpoint")
+    assert np.isfinite(job.load_checkpoint()["meshes/Ball/positions"]).all()
     time.sleep(1.0)
     assert process.poll() is None
     process.stdin.write('not a command\n{"command": "resume"}\n')
     process.stdin.flush()
+    wait_for(process, "done")
+    process.wait(20)
+
+
+def test_previews_come_once_asked_for(job):
+    process = start(job)
+    assert "preview" not in [event.kind for event in wait_for(process, "step")]
+    process.stdin.write('{"command": "preview"}\n')
+    process.stdin.flush()
+    wait_for(process, "preview")
+    seen = job.load_preview()
+    assert set(seen) == {"meshes/Ball/positions"}
+    assert not np.array_equal(seen["meshes/Ball/positions"], job.load()[0].meshes["Ball"].positions)
     wait_for(process, "done")
     process.wait(20)
 
