@@ -2,7 +2,7 @@
 
 import bpy
 
-from . import command, operators, panels, preferences, properties, session
+from . import command, handlers, operators, panels, preferences, properties, session
 
 CLASSES = (
     properties.FITTOPHOTO_PG_scene,
@@ -20,12 +20,14 @@ def register() -> None:
     bpy.types.Scene.fit_to_photo = bpy.props.PointerProperty(type=properties.FITTOPHOTO_PG_scene)
     bpy.types.Object.fit_to_photo = bpy.props.PointerProperty(type=properties.FITTOPHOTO_PG_object)
     command.register()
+    handlers.register()
 
 
 def unregister() -> None:
     """Ends what is running and takes the add-on out of Blender."""
     session.stop()
     operators.setup.stop_setup()
+    handlers.unregister()
     command.unregister()
     del bpy.types.Object.fit_to_photo
     del bpy.types.Scene.fit_to_photo

@@ -1,8 +1,12 @@
 """How far a fit is: what the panel and the terminal show. No bpy."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+
+MAX_LOSSES = 256
+_BARS = "▁▂▃▄▅▆▇█"
 
 
 @dataclass
@@ -18,6 +22,7 @@ class Progress:
     renderer: str = ""
     device: str = ""
     why: str = ""  # why this renderer
+    losses: list[float] = field(default_factory=list)  # of this stage, oldest first: every stage has a loss of its own
 
     def hear(self, kind: str, data: Mapping[str, Any]) -> None:
         """Takes in a worker's event."""
@@ -25,10 +30,14 @@ class Progress:
             self.activity = "Preparing the fit"
         elif kind == "stage":
             self.activity = f"{data['name']} ({int(data['index']) + 1} of {data['count']})"
+            self.losses.clear()
             self.renderer, self.device, self.why = str(data["renderer"]), str(data["device"]), str(data["why"])
         elif kind == "step":
             self.stage, self.step, self.steps = str(data["stage"]), int(data["step"]), int(data["steps"])
             self.loss = float(data["loss"])
+            self.losses.append(self.loss)
+            if len(self.losses) > MAX_LOSSES:
+                del self.losses[1:-1:2]
             # the first steps also pay for the start-up: an estimate from them alone is many times too long
             self.seconds_left = float(data["seconds_left"]) if self.step >= 5 else None
 
@@ -47,6 +56,17 @@ class Progress:
         if self.seconds_left is not None:
             parts.append(f"{duration(self.seconds_left)} left")
         return ", ".join(parts)
+
+
+def curve(losses: Sequence[float], width: int) -> str:
+    """The losses as a row of ``width`` bars, on a logarithmic scale from their smallest to their largest."""
+    if not losses:
+        return ""
+    logs = [math.log(max(loss, 1e-12)) for loss in losses]
+    count = min(width, len(logs))
+    columns = [logs[round(i * (len(logs) - 1) / max(count - 1, 1))] for i in range(count)]
+    low, span = min(logs), max(max(logs) - min(logs), 1e-9)
+    return "".join(_BARS[min(len(_BARS) - 1, int((value - low) / span * len(_BARS)))] for value in columns)
 
 
 def duration(seconds: float) -> str:

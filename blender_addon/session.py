@@ -10,21 +10,22 @@ import shutil
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import bpy
-import numpy as np
 
 from dr_backend.job import Event, FitSettings, JobError, JobFolder
-from dr_backend.scene import Photo
 
-from . import preferences, report
+from . import preferences
 from .environment import BackendProblem
+from .exchange.identity import find
 from .exchange.problems import SceneProblem
 from .exchange.scene import read_scene, write_result
+from .preview import LivePreview
 from .progress import Progress
+from .proof import Proof
 from .properties import fit_settings
 from .selection import Selection, Wanted, select
 from .worker_client import WorkerClient, worker_command
@@ -73,14 +74,14 @@ class Session:
         self.message = ""  # how it ended
         self.changed = False  # whether the scene was written to
         self.cancelling = False  # whether it was asked to stop
+        self.paused = False
+        self.preview: LivePreview | None = None  # where the viewport follows the fit
         self.report: dict[str, Any] = {}
         self._keep_job = preferences.read_preferences().keep_jobs
         self._job: JobFolder | None = None
         self._client: WorkerClient | None = None
         self._bindings: Any = None
-        self._photos: list[Photo] = []
-        self._views: dict[str, dict[str, np.ndarray]] = {"before": {}, "after": {}}
-        self._pending: dict[str, list[str]] = {"before": [], "after": []}  # cameras still to be rendered
+        self._proof: Proof | None = None
         self._last: Event | None = None
         self._started = time.monotonic()
 
@@ -99,7 +100,7 @@ class Session:
         groups = [chosen.objects(scene, names) for names in (chosen.meshes, chosen.cameras, chosen.lights)]
         python = self.options.backend_python or preferences.backend_python()
         exported = read_scene(scene, *groups, texture=self.settings.texture, texture_size=self.settings.texture_size)
-        self._bindings, self._photos = exported.bindings, list(exported.photos)
+        self._bindings = exported.bindings
         self.warnings = [f"Camera '{name}' has no photo and is left out" for name in chosen.without_photo] + list(exported.warnings)
         root = preferences.job_root()
         try:
@@ -109,26 +110,44 @@ class Session:
             hint = "choose another Job Folder in the add-on's preferences"
             raise SceneProblem(f"The job folder {root} cannot be written ({error.strerror or error}): {hint}") from error
         self._job = JobFolder(folder)
-        self._job.save(exported.scene, self._photos, self.settings)
+        self._job.save(exported.scene, exported.photos, self.settings)
         self._client = WorkerClient(worker_command(python, folder), folder)
         self._client.start()
+        self._proof = Proof(scene, chosen, exported.photos, self.warnings.append)
         if self.options.render_report:
-            self._pending["before"] = [photo.camera for photo in self._photos]
+            self._proof.want("before")
         self.progress.activity = "Starting the backend"
         self.state = State.RUNNING
 
+    def begin_preview(self) -> bool:
+        """Lets the viewport follow the fit from now on; whether the scene was prepared for it and an undo step should be made."""
+        if self.settings.geometry and self._client is not None:
+            self.preview = LivePreview({name: binding["object"] for name, binding in self._bindings.meshes.items()})
+            if self.preview.begin():
+                self._client.request_previews()
+                return True
+        return False
+
+    def _end_preview(self) -> None:
+        if self.preview is not None:
+            self.preview.end()
+
     # -- the clockwork -----------------------------------------------------------------------------------------------------------
 
-    def tick(self) -> bool:
+    def tick(self, *, renders: bool = True) -> bool:
         """Does the next small piece of work: hears the worker, renders one view, or writes the result.
+
+        Args:
+            renders: Whether a view may be rendered while the worker fits. That keeps Blender busy for a second.
 
         Returns:
             Whether work is waiting, so that the next tick should follow at once.
         """
         if self.state is State.RUNNING:
             self._hear()
+            self._watch_meshes()
             if self.state is State.RUNNING:
-                return self._render_next("before") and bool(self._pending["before"])
+                return renders and self._proof.render_next("before") and bool(self._proof.pending["before"])
             return True
         if self.state is State.APPLY:
             self._apply_next()
@@ -138,10 +157,17 @@ class Session:
     def cancel(self) -> None:
         """Asks for an early end that keeps the best result so far; while the last renders run, skips the rest of them."""
         self.cancelling = True
-        self._pending = {"before": [], "after": []}
+        if self._proof is not None:
+            self._proof.drop()
         if self.state is State.RUNNING and self._client:
             self.progress.activity = "Stopping"
             self._client.cancel()
+
+    def pause(self, paused: bool) -> None:
+        """Lets the worker wait, or go on."""
+        if self.state is State.RUNNING and self._client and not self.cancelling:
+            self.paused = paused
+            (self._client.pause if paused else self._client.resume)()
 
     def abort(self) -> None:
         """Ends at once and changes nothing more: the file is being closed or the add-on switched off."""
@@ -151,8 +177,11 @@ class Session:
         self._end(State.DONE if self.changed else State.CANCELLED)
 
     def _hear(self) -> None:
+        fresh_preview = False
         for event in self._client.poll() if self._client else []:
-            if event.kind == "warning":
+            if event.kind == "preview":
+                fresh_preview = True
+            elif event.kind == "warning":
                 self.warnings.append(str(event.data["message"]))
             elif event.kind in ("done", "cancelled", "failed"):
                 self._last = event
@@ -162,48 +191,48 @@ class Session:
                 if self.cancelling:
                     self.progress.activity = "Stopping"
 
-    def _render_next(self, when: str) -> bool:
-        """Renders one more view with Blender; whether there was one. A render that fails costs the report, not the fit."""
-        if not self._pending[when]:
-            return False
-        name = self._pending[when].pop(0)
-        scene = bpy.data.scenes.get(self.scene_name)
-        camera = scene.objects.get(name) if scene else None
-        if scene is None or camera is None:
-            self._no_report(f"camera '{name}' is gone")
-            return True
-        meshes, lights = (self.selection.objects(scene, names) for names in (self.selection.meshes, self.selection.lights))
-        try:
-            self._views[when] |= report.render_views(scene, [camera], meshes, unlit=not lights, lights=lights)
-        except (RuntimeError, SceneProblem) as error:
-            self._no_report(str(error))
-        return True
+        if fresh_preview and self.state is State.RUNNING:
+            self._show_preview()
 
-    def _no_report(self, reason: str) -> None:
-        self._pending = {"before": [], "after": []}
-        self.options = replace(self.options, render_report=False)
-        self.warnings.append(f"There is no report: {reason}")
+    def _show_preview(self) -> None:
+        if self.preview is None or self._job is None or not self.preview.due():
+            return
+        try:
+            self.preview.show(self._job.load_preview() or {})
+        except JobError as error:  # the worker may be replacing the file: the next one follows soon
+            print(f"Fit to Photo: a preview could not be shown: {error}", file=sys.stderr)
+
+    def _watch_meshes(self) -> None:
+        """Stops a fit whose mesh is gone."""
+        for name, binding in self._bindings.meshes.items():
+            if self.state is State.RUNNING and find(bpy.data.objects, binding["object"]) is None:
+                message = f"'{name}' was deleted while it was being fitted: undo that, or choose another mesh, and fit again"
+                self._last = Event("failed", {"code": "gone", "message": message, "hint": ""})
+                self.state = State.APPLY
 
     # -- the end -----------------------------------------------------------------------------------------------------------------
 
     def _apply_next(self) -> None:
         """One piece of the end: renders from before, the result, renders from after, the report."""
         assert self._last is not None
+        assert self._proof is not None
+        pending = self._proof.pending
         wants_report = self.options.render_report and self._last.kind == "done" and not self.cancelling
         if not self.changed:
-            if wants_report and self._pending["before"]:
-                self.progress.activity = f"Rendering {self._pending['before'][0]} as it was"
-                self._render_next("before")
+            if wants_report and pending["before"]:
+                self._end_preview()
+                self.progress.activity = f"Rendering {pending['before'][0]} as it was"
+                self._proof.render_next("before")
                 return
             if not self._write():
                 self._end(State.CANCELLED if self._last.kind == "cancelled" else State.FAILED)
                 return
             if wants_report:
-                self._pending["after"] = [photo.camera for photo in self._photos]
-        elif self._pending["after"]:
-            self._render_next("after")
-        if self._pending["after"]:
-            self.progress.activity = f"Rendering {self._pending['after'][0]}"
+                self._proof.want("after")
+        else:
+            self._proof.render_next("after")
+        if self._proof.pending["after"]:
+            self.progress.activity = f"Rendering {self._proof.pending['after'][0]}"
             return
         self._finish()
 
@@ -221,6 +250,7 @@ class Session:
             if values is None:
                 self.message += " Nothing was changed."
                 return False
+            self._end_preview()
             self.done = write_result(self._bindings, values)
         except (SceneProblem, JobError) as error:
             self.message = f"The result could not be used: {error}"
@@ -234,35 +264,25 @@ class Session:
     def _finish(self) -> None:
         """After the scene was written: the report, and the end."""
         assert self._last is not None
+        assert self._proof is not None
         kind, now = self._last.kind, time.monotonic()
-        photos = [photo for photo in self._photos if photo.camera in self._views["after"] and photo.camera in self._views["before"]]
-        self.report = {"cameras": []}
-        if photos:
-            self.report = report.build_report(photos=photos, before=self._views["before"], after=self._views["after"])
-            self._save_sheet(photos)
+        self.report = self._proof.figures()
+        sheet = self.options.sheet or (self._job.path / "report.png" if self._job and self._keep_job else None)
+        if sheet is not None:
+            self._proof.save_sheet(sheet)
         p = self.progress
         self.report |= {"status": kind, "message": self.message, "done": self.done, "warnings": self.warnings}
         self.report["seconds"] = round(now - self._started, 1)
         self.report |= {"renderer": p.renderer, "device": p.device, "why": p.why, "steps": p.step, "loss": p.loss}
         self.report["seed"] = self.settings.seed
-        scene = bpy.data.scenes.get(self.scene_name)
-        if scene is not None:
+        if (scene := self._proof.scene) is not None:
             scene.fit_to_photo.last_report = json.dumps(self.report)
         self._end({"done": State.DONE, "cancelled": State.CANCELLED, "failed": State.FAILED}[kind])
-
-    def _save_sheet(self, photos: list[Photo]) -> None:
-        assert self._job is not None
-        path = self.options.sheet or (self._job.path / "report.png" if self._keep_job else None)
-        if path is None:
-            return
-        try:
-            report.contact_sheet(str(path), photos=photos, before=self._views["before"], after=self._views["after"])
-        except (OSError, RuntimeError) as error:
-            self.warnings.append(f"The report picture {path} could not be written: {error}")
 
     def _end(self, state: State) -> None:
         """Ends the worker and, unless it is still needed, removes the job folder."""
         self.state = state
+        self._end_preview()
         if self._client is not None:
             self._client.close()
         if self._job is not None and not self._keep_job and state is not State.FAILED:
@@ -328,9 +348,11 @@ def start(
     return session
 
 
-def stop() -> None:
-    """Ends a running fit without applying anything, and forgets the latest one."""
+def stop(*, scene_is_closing: bool = False) -> None:
+    """Ends a running fit without applying anything, and forgets the latest one. A scene that is closing is not touched."""
     global _current
     if _current is not None:
+        if scene_is_closing:
+            _current.preview = None
         _current.abort()
     _current = None

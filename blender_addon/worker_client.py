@@ -161,6 +161,10 @@ class WorkerClient:
         """Lets a paused worker go on."""
         self._send("resume")
 
+    def request_previews(self) -> None:
+        """Asks the worker to write previews from now on."""
+        self._send("preview")
+
     def _send(self, command: str) -> None:
         if self._process is None or self._process.stdin is None or self._process.stdin.closed:
             return

@@ -19,16 +19,15 @@ def describe(block: bpy.types.ID) -> dict[str, Any]:
     return {"name": block.name, "uid": getattr(block, "session_uid", 0), "process": PROCESS}
 
 
-def find(collection: Any, described: dict[str, Any]) -> bpy.types.ID | None:
+def find(collection: Any, described: dict[str, Any]) -> Any:
     """The described data-block in a collection of ``bpy.data``, or None when it is gone.
 
     The uid wins within the same Blender process (the block may have been renamed), else the local block of that name.
     """
-    if described.get("uid") and described.get("process") == PROCESS:
-        for block in collection:
-            if getattr(block, "session_uid", 0) == described["uid"]:
-                return block
-    return next((block for block in collection if block.name == described["name"] and block.library is None), None)
+    named: bpy.types.ID | None = collection.get((described["name"], None))
+    if not described.get("uid") or described.get("process") != PROCESS or getattr(named, "session_uid", 0) == described["uid"]:
+        return named
+    return next((block for block in collection if getattr(block, "session_uid", 0) == described["uid"]), named)
 
 
 def load_kept(block: bpy.types.ID) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from . import fit, result, setup
 
 CLASSES = (
     fit.FITTOPHOTO_OT_run,
+    fit.FITTOPHOTO_OT_pause,
     fit.FITTOPHOTO_OT_cancel,
     result.FITTOPHOTO_OT_revert,
     setup.FITTOPHOTO_OT_check_setup,

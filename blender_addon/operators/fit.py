@@ -15,6 +15,8 @@ from ..redraw import redraw_sidebars
 
 TICK_SECONDS = 0.1
 LINE_SECONDS = 1.0  # between two lines of progress in the terminal
+# What stays possible between the result and the last render: nothing may be edited then, for both become one undo step.
+NAVIGATION = ("TIMER", "MOUSEMOVE", "INBETWEEN_MOUSEMOVE", "MIDDLEMOUSE", "WHEELUPMOUSE", "WHEELDOWNMOUSE", "TRACKPADPAN", "TRACKPADZOOM")
 
 
 @contextlib.contextmanager
@@ -56,7 +58,7 @@ def _report_end(operator: bpy.types.Operator, fit: session.Session) -> set[str]:
     # In a window an error is a popup of one line, however long: broken up it stays on the screen.
     text = fit.message if bpy.app.background else "\n".join(textwrap.wrap(fit.message, 90))
     operator.report({level}, text)
-    return {"FINISHED"} if fit.changed else {"CANCELLED"}
+    return {"FINISHED"} if fit.changed or fit.preview is not None else {"CANCELLED"}
 
 
 class FITTOPHOTO_OT_run(bpy.types.Operator):
@@ -68,6 +70,7 @@ class FITTOPHOTO_OT_run(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     _timer: bpy.types.Timer | None = None
+    _line = ""  # of progress, as last drawn
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -97,8 +100,11 @@ class FITTOPHOTO_OT_run(bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Fits while Blender stays usable."""
-        if self._start(context) is None:
+        fit = self._start(context)
+        if fit is None:
             return {"CANCELLED"}
+        if fit.begin_preview():
+            bpy.ops.ed.undo_push(message="Begin Fit to Photo")
         manager = context.window_manager
         self._timer = manager.event_timer_add(TICK_SECONDS, window=context.window)
         manager.modal_handler_add(self)
@@ -116,17 +122,18 @@ class FITTOPHOTO_OT_run(bpy.types.Operator):
             redraw_sidebars()
             return {"RUNNING_MODAL"}
         if event.type == "TIMER":
-            fit.tick()
-            redraw_sidebars()
+            fit.tick(renders=False)
             if fit.finished:
                 self._tidy(context)
                 return _report_end(self, fit)
-        # Between the result and the end of the last render nothing may be edited: both must become one undo step.
-        return {"RUNNING_MODAL"} if fit.changed else {"PASS_THROUGH"}
+            if self._line != (line := fit.progress.line()):
+                self._line = line
+                redraw_sidebars()
+        return {"RUNNING_MODAL"} if fit.changed and event.type not in NAVIGATION else {"PASS_THROUGH"}
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Blender ends the operator: another file is opened, or the window closes."""
-        session.stop()
+        session.stop(scene_is_closing=True)
         self._tidy(context)
 
     def _tidy(self, context: bpy.types.Context) -> None:
@@ -138,13 +145,36 @@ class FITTOPHOTO_OT_run(bpy.types.Operator):
         redraw_sidebars()
 
 
+class FITTOPHOTO_OT_pause(bpy.types.Operator):
+    """Lets the running fit wait, or go on."""
+
+    bl_idname = "fit_to_photo.pause"
+    bl_label = "Pause or Continue Fit"
+    bl_description = "Let the fit wait, so that the machine is free for other work, or let it go on"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Available while the backend fits."""
+        fit = session.current()
+        if fit is None or fit.state is not session.State.RUNNING or fit.cancelling:
+            cls.poll_message_set("The backend is not fitting now")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Toggles."""
+        fit = session.current()
+        fit.pause(not fit.paused)
+        redraw_sidebars()
+        return {"FINISHED"}
+
+
 class FITTOPHOTO_OT_cancel(bpy.types.Operator):
     """Stops the running fit."""
 
     bl_idname = "fit_to_photo.cancel"
     bl_label = "Cancel Fit"
     bl_description = "Stop the fit and keep the best result so far"
-    bl_options = {"INTERNAL"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:

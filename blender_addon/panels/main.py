@@ -6,9 +6,9 @@ from dr_backend.parameters import PARAMETERS
 
 from .. import session
 from ..exchange.scene import has_result
-from ..progress import duration
 from ..selection import select
 from .photos import draw_objects
+from .progress import draw_progress
 from .setup import backend_problem
 from .tab import Tab, wrapped
 
@@ -23,7 +23,7 @@ class FITTOPHOTO_PT_main(Tab, bpy.types.Panel):
         """Draws the lists, the choices, and button or progress."""
         fit = session.current()
         if fit is not None and not fit.finished:
-            _draw_progress(self.layout, fit)
+            draw_progress(self.layout, fit)
             return
         chosen = select(context.scene, context.view_layer)
         draw_objects(self.layout, context.scene, chosen)
@@ -46,21 +46,6 @@ class FITTOPHOTO_PT_main(Tab, bpy.types.Panel):
             wrapped(self.layout, fit.message, "CANCEL")
         if has_result(context.scene):
             self.layout.operator("fit_to_photo.revert", icon="LOOP_BACK")
-
-
-def _draw_progress(layout: bpy.types.UILayout, fit: session.Session) -> None:
-    progress = fit.progress
-    layout.label(text=progress.activity)
-    layout.progress(factor=progress.fraction, type="BAR", text=f"Step {progress.step} of {progress.steps}" if progress.steps else "")
-    row = layout.row()
-    if progress.loss is not None:
-        row.label(text=f"Loss {progress.loss:.4g}")
-    if progress.seconds_left is not None and not fit.changed:
-        row.label(text=f"{duration(progress.seconds_left)} left")
-    if progress.renderer:
-        layout.label(text=f"{progress.renderer} on {progress.device}", icon="INFO")
-        wrapped(layout, progress.why)
-    layout.operator("fit_to_photo.cancel", icon="CANCEL")
 
 
 class FITTOPHOTO_PT_advanced(Tab, bpy.types.Panel):

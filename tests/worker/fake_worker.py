@@ -19,6 +19,7 @@ JOB = JobFolder(sys.argv[-1])
 MODE = os.environ.get("FAKE_WORKER", "done")
 STEPS = 5
 stopped = threading.Event()
+previews = threading.Event()
 
 
 def emit(kind: str, **data: object) -> None:
@@ -29,17 +30,20 @@ def emit(kind: str, **data: object) -> None:
 def listen() -> None:
     for line in sys.stdin:
         (JOB.path / "commands.txt").open("a").write(line)
-        if MODE != "deaf" and json.loads(line)["command"] == "cancel":
+        command = json.loads(line)["command"]
+        if MODE != "deaf" and command == "cancel":
             stopped.set()
+        if command == "preview":
+            previews.set()
     if MODE != "deaf":
         stopped.set()
 
 
-def lifted() -> dict:
+def lifted(height: float = 1.0) -> dict:
     if not (JOB.path / "job.json").exists():
         return {}
     scene, _, _ = JOB.load()
-    return {f"meshes/{name}/positions": mesh.positions + [0, 0, 1] for name, mesh in scene.meshes.items()}
+    return {f"meshes/{name}/positions": mesh.positions + [0, 0, height] for name, mesh in scene.meshes.items()}
 
 
 def noise() -> None:
@@ -51,6 +55,9 @@ def noise() -> None:
 
 def step(number: int) -> None:
     emit("step", step=number, steps=STEPS, stage="outline", loss=1.0 / (number + 1), seconds_left=0.1 * (STEPS - number))
+    if previews.is_set():
+        JOB.save_preview(lifted(0.5))
+        emit("preview", step=number)
 
 
 def main() -> int:

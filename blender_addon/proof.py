@@ -1,0 +1,88 @@
+"""Blender's own renders of one fit's cameras, before and after, taken one at a time, and the figures that follow from them."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import bpy
+import numpy as np
+
+from dr_backend.scene import Photo
+
+from . import report
+from .exchange.identity import describe, find
+from .exchange.problems import SceneProblem
+from .selection import Selection
+
+When = Literal["before", "after"]
+
+
+class Proof:
+    """The renders of one fit. Objects are found again by what describes them: they may be renamed meanwhile.
+
+    Args:
+        scene: The scene of the fit.
+        selection: What takes part in it.
+        photos: What the renders are compared with.
+        warn: Takes a sentence when there can be no report.
+    """
+
+    def __init__(self, scene: bpy.types.Scene, selection: Selection, photos: Sequence[Photo], warn: Callable[[str], None]) -> None:
+        self.photos, self._warn = list(photos), warn
+        self._scene = describe(scene)
+        self._meshes, self._lights = ([describe(obj) for obj in selection.objects(scene, n)] for n in (selection.meshes, selection.lights))
+        self._cameras = {obj.name: describe(obj) for obj in selection.objects(scene, selection.cameras)}
+        self._views: dict[When, dict[str, np.ndarray]] = {"before": {}, "after": {}}
+        self.pending: dict[When, list[str]] = {"before": [], "after": []}  # cameras still to be rendered
+
+    @property
+    def scene(self) -> bpy.types.Scene | None:
+        """The scene of the fit; None when it is gone."""
+        return find(bpy.data.scenes, self._scene)
+
+    def want(self, when: When) -> None:
+        """Renders of every camera are wanted."""
+        self.pending[when] = [photo.camera for photo in self.photos]
+
+    def drop(self) -> None:
+        """No more renders are wanted."""
+        self.pending = {"before": [], "after": []}
+
+    def render_next(self, when: When) -> bool:
+        """Renders one more view, a second or so; whether there was one. A render that fails costs the report, not the fit."""
+        if not self.pending[when]:
+            return False
+        name = self.pending[when].pop(0)
+        scene, camera = self.scene, find(bpy.data.objects, self._cameras[name])
+        if scene is None or camera is None:
+            self._give_up(f"camera '{name}' is gone")
+            return True
+        meshes, lights = ([obj for d in group if (obj := find(bpy.data.objects, d)) is not None] for group in (self._meshes, self._lights))
+        try:
+            views = report.render_views(scene, [camera], meshes, unlit=not lights, lights=lights)
+        except (RuntimeError, SceneProblem) as error:
+            self._give_up(str(error))
+        else:
+            self._views[when][name] = views[camera.name]
+        return True
+
+    def _give_up(self, reason: str) -> None:
+        self.drop()
+        self._views = {"before": {}, "after": {}}
+        self._warn(f"There is no report: {reason}")
+
+    def _compared(self) -> list[Photo]:
+        return [photo for photo in self.photos if photo.camera in self._views["after"] and photo.camera in self._views["before"]]
+
+    def figures(self) -> dict[str, Any]:
+        """The report's numbers per camera, JSON-ready; none where a render is missing."""
+        photos = self._compared()
+        return report.build_report(photos, self._views["before"], self._views["after"]) if photos else {"cameras": []}
+
+    def save_sheet(self, path: Path) -> None:
+        """Writes photos and renders side by side, if there are any."""
+        if photos := self._compared():
+            try:
+                report.contact_sheet(str(path), photos, self._views["before"], self._views["after"])
+            except (OSError, RuntimeError) as error:
+                self._warn(f"The report picture {path} could not be written: {error}")
