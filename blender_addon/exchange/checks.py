@@ -13,8 +13,10 @@ _GRID = 128  # cells along a side when looking for overlapping UVs
 _MAX_OVERLAP = 0.05  # of the smaller layout's cells: neighbours on a shared atlas touch
 
 
-def check_lists(scene: bpy.types.Scene, meshes: Sequence[bpy.types.Object], cameras: Sequence[bpy.types.Object]) -> None:
-    """Makes sure that there is something to fit, and that no mesh is asked to have two shapes.
+def check_lists(
+    scene: bpy.types.Scene, meshes: Sequence[bpy.types.Object], cameras: Sequence[bpy.types.Object], *, geometry: bool = True
+) -> None:
+    """Makes sure that there is something to fit, and with ``geometry`` that no mesh is asked to have two shapes.
 
     Raises:
         SceneProblem: With what to choose.
@@ -27,7 +29,7 @@ def check_lists(scene: bpy.types.Scene, meshes: Sequence[bpy.types.Object], came
     if wrong is not None:
         raise SceneProblem(f"'{wrong.name}' is not a camera: choose cameras with photos")
     owners: dict[str, str] = {}
-    for obj in meshes:
+    for obj in meshes if geometry else ():
         if obj.type != "MESH":
             continue
         other = owners.setdefault(obj.data.name_full, obj.name)

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import bpy
 import numpy as np
 
 from dr_backend.scene import Material
+from dr_backend.scene.types import Extension, Interpolation
 
 from .identity import is_foreign, load_kept, object_mode, save_kept, uses_nodes
 from .images import read_image, write_image
@@ -35,7 +36,8 @@ class _BaseColor:
 
     color: tuple[float, float, float]
     image: bpy.types.Image | None = None
-    extension: Literal["repeat", "extend"] = "repeat"
+    extension: Extension = "repeat"
+    interpolation: Interpolation = "linear"
 
 
 def find_shader(material: bpy.types.Material) -> tuple[bpy.types.Node, bool] | None:
@@ -99,11 +101,11 @@ def _read_socket(name: str, socket: bpy.types.NodeSocket, uv_maps: Collection[st
         average = read_image(node.image)[0][..., :3].mean((0, 1))
         warning = f"Material '{name}' does not place its image by the UV map that renders; the fit starts from its average colour"
         return _BaseColor(tuple(average.tolist())), [warning]
-    extension = {"REPEAT": "repeat", "MIRROR": "repeat"}.get(node.extension, "extend")
     warnings = []
-    if node.extension not in ("REPEAT", "EXTEND"):
-        warnings.append(f"Material '{name}' has image extension {node.extension.title()}; the fit treats it as {extension.title()}")
-    return _BaseColor(color, node.image, extension), warnings
+    if node.interpolation not in ("Linear", "Closest"):
+        warnings.append(f"Material '{name}' has image interpolation {node.interpolation}; the fit treats it as Linear")
+    interpolation: Interpolation = "closest" if node.interpolation == "Closest" else "linear"
+    return _BaseColor(color, node.image, node.extension.lower(), interpolation), warnings
 
 
 def _not_carried(name: str, shader: bpy.types.Node, lit: bool) -> list[str]:
@@ -120,11 +122,14 @@ def _not_carried(name: str, shader: bpy.types.Node, lit: bool) -> list[str]:
     return [f"The fit sees only the base colour of material '{name}', not its {', '.join(names)}"] if names else []
 
 
-def read_material(material: bpy.types.Material, uv_maps: Collection[str] = (), *, lit: bool = False) -> tuple[Material, list[str]]:
+def read_material(
+    material: bpy.types.Material, uv_maps: Collection[str] = (), *, lit: bool = False, painted: bool = True
+) -> tuple[Material, list[str]]:
     """The material's base colour, and warnings about what is not carried.
 
     ``uv_maps`` names the UV maps of the fitted meshes that use it; an image placed otherwise is replaced by its average. ``lit`` adds
-    specular reflection to the warnings.
+    specular reflection to the warnings. With ``painted`` the image is mixed as the one that ``write_material`` makes will be: Linear,
+    and in linear colours.
 
     Raises:
         SceneProblem: The image is missing or unreadable.
@@ -145,7 +150,10 @@ def read_material(material: bpy.types.Material, uv_maps: Collection[str] = (), *
     if not direct:
         warnings.append(f"Material '{name}' mixes shaders; the fit sees only '{shader.name}'")
     warnings += _not_carried(name, shader, lit)
-    return Material(np.array(base.color, np.float32), image, base.extension), warnings
+    if image is None or painted:
+        return Material(np.array(base.color, np.float32), image, base.extension), warnings
+    encoded = not base.image.is_float and base.image.colorspace_settings.name == "sRGB"
+    return Material(np.array(base.color, np.float32), image, base.extension, base.interpolation, encoded), warnings
 
 
 def check_material(material: bpy.types.Material) -> None:
@@ -199,7 +207,7 @@ def write_material(material: bpy.types.Material, rgb_linear: np.ndarray, extensi
         bpy.data.images.remove(old)
         node.image.name = kept["image"]
     kept["image"] = node.image.name
-    node.extension = "REPEAT" if extension == "repeat" else "EXTEND"
+    node.extension = extension.upper()
     tree.links.new(node.outputs["Color"], socket)
     _place_by(tree, node, uv_map, kept)
     save_kept(material, kept)

@@ -10,7 +10,9 @@ import numpy as np
 
 from dr_backend.scene import Mesh
 
+from .evaluated import as_rendered
 from .identity import describe, find, is_foreign, load_kept, object_mode, save_kept
+from .normals import read_custom_normals, read_normal_groups
 from .problems import SceneProblem
 from .unwrap import UV_MAP, pack_uvs, smart_uvs, unpack_uvs
 
@@ -107,8 +109,9 @@ def check_mesh_object(obj: bpy.types.Object) -> None:
         raise SceneProblem(f"'{obj.name}' is scaled to nothing: give it a scale other than 0")
 
 
-def read_mesh(obj: bpy.types.Object, materials: tuple[str, ...] = (), *, texture: bool = False) -> MeshRead:
-    """The object's mesh before modifiers, with shape keys mixed at their current values. ``materials`` are the slots' keys in the scene.
+def read_mesh(obj: bpy.types.Object, materials: tuple[str, ...] = (), *, texture: bool = False, geometry: bool = True) -> MeshRead:
+    """The object's mesh before modifiers, with shape keys mixed at their current values; without ``geometry``, which is for a fit that
+    does not move it, the mesh as it renders. ``materials`` are the slots' keys in the scene.
 
     With ``texture`` a mesh without UV map gets one from Smart UV Project, which is put on the mesh only when a texture is written.
 
@@ -117,14 +120,15 @@ def read_mesh(obj: bpy.types.Object, materials: tuple[str, ...] = (), *, texture
     """
     check_mesh_object(obj)
     warnings = []
+    before = geometry or (texture and not obj.data.uv_layers)  # UVs made for the fit belong to the mesh before modifiers
     acting = [m.name for m in obj.modifiers if m.show_viewport or m.show_render]
-    if acting:
+    if acting and before:
         warnings.append(
             f"The fit moves '{obj.name}' before its modifiers ({', '.join(acting)}); apply or remove them if the result looks off"
         )
-    with _readable(obj) as mesh:
-        values = key_values(mesh)
-        positions = mixed_positions(obj, mesh, values).astype(np.float32)
+    with _readable(obj) if before else as_rendered(obj) as mesh:
+        values = key_values(obj.data)
+        positions = mixed_positions(obj, mesh, values).astype(np.float32) if before else _vectors(mesh.vertices, "co", 3)
         if len(mesh.polygons) == 0:
             raise SceneProblem(f"'{obj.name}' has no faces: choose a mesh with faces, or fill it")
         if not np.isfinite(positions).all():
@@ -138,8 +142,8 @@ def read_mesh(obj: bpy.types.Object, materials: tuple[str, ...] = (), *, texture
         uv_map, uvs, made = _read_uvs(obj, mesh, texture)
         binding = {
             "object": describe(obj),
-            "vertices": len(mesh.vertices),
-            "corners": len(mesh.loops),
+            "vertices": len(obj.data.vertices),
+            "corners": len(obj.data.loops),
             "key_values": values,
             "materials": list(materials),
             "uv_map": uv_map,
@@ -147,12 +151,16 @@ def read_mesh(obj: bpy.types.Object, materials: tuple[str, ...] = (), *, texture
         }
         if made:
             warnings.append(f"'{obj.name}' has no UV map: one named '{UV_MAP}' is made with Smart UV Project")
+        corners = _integers(triangles, "loops", 3)
+        groups, custom = read_normal_groups(mesh, smooth), read_custom_normals(mesh)
         read = Mesh(
             positions=positions,
             faces=_integers(triangles, "vertices", 3),
             world_from_object=np.array(obj.matrix_world, np.float32),
-            uvs=None if uvs is None else uvs[_integers(triangles, "loops", 3)],
+            uvs=None if uvs is None else uvs[corners],
             face_smooth=smooth[polygon],
+            normal_groups=None if groups is None else groups[corners],
+            custom_normals=None if custom is None else custom[corners],
             face_material=slot[polygon],
             materials=tuple(materials),
         )

@@ -69,28 +69,33 @@ def read_scene(
     *,
     texture: bool,
     texture_size: int = 0,
+    geometry: bool = True,
+    lit: bool | None = None,
 ) -> Exported:
-    """The scene, photos and bindings of a fit. Without ``lights`` the scene is unlit, else they and the world are carried.
+    """The scene, photos and bindings of a fit. Without ``lights`` the scene is unlit, else they and the world are carried;
+    ``lit`` says otherwise, for a scene that its world alone lights.
 
+    With ``geometry`` meshes are read before their modifiers, as a fit moves them, else as they render, and copies may share a mesh.
     With ``texture`` every material in use has a base-colour image: the artist's, or a constant one of ``texture_size`` texels a side
     (0: tiny, the backend chooses the size).
 
     Raises:
         SceneProblem: Something cannot be fitted; the sentence names it. The file is as it was.
     """
-    check_lists(context_scene, meshes, cameras)
+    lit = bool(lights) if lit is None else lit
+    check_lists(context_scene, meshes, cameras, geometry=geometry)
     bpy.context.view_layer.update()
     for obj in meshes:
         check_mesh_object(obj)
     photos, read_cameras, warnings = _read_cameras(context_scene, cameras)
-    mesh_reads = {obj.name: read_mesh(obj, _slot_keys(obj), texture=texture) for obj in meshes}
+    mesh_reads = {obj.name: read_mesh(obj, _slot_keys(obj), texture=texture, geometry=geometry) for obj in meshes}
     for read in mesh_reads.values():
         warnings += read.warnings
     fitted = [read_cameras[photo.camera] for photo in photos if not photo.held_out]
     for name, read in mesh_reads.items():
         check_seen(name, read.mesh, fitted)
-    materials, material_bindings, more = _read_materials(meshes, mesh_reads, texture, texture_size, lit=bool(lights))
-    read_lights, world, light_warnings = _read_lights(context_scene, lights)
+    materials, material_bindings, more = _read_materials(meshes, mesh_reads, texture, texture_size, lit=lit)
+    read_lights, world, light_warnings = _read_lights(context_scene, lights, lit)
     scene = Scene(read_cameras, {name: r.mesh for name, r in mesh_reads.items()}, materials, read_lights, world)
     bindings = Bindings({name: read.binding for name, read in mesh_reads.items()}, material_bindings)
     return Exported(scene, photos, warnings + more + light_warnings, bindings)
@@ -117,8 +122,10 @@ def _read_cameras(context_scene: bpy.types.Scene, cameras: Sequence[bpy.types.Ob
     return photos, read, warnings
 
 
-def _read_lights(context_scene: bpy.types.Scene, lights: Sequence[bpy.types.Object]) -> tuple[dict[str, Light], World | None, list[str]]:
-    if not lights:
+def _read_lights(
+    context_scene: bpy.types.Scene, lights: Sequence[bpy.types.Object], lit: bool
+) -> tuple[dict[str, Light], World | None, list[str]]:
+    if not lit:
         return {}, None, []
     world, warnings = read_world(context_scene.world)
     read = {}
@@ -156,7 +163,7 @@ def _read_materials(
         else:
             if texture and users:
                 check_material(block)
-            material, more = read_material(block, maps, lit=lit)
+            material, more = read_material(block, maps, lit=lit, painted=texture)
             warnings += more
         if texture and users and material.base_color_image is None:
             material = replace(material, base_color_image=plain_image(material, texture_size))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..scene import Light, Mesh, Scene, leaves, with_leaves
-from .normals import corner_normals
+from ..scene.types import Extension, Interpolation
+from .normals import corner_normals, unit
 from .topology import Topology, prepare
 
 DEFAULT_ALBEDO = 0.8  # Blender draws a mesh without material as a white of 80 %
@@ -19,11 +20,19 @@ DEFAULT_ALBEDO = 0.8  # Blender draws a mesh without material as a white of 80 %
 
 @dataclass(frozen=True)
 class FlatMaterial:
-    """A diffuse surface in linear colour."""
+    """A surface in linear colour."""
 
     base_color: Float[Tensor, " 3"]
     image: Float[Tensor, "H W 3"] | None = None  # replaces the base colour
-    extension: Literal["repeat", "extend"] = "repeat"
+    extension: Extension = "repeat"
+    interpolation: Interpolation = "linear"
+    encoded: bool = False  # texels are mixed as sRGB
+    uv_matrix: Float[Tensor, "2 3"] | None = None  # from the mesh's UVs to the image's
+
+    @property
+    def plain(self) -> bool:
+        """Whether a bilinear lookup, repeated or extended, is all that the image asks for: what a kernel may do by itself."""
+        return self.extension in ("repeat", "extend") and self.interpolation == "linear" and not self.encoded and self.uv_matrix is None
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,22 @@ def _world_positions(mesh: Mesh, device: torch.device, dtype: torch.dtype) -> Te
     return torch.addmm(matrix[:3, 3], positions, matrix[:3, :3].T)
 
 
+def _shading_normals(scene: Scene, world: Tensor, topology: Topology) -> Tensor:
+    """Normals (F, 3, 3) that surfaces are shaded with: those set by hand where a mesh has them, else those of the positions."""
+    normals = corner_normals(world, topology.faces, topology.face_smooth, topology.normal_groups)
+    if all(mesh.custom_normals is None for mesh in scene.meshes.values()):
+        return normals
+    parts = []
+    for mesh, part in zip(scene.meshes.values(), topology.meshes.values(), strict=True):
+        if mesh.custom_normals is None:
+            parts.append(normals[part.faces])
+            continue
+        custom = _to_tensor(mesh.custom_normals, world.device, world.dtype)
+        inverse = torch.linalg.inv(_to_tensor(mesh.world_from_object, world.device, world.dtype)[:3, :3])
+        parts.append(unit((custom.flip(1) if part.mirrored else custom) @ inverse).detach())
+    return torch.cat(parts)
+
+
 def _light_tensors(light: Light, device: torch.device, dtype: torch.dtype) -> Light:
     changes: dict[str, Any] = {f.name: _to_tensor(v, device, dtype) for f in fields(light) if hasattr(v := getattr(light, f.name), "dtype")}
     return replace(light, **changes)
@@ -88,6 +113,9 @@ def _flat_material(scene: Scene, key: tuple[str | None, bool], device: torch.dev
         base_color=_to_tensor(material.base_color, device, dtype),
         image=None if image is None else _to_tensor(image, device, dtype),
         extension=material.extension,
+        interpolation=material.interpolation,
+        encoded=material.encoded,
+        uv_matrix=None if material.uv_matrix is None else _to_tensor(material.uv_matrix, device, dtype),
     )
 
 
@@ -118,7 +146,7 @@ def flatten(
         topology=topology,
         positions=world,
         uvs=torch.cat(uvs) if uvs else torch.zeros(0, 3, 2, device=where, dtype=dtype),
-        corner_normals=None if scene.unlit else corner_normals(world, topology.faces, topology.face_smooth),
+        corner_normals=None if scene.unlit else _shading_normals(scene, world, topology),
         materials=tuple(_flat_material(scene, key, where, dtype) for key in topology.material_keys),
         lights=tuple(_light_tensors(light, where, dtype) for light in scene.lights.values()),
         world_radiance=None if scene.world is None else _to_tensor(scene.world.radiance, where, dtype),
@@ -135,13 +163,15 @@ def cut(flat: FlatScene) -> tuple[FlatScene, list[Tensor], list[Tensor]]:
     sources: list[Tensor] = []
     copies: list[Tensor] = []
 
-    def fresh(tensor: Tensor | None) -> Tensor | None:
-        if tensor is None or not tensor.requires_grad:
-            return tensor
-        sources.append(tensor)
-        copies.append(tensor.detach().requires_grad_())
-        return copies[-1]
+    def fresh(value: Any) -> Any:
+        if isinstance(value, Tensor) and value.requires_grad:
+            sources.append(value)
+            copies.append(value.detach().requires_grad_())
+            return copies[-1]
+        if isinstance(value, tuple):
+            return tuple(fresh(item) for item in value)
+        if is_dataclass(value) and not isinstance(value, Topology):
+            return replace(value, **{f.name: fresh(getattr(value, f.name)) for f in fields(value)})
+        return value
 
-    materials = tuple(replace(m, base_color=fresh(m.base_color), image=fresh(m.image)) for m in flat.materials)
-    loose = replace(flat, positions=fresh(flat.positions), corner_normals=fresh(flat.corner_normals), materials=materials)
-    return loose, sources, copies
+    return fresh(flat), sources, copies

@@ -24,12 +24,16 @@ def face_normals(positions: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"]) -> 
 
 
 def corner_normals(
-    positions: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], face_smooth: Bool[Tensor, " F"]
+    positions: Float[Tensor, "V 3"],
+    faces: Int[Tensor, "F 3"],
+    face_smooth: Bool[Tensor, " F"],
+    groups: Int[Tensor, "F 3"] | None = None,
 ) -> Float[Tensor, "F 3 3"]:
     """Normal at each corner of each face, as Blender shades it.
 
-    Flat faces show their face normal. A smooth corner shows the mean of the smooth faces around its vertex, weighted by the angle
-    of their corners there (Thürmer and Wüthrich 1998, "Computing vertex normals from polygonal facets").
+    Flat faces show their face normal. A smooth corner shows the mean of the faces around its vertex, flat ones too as in Cycles,
+    weighted by the angle of their corners there (Thürmer and Wüthrich 1998, "Computing vertex normals from polygonal facets"); with
+    ``groups`` only of those faces around it whose corner has the same number, as where sharp edges part them.
     Gradients: exact for ``positions``, except that the angles are held constant: they only weigh.
     """
     flat = face_normals(positions, faces)
@@ -40,8 +44,9 @@ def corner_normals(
         ahead = unit(corners.roll(-1, 1) - corners)
         behind = unit(corners.roll(1, 1) - corners)
         angle = torch.atan2(torch.linalg.cross(ahead, behind).norm(dim=-1), (ahead * behind).sum(-1))
-        angle = angle * face_smooth[:, None]
     weighted = (flat[:, None] * angle[..., None]).reshape(-1, 3)
-    summed = torch.zeros_like(positions).index_add(0, faces.reshape(-1), weighted)
-    smooth = unit(summed).index_select(0, faces.reshape(-1)).reshape(-1, 3, 3)
+    group = faces.reshape(-1) if groups is None else groups.reshape(-1)
+    count = len(positions) if groups is None else int(group.max()) + 1
+    summed = positions.new_zeros(count, 3).index_add(0, group, weighted)
+    smooth = unit(summed).index_select(0, group).reshape(-1, 3, 3)
     return torch.where(face_smooth[:, None, None], smooth, flat[:, None])

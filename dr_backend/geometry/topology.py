@@ -38,6 +38,7 @@ class Topology:
 
     faces: Int[Tensor, "F 3"]
     face_smooth: Bool[Tensor, " F"]
+    normal_groups: Int[Tensor, "F 3"]  # smooth corners of equal number share a normal
     face_material: Int[Tensor, " F"]
     material_keys: tuple[tuple[str | None, bool], ...]  # material name (None: Blender's default surface), mesh has UVs
     meshes: dict[str, MeshSlice]
@@ -93,9 +94,9 @@ def prepare(scene: Scene, device: str | torch.device = "cpu") -> Topology:
         ValueError: A face names a vertex that its mesh does not have.
     """
     device = torch.device(device)
-    faces, smooth, material, slices = [], [], [], {}
+    faces, smooth, groups, material, slices = [], [], [], [], {}
     keys: list[tuple[str | None, bool]] = []
-    vertex_start = face_start = 0
+    vertex_start = face_start = group_start = 0
     for name, mesh in scene.meshes.items():
         mesh_faces = _integers(mesh.faces, device).reshape(-1, 3)
         vertex_end, face_end = vertex_start + len(mesh.positions), face_start + len(mesh_faces)
@@ -105,6 +106,9 @@ def prepare(scene: Scene, device: str | torch.device = "cpu") -> Topology:
         faces.append((mesh_faces.flip(1) if mirrored else mesh_faces) + vertex_start)
         flat = torch.zeros(len(mesh_faces), dtype=torch.bool, device=device)
         smooth.append(flat if mesh.face_smooth is None else torch.as_tensor(mesh.face_smooth).to(device=device, dtype=torch.bool))
+        group = mesh_faces if mesh.normal_groups is None else _integers(mesh.normal_groups, device)
+        groups.append((group.flip(1) if mirrored else group) + group_start)
+        group_start = int(groups[-1].max()) + 1 if len(mesh_faces) else group_start
         material.append(_material_slots(mesh, scene, keys, device))
         slices[name] = MeshSlice(slice(vertex_start, vertex_end), slice(face_start, face_end), mirrored)
         vertex_start, face_start = vertex_end, face_end
@@ -112,6 +116,7 @@ def prepare(scene: Scene, device: str | torch.device = "cpu") -> Topology:
     return Topology(
         faces=merged,
         face_smooth=torch.cat(smooth) if smooth else torch.zeros(0, dtype=torch.bool, device=device),
+        normal_groups=torch.cat(groups) if groups else merged,
         face_material=torch.cat(material) if material else torch.zeros(0, dtype=torch.int64, device=device),
         material_keys=tuple(keys),
         meshes=slices,

@@ -12,6 +12,8 @@ Array = Any  # numpy.ndarray in Blender, torch.Tensor in the worker: this room i
 
 Projection = Literal["perspective", "orthographic"]
 LightKind = Literal["point", "sun", "spot", "area"]
+Extension = Literal["repeat", "extend", "clip", "mirror"]
+Interpolation = Literal["linear", "closest"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Mesh:
     world_from_object: Array  # (4, 4), any affine: scale, shear and mirror allowed
     uvs: Array | None = None  # (F, 3, 2) per corner; (0, 0) is the image's lower left, as in Blender
     face_smooth: Array | None = None  # (F,) bool; None: all flat
+    normal_groups: Array | None = None  # (F, 3) int32: smooth corners of equal number share a normal; None: those of a vertex do
+    custom_normals: Array | None = None  # (F, 3, 3) in object space, set by hand: they do not follow the positions
     face_material: Array | None = None  # (F,) int32 index into ``materials``; None: all 0
     materials: tuple[str, ...] = ()  # keys of Scene.materials; empty: a white diffuse surface
 
@@ -49,7 +53,10 @@ class Material:
 
     base_color: Array  # (3,)
     base_color_image: Array | None = None  # (H, W, 3); replaces base_color where the mesh has UVs
-    extension: Literal["repeat", "extend"] = "repeat"
+    extension: Extension = "repeat"
+    interpolation: Interpolation = "linear"
+    encoded: bool = False  # texels are mixed as sRGB, as Cycles does with 8-bit images; the leaf stays linear
+    uv_matrix: Array | None = None  # (2, 3): from the mesh's UVs to the image's, as a Mapping node places it
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from torch import Tensor
 from ..geometry.flatten import FlatScene
 from ..geometry.normals import unit
 from ..raster.interpolate import mix_corners
-from ..raster.texture import sample_texture
 from .lambert import shade
+from .textures import texel_at
 
 
 def albedo_at(scene: FlatScene, face: Int[Tensor, " P"], barycentric: Float[Tensor, "P 3"]) -> Float[Tensor, "P 3"]:
@@ -23,10 +23,10 @@ def albedo_at(scene: FlatScene, face: Int[Tensor, " P"], barycentric: Float[Tens
         if flat.image is None:
             continue
         if len(scene.materials) == 1:
-            return sample_texture(flat.image, mix_corners(scene.uvs, face, barycentric), flat.extension)
+            return texel_at(flat, mix_corners(scene.uvs, face, barycentric))
         here = torch.nonzero(material == index).squeeze(1)
         uv = mix_corners(scene.uvs, face[here], barycentric.index_select(0, here))
-        albedo = albedo.index_copy(0, here, sample_texture(flat.image, uv, flat.extension))
+        albedo = albedo.index_copy(0, here, texel_at(flat, uv))
     return albedo
 
 

@@ -74,15 +74,18 @@ def test_constant_colour_and_diffuse_bsdf(build):
     assert read_material(other)[0].base_color == pytest.approx((0.4, 0.5, 0.6))
 
 
-@pytest.mark.parametrize(
-    ("extension", "carried", "warned"), [("REPEAT", "repeat", 0), ("EXTEND", "extend", 0), ("CLIP", "extend", 1), ("MIRROR", "repeat", 1)]
-)
-def test_image_texture(build, extension, carried, warned):
+@pytest.mark.parametrize("extension", ["REPEAT", "EXTEND", "CLIP", "MIRROR"])
+def test_image_texture(build, extension):
     material, image = build.material(), write_image("Wood", RGB)
-    add_image(material, image, extension)
+    node = add_image(material, image, extension)
+    node.interpolation = "Closest"
     read, warnings = read_material(material, ["UVMap"])
     np.testing.assert_array_equal(read.base_color_image, read_image(image)[0][..., :3])
-    assert (read.extension, len(warnings)) == (carried, warned)
+    assert (read.extension, read.interpolation, read.encoded, warnings) == (extension.lower(), "linear", False, [])
+    read, warnings = read_material(material, ["UVMap"], painted=False)
+    assert (read.extension, read.interpolation, read.encoded, warnings) == (extension.lower(), "closest", True, [])
+    node.interpolation = "Cubic"
+    assert "interpolation Cubic" in read_material(material)[1][0]
 
 
 def test_other_placements_and_sources_are_warned_of(build):

@@ -1,0 +1,68 @@
+"""Reading images as Blender's Image Texture node does: extension, interpolation, and the space that texels are mixed in."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..geometry.flatten import FlatMaterial
+from ..raster.texture import sample_texture
+
+
+def to_srgb(linear: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """sRGB encoding of linear values (IEC 61966-2-1), not clipped above. Gradients: exact; the straight part is also used below 0."""
+    curved = 1.055 * linear.clamp_min(0.0031308) ** (1 / 2.4) - 0.055
+    return torch.where(linear <= 0.0031308, linear * 12.92, curved)
+
+
+def to_linear(encoded: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """Linear values of an sRGB encoding: the inverse of ``to_srgb``. Gradients: exact."""
+    curved = ((encoded.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4
+    return torch.where(encoded <= 0.04045, encoded / 12.92, curved)
+
+
+def _closest(image: Float[Tensor, "H W K"], uv: Float[Tensor, "P 2"], wraps: bool) -> Float[Tensor, "P K"]:
+    """The texel that each coordinate lies in. Gradients: exact for the image, none for the coordinates."""
+    height, width = image.shape[:2]
+    column, row = (uv[:, 0] * width).floor().long(), ((1.0 - uv[:, 1]) * height).ceil().long() - 1
+    if wraps:
+        column, row = column % width, row % height
+    else:
+        column, row = column.clamp(0, width - 1), row.clamp(0, height - 1)
+    return image.reshape(height * width, -1).index_select(0, row * width + column)
+
+
+def _fade(uv: Float[Tensor, "P 2"], size: tuple[int, int]) -> Float[Tensor, "P 1"]:
+    """How much of a clipped image a linear lookup sees: 1 inside, 0 from half a texel outside its border on."""
+    inside = [((0.5 - (uv[:, k] - 0.5).abs()) * size[k] + 0.5).clamp(0.0, 1.0) for k in (0, 1)]
+    return (inside[0] * inside[1])[:, None]
+
+
+def texel_at(material: FlatMaterial, uv: Float[Tensor, "P 2"]) -> Float[Tensor, "P 3"]:
+    """The base-colour image at UVs; zero outside a clipped one.
+
+    8-bit sRGB images are mixed as they are encoded, which is how Cycles holds them. Gradients: exact for image and coordinates; Closest
+    passes none to coordinates.
+    """
+    image, extension = material.image, material.extension
+    if material.plain:
+        return sample_texture(image, uv, extension)
+    if material.uv_matrix is not None:
+        uv = torch.addmm(material.uv_matrix[:, 2], uv, material.uv_matrix[:, :2].T)
+    if material.encoded:
+        image = to_srgb(image)
+    kept = None
+    if extension == "mirror":
+        uv = 1.0 - (uv.remainder(2.0) - 1.0).abs()
+    elif extension == "clip":
+        size = (image.shape[1], image.shape[0])
+        inside = ((uv >= 0) & (uv <= 1)).all(1, keepdim=True)
+        kept = inside.to(uv.dtype) if material.interpolation == "closest" else _fade(uv, size)
+    if material.interpolation == "closest":
+        values = _closest(image, uv, extension == "repeat")
+    else:
+        values = sample_texture(image, uv, "repeat" if extension == "repeat" else "extend")
+    if kept is not None:
+        values = values * kept
+    return to_linear(values) if material.encoded else values

@@ -1,0 +1,55 @@
+"""Blender's own picture of the open scene: Cycles on the processor, direct light only, linear floats."""
+
+import tempfile
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from blender_addon.exchange.materials import base_color_socket, find_shader
+
+THREADS = 2
+
+
+def render(scene: bpy.types.Scene, samples: int) -> np.ndarray:
+    """Linear premultiplied pixels (H, W, 4), row 0 at the top, through a box filter one pixel wide."""
+    settings = scene.render
+    settings.engine = "CYCLES"
+    settings.resolution_percentage = 100
+    settings.film_transparent = True
+    settings.use_compositing = settings.use_sequencer = False
+    settings.threads_mode, settings.threads = "FIXED", THREADS
+    settings.image_settings.file_format = "OPEN_EXR"
+    settings.image_settings.color_mode, settings.image_settings.color_depth = "RGBA", "32"
+    cycles = scene.cycles
+    cycles.device, cycles.samples, cycles.seed = "CPU", samples, 1
+    cycles.use_adaptive_sampling = cycles.use_denoising = False
+    cycles.pixel_filter_type = "BOX"
+    cycles.max_bounces = 0
+    cycles.transparent_max_bounces = 16
+    cycles.sample_clamp_direct = cycles.sample_clamp_indirect = 0
+    cycles.blur_glossy = 0
+    with tempfile.TemporaryDirectory() as folder:
+        settings.filepath = str(Path(folder) / "render.exr")
+        bpy.ops.render.render(write_still=True)
+        image = bpy.data.images.load(settings.filepath)
+        image.colorspace_settings.name = "Non-Color"
+        width, height = image.size
+        pixels = np.empty(width * height * 4, np.float32)
+        image.pixels.foreach_get(pixels)
+        bpy.data.images.remove(image)
+    return pixels.reshape(height, width, 4)[::-1].copy()
+
+
+def show_base_colors() -> None:
+    """Turns every material of the file into an emission of what feeds its base colour: the unlit look."""
+    for material in bpy.data.materials:
+        tree = material.node_tree
+        if tree is None or (found := find_shader(material)) is None:
+            continue
+        socket = base_color_socket(found[0])
+        emission = tree.nodes.new("ShaderNodeEmission")
+        emission.inputs["Color"].default_value = socket.default_value
+        if socket.links:
+            tree.links.new(socket.links[0].from_socket, emission.inputs["Color"])
+        tree.links.new(emission.outputs[0], tree.get_output_node("ALL").inputs["Surface"])

@@ -1,0 +1,44 @@
+"""Our picture of the same scene: read by the add-on's readers, rendered by the reference renderer."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from blender_addon.exchange.scene import Exported
+from dr_backend.geometry import flatten, to_tensors
+from dr_backend.renderers.table import make
+from dr_backend.scene import Camera
+
+BAND = 512  # rows of samples at a time, so that shading fits in memory
+
+
+def _enlarged(camera: Camera, factor: int, first: int, rows: int) -> Camera:
+    """The camera over some of its rows, with ``factor`` samples along each side of a pixel."""
+    centre = np.asarray(camera.centre_px, np.float64) * factor - [0, first]
+    return replace(
+        camera,
+        focal_px=np.asarray(camera.focal_px, np.float64) * factor,
+        centre_px=centre,
+        size=(camera.size[0] * factor, rows),
+    )
+
+
+def render(exported: Exported, camera: str, supersample: int) -> np.ndarray:
+    """Linear premultiplied pixels (H, W, 4), row 0 at the top: the mean of ``supersample``² samples in each pixel."""
+    view = exported.scene.cameras[camera]
+    width, height = view.size
+    flat = flatten(to_tensors(exported.scene))
+    renderer = make("reference", "cpu")
+    step = max(1, BAND // supersample)
+    bands = []
+    with torch.no_grad():
+        for row in range(0, height, step):
+            rows = min(step, height - row)
+            out = renderer.render(flat, [_enlarged(view, supersample, row * supersample, rows * supersample)])[0]
+            picture = torch.cat([out.rgb, out.alpha[..., None]], -1).permute(2, 0, 1)[None]
+            bands.append(F.avg_pool2d(picture, supersample)[0].permute(1, 2, 0).numpy())
+    picture = np.concatenate(bands)
+    assert picture.shape == (height, width, 4)
+    return picture

@@ -1,0 +1,91 @@
+"""The document: a table of what was measured, and a contact sheet per group."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from blender_addon.exchange.images import to_srgb
+
+from .compare import Outcome
+from .fixture import Fixture
+
+ROOT = Path(__file__).resolve().parents[2]
+TILE, GAP, CAPTION, ACROSS = 112, 3, 14, 2
+GAIN = 8  # by which differences are enlarged
+
+
+def _tile(rgb: np.ndarray) -> Image.Image:
+    """Linear colours (H, W, 3) as a thumbnail on grey."""
+    picture = Image.fromarray((to_srgb(rgb) * 255 + 0.5).astype(np.uint8))
+    picture.thumbnail((TILE, TILE), Image.Resampling.BOX)
+    tile = Image.new("RGB", (TILE, TILE), (40, 40, 40))
+    tile.paste(picture, ((TILE - picture.width) // 2, (TILE - picture.height) // 2))
+    return tile
+
+
+def _strip(fixture: Fixture, outcome: Outcome) -> Image.Image:
+    """Ours, Cycles' and their difference beside each other, under the fixture's name."""
+    grey = 0.05
+    pictures = [p[..., :3] + (1 - p[..., 3:]) * grey for p in (outcome.ours, outcome.cycles)]
+    pictures.append(np.clip(GAIN * np.abs(np.clip(outcome.ours[..., :3], 0, 1) - np.clip(outcome.cycles[..., :3], 0, 1)), 0, 1))
+    strip = Image.new("RGB", (3 * TILE + 2 * GAP, TILE + CAPTION), (20, 20, 20))
+    for index, picture in enumerate(pictures):
+        strip.paste(_tile(picture), (index * (TILE + GAP), CAPTION))
+    ImageDraw.Draw(strip).text((2, 1), f"{fixture.name}: {_figure(fixture, outcome)}", fill=(230, 230, 230))
+    return strip
+
+
+def _figure(fixture: Fixture, outcome: Outcome) -> str:
+    if fixture.gate.psnr is not None:
+        return f"{outcome.psnr:.1f} dB"
+    return f"IoU {outcome.iou:.4f}, edge {outcome.edge_px:.3f} px"
+
+
+def contact_sheet(chosen: list[Fixture], outcomes: dict[str, Outcome]) -> Image.Image:
+    """All strips of a group, two across."""
+    strips = [_strip(f, outcomes[f.path]) for f in chosen]
+    width, height = strips[0].size
+    rows = -(-len(strips) // ACROSS)
+    sheet = Image.new("RGB", (ACROSS * (width + 4 * GAP), rows * (height + 2 * GAP)), (20, 20, 20))
+    for index, strip in enumerate(strips):
+        sheet.paste(strip, ((index % ACROSS) * (width + 4 * GAP), (index // ACROSS) * (height + 2 * GAP)))
+    return sheet
+
+
+def _section(group: str, chosen: list[Fixture], outcomes: dict[str, Outcome]) -> list[str]:
+    lines = [f"## {group.capitalize()}", "", "| Fixture | gate | measured | |", "|---|---|---|---|"]
+    for fixture in chosen:
+        outcome = outcomes[fixture.path]
+        verdict = "reached" if outcome.passes(fixture.gate) else f"**missed**: {fixture.missed or 'not explained'}"
+        lines.append(f"| {fixture.name} | {fixture.gate} | {_figure(fixture, outcome)} | {verdict} |")
+    return [*lines, "", f"![{group}: ours, Cycles, difference](pictures/blender_true/{group}.jpg)", ""]
+
+
+def write_document(chosen: list[Fixture], outcomes: dict[str, Outcome], *, whole: bool) -> None:
+    """Contact sheets and, with ``whole``, the page around them; without, the sheets go to the system's temporary folder."""
+    folder = (ROOT / "docs" / "pictures" if whole else Path(tempfile.gettempdir())) / "blender_true"
+    folder.mkdir(parents=True, exist_ok=True)
+    groups: dict[str, list[Fixture]] = {}
+    for fixture in chosen:
+        groups.setdefault(fixture.group, []).append(fixture)
+    for group, members in groups.items():
+        contact_sheet(members, outcomes).save(folder / f"{group}.jpg", quality=80)
+    if whole:
+        reached = sum(outcomes[f.path].passes(f.gate) for f in chosen)
+        page = [*INTRODUCTION.format(count=len(chosen), reached=reached, gain=GAIN).splitlines(), ""]
+        for group, members in groups.items():
+            page += _section(group, members, outcomes)
+        (ROOT / "docs" / "blender_true.md").write_text("\n".join(page).rstrip() + "\n", "utf-8")
+
+
+INTRODUCTION = """# What we render is what Blender renders
+
+Each fixture is a small scene built by a script in Blender, read by the add-on as any scene, and rendered twice: by our reference renderer
+and by Cycles (direct light only, a box filter one pixel wide). PSNR is on linear values clipped to 1, over the whole picture; outlines
+are compared as coverage: the overlap of the masks at one half, and the mean distance between the outlines. {reached} of {count} gates are
+reached.
+
+`python -m tests.blender_true` writes this page; `pytest tests/blender_true` holds the gates. The pictures show ours, Cycles' and their
+difference times {gain}."""
