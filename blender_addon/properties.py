@@ -5,6 +5,8 @@ import bpy
 from dr_backend.job import FitSettings
 from dr_backend.parameters import PARAMETERS
 
+from .photo_list import photo_index, show_photo
+
 _QUALITIES = (
     ("draft", "Draft", "Small images and few steps: seconds to a minute, to see whether cameras and masks agree"),
     ("standard", "Standard", "For most photos and meshes"),
@@ -62,6 +64,13 @@ def _scene_fields() -> dict[str, object]:
             description="Render every camera with Blender before and after the fit, and compare both with its photo",
             default=True,
         ),
+        "photo_index": bpy.props.IntProperty(
+            name="Photo",
+            description="The photo that is looked at, by its camera's place among the scene's objects",
+            get=lambda settings: photo_index(settings.id_data),  # type: ignore[arg-type]  # a scene, for these are its settings
+            set=lambda settings, index: show_photo(settings.id_data, index),  # type: ignore[arg-type]
+            options={"HIDDEN"},
+        ),
         "last_report": bpy.props.StringProperty(name="Last Report", description="Result of the last fit, as JSON", options={"HIDDEN"}),
     }
 
@@ -75,6 +84,9 @@ class FITTOPHOTO_PG_scene(bpy.types.PropertyGroup):
 class FITTOPHOTO_PG_object(bpy.types.PropertyGroup):
     """``object.fit_to_photo``, used on cameras."""
 
+    include: bpy.props.BoolProperty(
+        name="Include", description="Let this camera's photo take part in fits", default=True, options=set()
+    )
     held_out: bpy.props.BoolProperty(
         name="Hold Out", description="Compare this photo in the report but do not fit it", default=False, options=set()
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import bpy
 
-from .exchange.photos import background_images
+from .photo_list import has_photo
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Selection:
     meshes: tuple[str, ...] = ()
     cameras: tuple[str, ...] = ()
     lights: tuple[str, ...] = ()
-    without_photo: tuple[str, ...] = ()  # selected cameras that are left out
+    without_photo: tuple[str, ...] = ()  # selected or named cameras, which are left out
     problem: str = ""
 
     def objects(self, scene: bpy.types.Scene, names: Iterable[str]) -> list[bpy.types.Object]:
@@ -32,16 +32,11 @@ class Wanted:
     lights: tuple[str, ...] = ()
 
 
-def has_photo(camera: bpy.types.Object) -> bool:
-    """Whether the camera has a visible background image."""
-    return bool(background_images(camera))
-
-
 def select(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, wanted: Wanted | None = None) -> Selection:
     """What a fit of this scene would use.
 
-    Meshes: the selected ones, else the only visible one. Cameras: the selected ones with a photo, else every visible one with a
-    photo. Lights: the selected ones, else none, and light stays in the texture.
+    Meshes: the selected ones, else the only visible one. Cameras: every visible one with a photo, unless its photo is left out in
+    the list. Lights: the selected ones, else none, and light stays in the texture.
     """
     wanted = wanted or Wanted()
     if unknown := _first_unknown(scene, wanted):
@@ -54,9 +49,9 @@ def select(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, wanted: Want
     if not meshes and len(visible_meshes) == 1:
         meshes = visible_meshes
     lights = wanted.lights or _names(selected, "LIGHT")
-    cameras = wanted.cameras or _names(selected, "CAMERA") or _names((o for o in visible if o.type == "CAMERA" and has_photo(o)), "CAMERA")
+    cameras = wanted.cameras or _names((obj for obj in visible if has_photo(obj) and obj.fit_to_photo.include), "CAMERA")
     with_photo = tuple(name for name in cameras if has_photo(scene.objects[name]))
-    without = tuple(name for name in cameras if name not in with_photo)
+    without = tuple(name for name in wanted.cameras or _names(selected, "CAMERA") if not has_photo(scene.objects[name]))
     return Selection(meshes, with_photo, lights, without, _problem(scene, meshes, len(visible_meshes), with_photo, without))
 
 
@@ -77,9 +72,9 @@ def _problem(scene: bpy.types.Scene, meshes: tuple[str, ...], visible: int, came
     if not meshes:
         return "Several meshes are visible: select the one to fit" if visible else "There is no mesh to fit: add or unhide one"
     if not cameras and without:
-        return f"Camera '{without[0]}' has no photo: add one under Camera > Background Images"
+        return f"Camera '{without[0]}' has no photo: press Match Photo"
     if not cameras:
-        return "No visible camera has a photo: add one as a background image of a camera"
+        return "No visible camera has a photo that takes part: press Add Photos"
     if all(scene.objects[name].fit_to_photo.held_out for name in cameras):
         return "All photos are held out: turn off Hold Out for at least one camera"
     return ""

@@ -72,6 +72,12 @@ def read_camera(obj: bpy.types.Object, photo_size: tuple[int, int], pixel_aspect
     )
 
 
+def write_focal_px(data: bpy.types.Camera, focal_px: float, photo_size: tuple[int, int]) -> None:
+    """Sets the lens so that a photo of ``photo_size`` with square pixels, filling the camera's frame, has this focal length."""
+    side, sensor_mm = _fit_pixels(data, *photo_size, 1.0)
+    data.lens = focal_px * sensor_mm / side
+
+
 def write_camera(obj: bpy.types.Object, camera: Camera) -> None:
     """Sets lens (or orthographic scale), shift, clip start and transform: the inverse of ``read_camera``.
 

@@ -8,6 +8,8 @@ from dr_backend.scene import Photo
 from .images import read_coverage, read_image
 from .problems import SceneProblem
 
+FRAMING = ("frame_method", "offset", "scale", "rotation", "use_flip_x", "use_flip_y")
+
 
 def background_images(obj: bpy.types.Object) -> list[bpy.types.CameraBackgroundImage]:
     """The camera's visible background images that hold an image: photo first, then mask."""
@@ -84,7 +86,20 @@ def write_photo(obj: bpy.types.Object, photo: bpy.types.Image, mask: bpy.types.I
     """Makes these images the camera's only background images: what ``read_photo`` then reads."""
     data = obj.data
     data.background_images.clear()
-    for image in (photo, mask):
-        if image is not None:
-            data.background_images.new().image = image
+    data.background_images.new().image = photo
     data.show_background_images = True
+    if mask is not None:
+        write_mask(obj, mask)
+
+
+def write_mask(obj: bpy.types.Object, mask: bpy.types.Image | None) -> None:
+    """Makes this image the mask of the camera's photo, framed as the photo is, or takes the mask away."""
+    photo, *others = background_images(obj)
+    for background in others:
+        obj.data.background_images.remove(background)
+    if mask is not None:
+        background = obj.data.background_images.new()
+        background.image = mask
+        background.alpha = 0  # it is not to be looked at
+        for name in FRAMING:
+            setattr(background, name, getattr(photo, name))

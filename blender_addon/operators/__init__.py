@@ -1,12 +1,15 @@
 """The buttons: what F3 finds, scripts call and panels show."""
 
-from . import fit, result, setup
+from . import fit, photos, result, setup
 
 CLASSES = (
     fit.FITTOPHOTO_OT_run,
     fit.FITTOPHOTO_OT_pause,
     fit.FITTOPHOTO_OT_cancel,
     result.FITTOPHOTO_OT_revert,
+    photos.FITTOPHOTO_OT_add_photos,
+    photos.FITTOPHOTO_OT_match_photo,
+    photos.FITTOPHOTO_OT_add_mask,
     setup.FITTOPHOTO_OT_check_setup,
     setup.FITTOPHOTO_OT_setup_backend,
 )

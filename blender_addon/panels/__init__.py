@@ -1,8 +1,10 @@
 """The sidebar tab of the 3D view."""
 
-from . import main, result, setup
+from . import main, photos, result, setup
 
 CLASSES = (
+    photos.FITTOPHOTO_UL_photos,
+    photos.FITTOPHOTO_PT_photos,
     main.FITTOPHOTO_PT_main,
     main.FITTOPHOTO_PT_advanced,
     result.FITTOPHOTO_PT_report,

@@ -2,7 +2,67 @@
 
 import bpy
 
+from ..exchange.photos import background_images
+from ..photo_list import has_photo, mask_state
 from ..selection import Selection
+from .tab import Tab
+
+_THUMBNAIL_SCALE = 6.0
+
+
+class FITTOPHOTO_UL_photos(bpy.types.UIList):
+    """The cameras with a photo, one a row."""
+
+    bl_idname = "FITTOPHOTO_UL_photos"
+
+    def draw_item(
+        self,
+        context: bpy.types.Context,
+        layout: bpy.types.UILayout,
+        data: object,
+        camera: bpy.types.Object,
+        icon: int,
+        active_data: object,
+        active_property: str,
+    ) -> None:
+        """Draws include toggle, thumbnail, name, mask and hold-out toggle of one photo."""
+        row = layout.row(align=True)
+        row.prop(camera.fit_to_photo, "include", text="")
+        parts = row.row(align=True)
+        parts.active = camera.fit_to_photo.include
+        parts.label(text=camera.name, icon_value=layout.icon(background_images(camera)[0].image))
+        state = parts.row()
+        state.alignment = "RIGHT"
+        state.label(text=mask_state(camera))
+        parts.prop(camera.fit_to_photo, "held_out", text="", icon="HIDE_ON" if camera.fit_to_photo.held_out else "HIDE_OFF", emboss=False)
+
+    def filter_items(self, context: bpy.types.Context, data: object, property: str) -> tuple[list[int], list[int]]:
+        """Shows cameras with a photo only, by name."""
+        objects = getattr(data, property)
+        names = bpy.types.UI_UL_list.filter_items_by_name(self.filter_name, self.bitflag_filter_item, objects, "name")
+        shown = names or [self.bitflag_filter_item] * len(objects)
+        flags = [flag if has_photo(obj) else 0 for flag, obj in zip(shown, objects, strict=True)]
+        return flags, bpy.types.UI_UL_list.sort_items_by_name(objects, "name")
+
+
+class FITTOPHOTO_PT_photos(Tab, bpy.types.Panel):
+    """Which photos there are."""
+
+    bl_idname = "FITTOPHOTO_PT_photos"
+    bl_label = "Photos"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draws the list, the photo that is looked at, and the buttons that add photos."""
+        layout, scene = self.layout, context.scene
+        if any(has_photo(obj) for obj in scene.objects):
+            layout.template_list(FITTOPHOTO_UL_photos.bl_idname, "", scene, "objects", scene.fit_to_photo, "photo_index", rows=3)
+        if scene.camera is not None and has_photo(scene.camera):
+            image = background_images(scene.camera)[0].image
+            layout.template_icon(image.preview_ensure().icon_id, scale=_THUMBNAIL_SCALE)
+        layout.operator("fit_to_photo.add_photos", icon="ADD")
+        row = layout.row(align=True)
+        row.operator("fit_to_photo.match_photo", icon="IMAGE_DATA")
+        row.operator("fit_to_photo.add_mask", icon="MOD_MASK")
 
 
 def draw_objects(layout: bpy.types.UILayout, scene: bpy.types.Scene, chosen: Selection) -> None:
@@ -10,10 +70,11 @@ def draw_objects(layout: bpy.types.UILayout, scene: bpy.types.Scene, chosen: Sel
     box = layout.box().column(align=True)
     for name in chosen.meshes:
         box.label(text=name, icon="MESH_DATA")
-    for camera in chosen.objects(scene, chosen.cameras):
-        row = box.row()
-        row.label(text=camera.name, icon="CHECKMARK")
-        row.prop(camera.fit_to_photo, "held_out")
+    if chosen.cameras:
+        count = len(chosen.cameras)
+        held_out = sum(camera.fit_to_photo.held_out for camera in chosen.objects(scene, chosen.cameras))
+        words = f"{count} {'photo' if count == 1 else 'photos'}" + (f", {held_out} held out" if held_out else "")
+        box.label(text=words, icon="CAMERA_DATA")
     for name in chosen.without_photo:
         box.label(text=f"{name}: no photo, left out", icon="ERROR")
     for name in chosen.lights:

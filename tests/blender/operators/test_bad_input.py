@@ -19,7 +19,7 @@ def _no_photo():
 
 
 def _selected_camera_without_photo():
-    bpy.data.cameras["Front"].background_images.clear()
+    _no_photo()
     bpy.data.objects["Front"].select_set(True)
 
 

@@ -1,0 +1,208 @@
+"""Photos onto cameras: new cameras for many photos, or another photo or mask for one camera."""
+
+import os
+import re
+from typing import Any
+
+import bpy
+
+from ..exchange.cameras import write_focal_px
+from ..exchange.photo_files import load_photo
+from ..exchange.photos import background_images, write_mask, write_photo
+from ..exchange.placement import bounding_sphere, filling_distance, ring_matrix
+from ..exchange.problems import SceneProblem
+from ..exif import Exif
+from ..photo_list import active_camera, show_photo, take_photo_shape
+
+_USE_EXIF = bpy.props.BoolProperty(
+    name="Focal Length from Photo",
+    description="Take the lens from the photo's EXIF data where they tell the focal length as 35 mm equivalent",
+    default=True,
+)
+
+
+def _natural(name: str) -> list[str | int]:
+    """A sort key by which photo 2 comes before photo 10."""
+    return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", name)]
+
+
+def _target(context: bpy.types.Context) -> list[bpy.types.Object]:
+    """What the cameras look at: the selected meshes, else all visible ones."""
+    meshes = [obj for obj in context.view_layer.objects if obj.type == "MESH" and obj.visible_get()]
+    return [obj for obj in meshes if obj.select_get()] or meshes
+
+
+def _set_lens(camera: Any, image: bpy.types.Image, exif: Exif) -> str:
+    """Sets the lens from the EXIF data; a sentence where they do not tell it."""
+    width, height = image.size
+    focal_px = exif.focal_px(width, height)
+    if focal_px is None:
+        return f"'{image.name}' does not tell its focal length: camera '{camera.name}' has {camera.data.lens:.0f} mm, set its real lens"
+    write_focal_px(camera.data, focal_px, (width, height))
+    return ""
+
+
+class _PhotoPicker:
+    """A file browser that shows images."""
+
+    filepath: bpy.props.StringProperty(name="File", description="The picked file", subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filter_image: bpy.props.BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
+    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> Any:
+        """Opens the file browser."""
+        context.window_manager.fileselect_add(self)  # type: ignore[arg-type]  # the classes below are operators
+        return {"RUNNING_MODAL"}
+
+
+class FITTOPHOTO_OT_add_photos(_PhotoPicker, bpy.types.Operator):
+    """Adds a camera for each picked photo."""
+
+    bl_idname = "fit_to_photo.add_photos"
+    bl_label = "Add Photos"
+    bl_description = "Pick photos: each gets a camera with it as background image, standing around the selected meshes"
+    bl_options = {"REGISTER", "UNDO"}
+
+    files: bpy.props.CollectionProperty(
+        name="Photos", description="The picked files", type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"}
+    )
+    directory: bpy.props.StringProperty(
+        name="Folder", description="Where the picked files are", subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"}
+    )
+    use_exif_lens: _USE_EXIF
+
+    def _paths(self) -> list[str]:
+        folder = bpy.path.abspath(self.directory) or os.path.dirname(self.filepath)
+        names = [file.name for file in self.files if file.name] or [os.path.basename(self.filepath)]
+        return [os.path.join(folder, name) for name in sorted(names, key=_natural) if name]
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Loads the photos and places their cameras."""
+        paths = self._paths()
+        if not paths:
+            self.report({"ERROR"}, "No photo was picked: mark one or several in the file browser")
+            return {"CANCELLED"}
+        loaded, problems = [], []
+        for path in paths:
+            try:
+                loaded.append((_stem(path), *load_photo(path)))
+            except SceneProblem as problem:
+                problems.append(str(problem))
+        for sentence in problems:
+            self.report({"WARNING" if loaded else "ERROR"}, sentence)
+        if not loaded:
+            return {"CANCELLED"}
+        context.view_layer.update()
+        centre, radius = bounding_sphere(_target(context))
+        cameras = []
+        for index, (name, image, exif) in enumerate(loaded):
+            camera = _new_camera(context, name, image)
+            cameras.append(camera)
+            if self.use_exif_lens and (unknown := _set_lens(camera, image, exif)):
+                self.report({"INFO"}, unknown)
+            size = (image.size[0], image.size[1])
+            distance = filling_distance(radius, camera.data.lens / camera.data.sensor_width * max(size), size)
+            camera.matrix_world = ring_matrix(index, len(loaded), centre, distance)
+            camera.data.clip_end = max(camera.data.clip_end, 2 * (distance + radius))
+            camera.data.clip_start = min(camera.data.clip_start, distance / 100)
+        context.view_layer.update()
+        show_photo(context.scene, context.scene.objects.find(cameras[0].name))
+        self.report({"INFO"}, f"{len(cameras)} {'camera' if len(cameras) == 1 else 'cameras'} added: move them until the mesh lines up")
+        return {"FINISHED"}
+
+
+def _stem(path: str) -> str:
+    return os.path.splitext(os.path.basename(path))[0]
+
+
+def _new_camera(context: bpy.types.Context, name: str, image: bpy.types.Image) -> bpy.types.Object:
+    camera = bpy.data.objects.new(name, bpy.data.cameras.new(name))
+    context.collection.objects.link(camera)
+    write_photo(camera, image)
+    return camera
+
+
+class _OneCamera(_PhotoPicker):
+    """A picker of one file for the active camera."""
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Available where there is a camera to put a photo on."""
+        camera = active_camera(context)
+        if camera is None:
+            cls.poll_message_set("There is no camera: press Add Photos, or add a camera and make it active")
+            return False
+        if camera.data.library is not None or camera.data.override_library is not None:
+            cls.poll_message_set("The camera belongs to another file: make it local with Object > Relations > Make Local")
+            return False
+        return True
+
+
+class FITTOPHOTO_OT_match_photo(_OneCamera, bpy.types.Operator):
+    """Puts a photo onto the active camera."""
+
+    bl_idname = "fit_to_photo.match_photo"
+    bl_label = "Match Photo"
+    bl_description = "Pick the photo of the active camera; it replaces the one that the camera has"
+    bl_options = {"REGISTER", "UNDO"}
+
+    use_exif_lens: _USE_EXIF
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Loads the photo; the camera stays where it is, and so does a mask of the same size."""
+        camera = active_camera(context)
+        try:
+            image, exif = load_photo(self.filepath)
+        except SceneProblem as problem:
+            self.report({"ERROR"}, str(problem))
+            return {"CANCELLED"}
+        backgrounds = background_images(camera)
+        if backgrounds:
+            backgrounds[0].image = image  # framed as the one before
+        else:
+            write_photo(camera, image)
+        for mask in (background.image for background in backgrounds[1:2]):
+            if tuple(mask.size) != tuple(image.size):
+                write_mask(camera, None)
+                self.report({"WARNING"}, f"The mask '{mask.name}' has another size than the photo and was taken off the camera")
+        if self.use_exif_lens and (unknown := _set_lens(camera, image, exif)):
+            self.report({"INFO"}, unknown)
+        if camera == context.scene.camera:
+            take_photo_shape(context.scene, camera)
+        return {"FINISHED"}
+
+
+class FITTOPHOTO_OT_add_mask(_OneCamera, bpy.types.Operator):
+    """Puts a mask image onto the active camera."""
+
+    bl_idname = "fit_to_photo.add_mask"
+    bl_label = "Add Mask"
+    bl_description = "Pick the mask of the active camera's photo: an image of the same size, white where the object is"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Available for a camera that has a photo."""
+        if not super().poll(context):
+            return False
+        if not background_images(active_camera(context)):
+            cls.poll_message_set("The camera has no photo yet: press Match Photo first")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Loads the mask and puts it behind the photo."""
+        camera = active_camera(context)
+        photo = background_images(camera)[0].image
+        try:
+            mask, _ = load_photo(self.filepath)
+        except SceneProblem as problem:
+            self.report({"ERROR"}, str(problem))
+            return {"CANCELLED"}
+        if tuple(mask.size) != tuple(photo.size):
+            sizes = [f"{image.size[0]} × {image.size[1]}" for image in (mask, photo)]
+            self.report({"ERROR"}, f"The mask is {sizes[0]} pixels, its photo {sizes[1]}: make them the same size")
+            return {"CANCELLED"}
+        mask.colorspace_settings.name = "Non-Color"  # type: ignore[assignment]  # names from the colour configuration
+        write_mask(camera, mask)
+        return {"FINISHED"}
