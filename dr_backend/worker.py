@@ -19,6 +19,7 @@ STEP_EVENTS_PER_SECOND = 10
 CHECKPOINT_SECONDS = 2.0
 PREVIEW_SECONDS = 0.25
 PREVIEW_SHARE = 0.05  # of the time may go into previews
+MAX_COMMAND = 4096  # bytes; of a longer line the rest is dropped
 
 
 def take_stdout() -> TextIO:
@@ -44,6 +45,7 @@ class Commands:
         pending = b""
         while not self._stop.is_set() and (chunk := os.read(descriptor, 4096)):
             *lines, pending = (pending + chunk).split(b"\n")
+            pending = pending[:MAX_COMMAND]
             for line in lines:
                 self._obey(line)
         self.stop()
@@ -51,7 +53,7 @@ class Commands:
     def _obey(self, line: bytes) -> None:
         try:
             command = json.loads(line).get("command")
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             return  # not a command
         if command == "cancel":
             self.stop()

@@ -17,6 +17,7 @@ from .materials import (
     DEFAULT_COLOR,
     LABEL,
     add_material,
+    base_color_source,
     check_image,
     check_material,
     plain_image,
@@ -28,6 +29,7 @@ from .materials import (
 from .meshes import MeshRead, check_mesh_object, check_positions, find_mesh_object, read_mesh, revert_mesh, write_mesh, write_uvs
 from .photos import read_photo
 from .problems import SceneProblem
+from .sources import Source
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def read_scene(
     """The scene, photos and bindings of a fit. Without ``lights`` the scene is unlit, else they and the world are carried;
     ``lit`` says otherwise, for a scene that its world alone lights.
 
-    With ``geometry`` meshes are read before their modifiers, as a fit moves them, else as they render, and copies may share a mesh.
+    With ``geometry`` meshes are read before their modifiers, as a fit moves them, and linked copies move together; else as they render.
     With ``texture`` every material in use has a base-colour image: the artist's, or a constant one of ``texture_size`` texels a side
     (0: tiny, the backend chooses the size).
 
@@ -83,12 +85,12 @@ def read_scene(
         SceneProblem: Something cannot be fitted; the sentence names it. The file is as it was.
     """
     lit = bool(lights) if lit is None else lit
-    check_lists(context_scene, meshes, cameras, geometry=geometry)
+    check_lists(context_scene, meshes, cameras)
     bpy.context.view_layer.update()
     for obj in meshes:
         check_mesh_object(obj)
     photos, read_cameras, warnings = _read_cameras(context_scene, cameras)
-    mesh_reads = {obj.name: read_mesh(obj, _slot_keys(obj), texture=texture, geometry=geometry) for obj in meshes}
+    mesh_reads = _read_meshes(meshes, texture, geometry)
     for read in mesh_reads.values():
         warnings += read.warnings
     fitted = [read_cameras[photo.camera] for photo in photos if not photo.held_out]
@@ -101,22 +103,42 @@ def read_scene(
     return Exported(scene, photos, warnings + more + light_warnings, bindings)
 
 
+def _read_meshes(meshes: Sequence[bpy.types.Object], texture: bool, geometry: bool) -> dict[str, MeshRead]:
+    reads: dict[str, MeshRead] = {}
+    owners: dict[str, str] = {}
+    for obj in meshes:
+        sources = () if texture else tuple(_slot_source(slot) for slot in obj.material_slots)
+        read = read_mesh(obj, _slot_keys(obj), texture=texture, geometry=geometry, sources=sources)
+        owner = owners.setdefault(obj.data.name_full, obj.name)
+        if geometry and owner != obj.name:
+            read = replace(read, mesh=replace(read.mesh, shape_of=owner))
+        reads[obj.name] = read
+    return reads
+
+
+def _slot_source(slot: bpy.types.MaterialSlot) -> Source:
+    source = None if slot.material is None else base_color_source(slot.material)
+    return source or Source(DEFAULT_COLOR)
+
+
 def _read_cameras(context_scene: bpy.types.Scene, cameras: Sequence[bpy.types.Object]) -> tuple[list[Photo], dict[str, Camera], list[str]]:
     render = context_scene.render
     aspect = render.pixel_aspect_x, render.pixel_aspect_y
     frame = render.resolution_x * aspect[0] / (render.resolution_y * aspect[1])
-    photos, read, warnings = [], {}, []
+    photos, read, warnings, other_shape = [], {}, [], []
     for obj in cameras:
         photo, more = read_photo(obj)
         height, width = photo.rgb.shape[:2]
         read[obj.name] = read_camera(obj, (width, height), aspect)
         if abs(width * aspect[0] / (height * aspect[1]) / frame - 1) > 0.01:
-            more.append(
-                f"The photo of camera '{obj.name}' is {width} × {height}, another shape than the scene's render size "
-                f"{render.resolution_x} × {render.resolution_y}; the photo's shape is used"
-            )
+            other_shape.append(f"'{obj.name}' ({width} × {height})")
         photos.append(photo)
         warnings += more
+    if other_shape:
+        warnings.append(
+            f"The scene renders {render.resolution_x} × {render.resolution_y}, the photos of {', '.join(other_shape)} have another shape, "
+            "which is used"
+        )
     if all(photo.held_out for photo in photos):
         raise SceneProblem("Every photo is held out: turn off Held Out on at least one camera")
     return photos, read, warnings

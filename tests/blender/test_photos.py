@@ -56,10 +56,11 @@ def test_flips_are_applied_to_photo_and_mask(build, x, y):
 
 
 def test_another_aspect_than_the_scenes_is_warned_of_and_used(build):
-    obj = build.camera(size=(32, 64))
-    exported = read_scene(build.scene, [build.mesh()], [obj], [], texture=False)
+    cameras = [build.camera(size=(32, 64)), build.camera("Side", size=(50, 50))]
+    exported = read_scene(build.scene, [build.mesh()], cameras, [], texture=False)
     assert exported.scene.cameras["Front"].size == (32, 64)
-    assert any("'Front' is 32 × 64" in w for w in exported.warnings)
+    (warning,) = exported.warnings
+    assert "'Front' (32 × 64), 'Side' (50 × 50)" in warning
     same = read_scene(build.scene, [bpy.data.objects["Cube"]], [build.camera("Same", (128, 96))], [], texture=False)
     assert same.warnings == []
 

@@ -13,6 +13,7 @@ import pytest
 
 from dr_backend.job import FitSettings, JobFolder, parse_event
 from dr_backend.scene import Photo
+from dr_backend.worker import Commands
 from tests.fits.test_recover import photograph
 from tests.scenes import painted, ring, sphere_scene
 
@@ -100,6 +101,21 @@ def test_previews_come_once_asked_for(job):
     assert not np.array_equal(seen["meshes/Ball/positions"], job.load()[0].meshes["Ball"].positions)
     wait_for(process, "done")
     process.wait(20)
+
+
+def test_endless_and_nested_lines_are_no_commands():
+    read, write = os.pipe()
+    commands = Commands(read)
+    os.write(write, b"[" * 5000 + b"\n" + b"x" * 40000)
+    time.sleep(0.2)
+    os.write(write, b'\n{"command": "pause"}\n')
+    end = time.monotonic() + 5
+    while not commands.paused() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert commands.paused()
+    os.close(write)
+    assert commands.should_stop()
+    os.close(read)
 
 
 def test_end_of_stdin_means_the_parent_is_gone(job):
