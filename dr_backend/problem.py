@@ -53,7 +53,9 @@ class Problem:
         active = {POSITIONS.key: stage.geometry, BASE_COLOR_IMAGE.key: stage.texture}
         found = []
         for path in leaves(self.scene):
-            group, _, name = split_path(path)
+            group, owner, name = split_path(path)
+            if group == "meshes" and self.scene.meshes[owner].shape_of:
+                continue  # moves with the mesh that it is a copy of
             found += [
                 (path, p) for p in PARAMETERS if (p.group, p.field) == (group, name) and active[p.key] and getattr(self.settings, p.key)
             ]

@@ -1,4 +1,4 @@
-"""Checks on the chosen objects together: nothing chosen, nothing in view, shared meshes and shared materials."""
+"""Checks on the chosen objects together: nothing chosen, nothing in view, meshes and materials shared with others."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,10 +13,8 @@ _GRID = 128  # cells along a side when looking for overlapping UVs
 _MAX_OVERLAP = 0.05  # of the smaller layout's cells: neighbours on a shared atlas touch
 
 
-def check_lists(
-    scene: bpy.types.Scene, meshes: Sequence[bpy.types.Object], cameras: Sequence[bpy.types.Object], *, geometry: bool = True
-) -> None:
-    """Makes sure that there is something to fit, and with ``geometry`` that no mesh is asked to have two shapes.
+def check_lists(scene: bpy.types.Scene, meshes: Sequence[bpy.types.Object], cameras: Sequence[bpy.types.Object]) -> None:
+    """Makes sure that there is something to fit.
 
     Raises:
         SceneProblem: With what to choose.
@@ -28,16 +26,6 @@ def check_lists(
     wrong = next((obj for obj in cameras if obj.type != "CAMERA"), None)
     if wrong is not None:
         raise SceneProblem(f"'{wrong.name}' is not a camera: choose cameras with photos")
-    owners: dict[str, str] = {}
-    for obj in meshes if geometry else ():
-        if obj.type != "MESH":
-            continue
-        other = owners.setdefault(obj.data.name_full, obj.name)
-        if other != obj.name:
-            raise SceneProblem(
-                f"'{obj.name}' and '{other}' share one mesh: make it single-user with "
-                "Object > Relations > Make Single User > Object & Data, or fit only one of them"
-            )
 
 
 def _outside(positions_camera: np.ndarray, camera: Camera) -> bool:
@@ -81,7 +69,7 @@ def shared_material_warnings(
     warnings = []
     fitted = {obj.name for obj in objects}
     for obj in objects:
-        if obj.data.users - bool(obj.data.use_fake_user) > 1:
+        if obj.data.users - bool(obj.data.use_fake_user) > sum(other.data == obj.data for other in objects):
             warnings.append(f"Other objects share the mesh of '{obj.name}' and change with it")
     for key, block in materials.items():
         if block is not None:

@@ -1,18 +1,18 @@
 """Materials: the base colour of a Principled or Diffuse BSDF ↔ a constant or an image. Other channels are not carried."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import bpy
 import numpy as np
 
 from dr_backend.scene import Material
-from dr_backend.scene.types import Extension, Interpolation
 
 from .identity import is_foreign, load_kept, object_mode, save_kept, uses_nodes
 from .images import read_image, write_image
 from .problems import SceneProblem
+from .sources import Source, read_source
 
 LABEL = "Fit to Photo"
 PLAIN_SIZE = 8  # texels along a side of a constant image: the backend chooses the size that it returns
@@ -28,16 +28,6 @@ _NOT_CARRIED = {
     "Sheen Weight": 0.0,
     "Emission Strength": 0.0,
 }
-
-
-@dataclass(frozen=True)
-class _BaseColor:
-    """Where a material's base colour comes from."""
-
-    color: tuple[float, float, float]
-    image: bpy.types.Image | None = None
-    extension: Extension = "repeat"
-    interpolation: Interpolation = "linear"
 
 
 def find_shader(material: bpy.types.Material) -> tuple[bpy.types.Node, bool] | None:
@@ -68,44 +58,34 @@ def base_color_socket(shader: bpy.types.Node) -> bpy.types.NodeSocket:
     return shader.inputs[_BASE_COLOR[shader.type]]
 
 
-def _source(socket: bpy.types.NodeSocket) -> bpy.types.NodeSocket | None:
-    """The output that feeds an input, reroutes followed."""
-    while socket.links:
-        origin = socket.links[0].from_socket
-        if origin.node.type != "REROUTE":
-            return origin
-        socket = origin.node.inputs[0]
-    return None
+def base_color_source(material: bpy.types.Material) -> Source | None:
+    """What feeds the base colour; None where the material has no Principled or Diffuse BSDF."""
+    found = find_shader(material) if uses_nodes(material) else None
+    return None if found is None else read_source(base_color_socket(found[0]))
 
 
-def _uses_fit_uvs(node: bpy.types.Node, uv_maps: Collection[str]) -> bool:
-    origin = _source(node.inputs["Vector"])
-    if origin is None:
-        return True
-    if origin.node.type == "UVMAP":
-        return origin.node.uv_map == "" or set(uv_maps) <= {origin.node.uv_map}
-    return origin.node.type == "TEX_COORD" and origin.name == "UV"
-
-
-def _read_socket(name: str, socket: bpy.types.NodeSocket, uv_maps: Collection[str]) -> tuple[_BaseColor, list[str]]:
-    color = tuple(socket.default_value[:3])
-    origin = _source(socket)
-    if origin is None:
-        return _BaseColor(color), []
-    node = origin.node
-    if node.type != "TEX_IMAGE" or origin.name != "Color":
-        return _BaseColor(color), [f"The base colour of material '{name}' comes from a {node.bl_label} node, which the fit starts without"]
-    if node.image is None:
-        return _BaseColor(color), [f"The image texture of material '{name}' has no image; the fit starts from a plain colour"]
-    if node.projection != "FLAT" or not _uses_fit_uvs(node, uv_maps):
-        average = read_image(node.image)[0][..., :3].mean((0, 1))
+def _base_color(name: str, source: Source, uv_maps: Collection[str], painted: bool) -> tuple[Material, list[str]]:
+    """The base colour alone."""
+    plain = Material(np.array(source.value[:3], np.float32))
+    if source.attribute is not None:
+        if not painted:
+            return replace(plain, color_attribute=True), []
+        return plain, [f"The base colour of material '{name}' comes from a colour attribute, which the fit starts without"]
+    if source.unknown:
+        return plain, [f"The base colour of material '{name}' comes from a {source.unknown} node, which the fit starts without"]
+    if source.image is None:
+        return plain, []
+    image = np.ascontiguousarray(read_image(source.image)[0][..., :3])
+    elsewhere = source.uv_matrix is not None or (source.uv_map != "" and not set(uv_maps) <= {source.uv_map})
+    if source.misplaced or (painted and elsewhere):
         warning = f"Material '{name}' does not place its image by the UV map that renders; the fit starts from its average colour"
-        return _BaseColor(tuple(average.tolist())), [warning]
-    warnings = []
-    if node.interpolation not in ("Linear", "Closest"):
-        warnings.append(f"Material '{name}' has image interpolation {node.interpolation}; the fit treats it as Linear")
-    interpolation: Interpolation = "closest" if node.interpolation == "Closest" else "linear"
-    return _BaseColor(color, node.image, node.extension.lower(), interpolation), warnings
+        return replace(plain, base_color=image.mean((0, 1))), [warning]
+    warnings = [f"Material '{name}' has image {source.strange}; the fit treats it as Linear"] if source.strange else []
+    textured = replace(plain, base_color_image=image, extension=source.extension)
+    if painted:
+        return textured, warnings
+    encoded = not source.image.is_float and source.image.colorspace_settings.name == "sRGB"
+    return replace(textured, interpolation=source.interpolation, encoded=encoded, uv_matrix=source.uv_matrix), warnings
 
 
 def _not_carried(name: str, shader: bpy.types.Node, lit: bool) -> list[str]:
@@ -143,17 +123,12 @@ def read_material(
         return Material(color), [f"Material '{name}' has no Principled or Diffuse BSDF; its viewport colour is used"]
     shader, direct = found
     try:
-        base, warnings = _read_socket(name, base_color_socket(shader), uv_maps)
-        image = None if base.image is None else np.ascontiguousarray(read_image(base.image)[0][..., :3])
+        read, warnings = _base_color(name, read_source(base_color_socket(shader)), uv_maps, painted)
     except SceneProblem as problem:
         raise SceneProblem(f"Material '{name}': {problem}") from problem
     if not direct:
         warnings.append(f"Material '{name}' mixes shaders; the fit sees only '{shader.name}'")
-    warnings += _not_carried(name, shader, lit)
-    if image is None or painted:
-        return Material(np.array(base.color, np.float32), image, base.extension), warnings
-    encoded = not base.image.is_float and base.image.colorspace_settings.name == "sRGB"
-    return Material(np.array(base.color, np.float32), image, base.extension, base.interpolation, encoded), warnings
+    return read, warnings + _not_carried(name, shader, lit)
 
 
 def check_material(material: bpy.types.Material) -> None:

@@ -1,6 +1,6 @@
 """Meshes: triangles of the mesh before modifiers ↔ the shape key "Fit to Photo"."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +14,7 @@ from .evaluated import as_rendered
 from .identity import describe, find, is_foreign, load_kept, object_mode, save_kept
 from .normals import read_custom_normals, read_normal_groups
 from .problems import SceneProblem
+from .sources import Source
 from .unwrap import UV_MAP, pack_uvs, smart_uvs, unpack_uvs
 
 SHAPE_KEY = "Fit to Photo"
@@ -109,9 +110,17 @@ def check_mesh_object(obj: bpy.types.Object) -> None:
         raise SceneProblem(f"'{obj.name}' is scaled to nothing: give it a scale other than 0")
 
 
-def read_mesh(obj: bpy.types.Object, materials: tuple[str, ...] = (), *, texture: bool = False, geometry: bool = True) -> MeshRead:
+def read_mesh(
+    obj: bpy.types.Object,
+    materials: tuple[str, ...] = (),
+    *,
+    texture: bool = False,
+    geometry: bool = True,
+    sources: Sequence[Source] = (),
+) -> MeshRead:
     """The object's mesh before modifiers, with shape keys mixed at their current values; without ``geometry``, which is for a fit that
-    does not move it, the mesh as it renders. ``materials`` are the slots' keys in the scene.
+    does not move it, the mesh as it renders. ``materials`` are the slots' keys in the scene, ``sources`` what feeds their base colours:
+    each face gets the UVs and colours that its material asks for.
 
     With ``texture`` a mesh without UV map gets one from Smart UV Project, which is put on the mesh only when a texture is written.
 
@@ -140,6 +149,9 @@ def read_mesh(obj: bpy.types.Object, materials: tuple[str, ...] = (), *, texture
         mesh.polygons.foreach_get("use_smooth", smooth)
         slot = _integers(mesh.polygons, "material_index").clip(0, max(len(materials) - 1, 0))
         uv_map, uvs, made = _read_uvs(obj, mesh, texture)
+        if uvs is not None and not made:
+            uvs = _uvs_as_asked(mesh, uvs, slot, sources)
+        colors = _read_colors(mesh, slot, sources)
         binding = {
             "object": describe(obj),
             "vertices": len(obj.data.vertices),
@@ -158,6 +170,7 @@ def read_mesh(obj: bpy.types.Object, materials: tuple[str, ...] = (), *, texture
             faces=_integers(triangles, "vertices", 3),
             world_from_object=np.array(obj.matrix_world, np.float32),
             uvs=None if uvs is None else uvs[corners],
+            colors=None if colors is None else colors[corners],
             face_smooth=smooth[polygon],
             normal_groups=None if groups is None else groups[corners],
             custom_normals=None if custom is None else custom[corners],
@@ -175,6 +188,40 @@ def _read_uvs(obj: bpy.types.Object, mesh: bpy.types.Mesh, texture: bool) -> tup
     if texture:
         return UV_MAP, smart_uvs(mesh, obj.name), True
     return None, None, False
+
+
+def _corners_of_slot(mesh: bpy.types.Mesh, slot: np.ndarray, index: int) -> np.ndarray:
+    """Which corners (L,) belong to faces of this slot; ``slot`` (P,) is that of every polygon."""
+    return np.repeat(slot == index, _integers(mesh.polygons, "loop_total"))
+
+
+def _uvs_as_asked(mesh: bpy.types.Mesh, uvs: np.ndarray, slot: np.ndarray, sources: Sequence[Source]) -> np.ndarray:
+    """UVs per corner (L, 2): of the UV map that each material names, else ``uvs``. A map that is missing is zero, as in Cycles."""
+    for index, source in enumerate(sources):
+        if source.uv_map:
+            layer = mesh.uv_layers.get(source.uv_map)
+            asked = np.zeros_like(uvs) if layer is None else _vectors(layer.uv, "vector", 2)
+            uvs = np.where(_corners_of_slot(mesh, slot, index)[:, None], asked, uvs)
+    return uvs
+
+
+def _read_colors(mesh: bpy.types.Mesh, slot: np.ndarray, sources: Sequence[Source]) -> np.ndarray | None:
+    """Linear colours per corner (L, 3) of the attribute that each material names, black where it is missing; None without any."""
+    if all(source.attribute is None for source in sources):
+        return None
+    colors = np.zeros((len(mesh.loops), 3), np.float32)
+    for index, source in enumerate(sources):
+        if source.attribute is None:
+            continue
+        name = source.attribute or mesh.color_attributes.default_color_name
+        layer = mesh.color_attributes.get(name) if name else None
+        if layer is None:
+            continue
+        values = _vectors(layer.data, "color", 4)[:, :3]
+        if layer.domain == "POINT":
+            values = values[_integers(mesh.loops, "vertex_index")]
+        colors = np.where(_corners_of_slot(mesh, slot, index)[:, None], values, colors)
+    return colors
 
 
 def find_mesh_object(binding: dict[str, Any], need_uvs: bool) -> bpy.types.Object:

@@ -28,6 +28,7 @@ class FlatMaterial:
     interpolation: Interpolation = "linear"
     encoded: bool = False  # texels are mixed as sRGB
     uv_matrix: Float[Tensor, "2 3"] | None = None  # from the mesh's UVs to the image's
+    color_attribute: bool = False  # the scene's corner colours replace the base colour
 
     @property
     def plain(self) -> bool:
@@ -46,6 +47,7 @@ class FlatScene:
     materials: tuple[FlatMaterial, ...]
     lights: tuple[Light, ...]
     world_radiance: Float[Tensor, " 3"] | None
+    colors: Float[Tensor, "F 3 3"] | None = None  # per corner; None where no material shows a colour attribute
 
     @property
     def faces(self) -> Int[Tensor, "F 3"]:
@@ -76,10 +78,23 @@ def to_tensors(scene: Scene, device: str | torch.device = "cpu", dtype: torch.dt
     return with_leaves(scene, {path: _to_tensor(value, where, dtype) for path, value in leaves(scene).items()})
 
 
-def _world_positions(mesh: Mesh, device: torch.device, dtype: torch.dtype) -> Tensor:
-    positions = _to_tensor(mesh.positions, device, dtype)
+def _world_positions(scene: Scene, mesh: Mesh, device: torch.device, dtype: torch.dtype) -> Tensor:
+    positions = _to_tensor((scene.meshes[mesh.shape_of] if mesh.shape_of else mesh).positions, device, dtype)
     matrix = _to_tensor(mesh.world_from_object, device, dtype)
     return torch.addmm(matrix[:3, 3], positions, matrix[:3, :3].T)
+
+
+def _per_corner(scene: Scene, topology: Topology, field: str, width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """A field of the meshes that has ``width`` numbers per corner, (F, 3, width); zero where a mesh has none."""
+    parts = [torch.zeros(0, 3, width, device=device, dtype=dtype)]
+    for mesh, part in zip(scene.meshes.values(), topology.meshes.values(), strict=True):
+        value = getattr(mesh, field)
+        if value is None:
+            parts.append(torch.zeros(part.faces.stop - part.faces.start, 3, width, device=device, dtype=dtype))
+        else:
+            corners = _to_tensor(value, device, dtype)
+            parts.append(corners.flip(1) if part.mirrored else corners)
+    return torch.cat(parts)
 
 
 def _shading_normals(scene: Scene, world: Tensor, topology: Topology) -> Tensor:
@@ -115,6 +130,7 @@ def _flat_material(scene: Scene, key: tuple[str | None, bool], device: torch.dev
         extension=material.extension,
         interpolation=material.interpolation,
         encoded=material.encoded,
+        color_attribute=material.color_attribute,
         uv_matrix=None if material.uv_matrix is None else _to_tensor(material.uv_matrix, device, dtype),
     )
 
@@ -133,23 +149,19 @@ def flatten(
     where = torch.device(device)
     topology = topology or prepare(scene, where)
     meshes = scene.meshes.values()
-    positions = [_world_positions(mesh, where, dtype) for mesh in meshes]
-    uvs = []
-    for mesh, part in zip(meshes, topology.meshes.values(), strict=True):
-        if mesh.uvs is None:
-            uvs.append(torch.zeros(part.faces.stop - part.faces.start, 3, 2, device=where, dtype=dtype))
-        else:
-            mesh_uvs = _to_tensor(mesh.uvs, where, dtype)
-            uvs.append(mesh_uvs.flip(1) if part.mirrored else mesh_uvs)
+    positions = [_world_positions(scene, mesh, where, dtype) for mesh in meshes]
+    shown = any(material.color_attribute for material in scene.materials.values())
+    uvs = _per_corner(scene, topology, "uvs", 2, where, dtype)
     world = torch.cat(positions) if positions else torch.zeros(0, 3, device=where, dtype=dtype)
     return FlatScene(
         topology=topology,
         positions=world,
-        uvs=torch.cat(uvs) if uvs else torch.zeros(0, 3, 2, device=where, dtype=dtype),
+        uvs=uvs,
         corner_normals=None if scene.unlit else _shading_normals(scene, world, topology),
         materials=tuple(_flat_material(scene, key, where, dtype) for key in topology.material_keys),
         lights=tuple(_light_tensors(light, where, dtype) for light in scene.lights.values()),
         world_radiance=None if scene.world is None else _to_tensor(scene.world.radiance, where, dtype),
+        colors=_per_corner(scene, topology, "colors", 3, where, dtype) if shown else None,
     )
 
 

@@ -34,28 +34,34 @@ class Camera:
 
 @dataclass(frozen=True)
 class Mesh:
-    """A triangle mesh in its object's space."""
+    """A triangle mesh in its object's space.
+
+    ``shape_of`` names another mesh whose positions this one shows at its own place, as linked copies in Blender do; its own are not read.
+    """
 
     positions: Array  # (V, 3) float
     faces: Array  # (F, 3) int32, counter-clockwise seen from outside
     world_from_object: Array  # (4, 4), any affine: scale, shear and mirror allowed
     uvs: Array | None = None  # (F, 3, 2) per corner; (0, 0) is the image's lower left, as in Blender
     face_smooth: Array | None = None  # (F,) bool; None: all flat
-    normal_groups: Array | None = None  # (F, 3) int32: smooth corners of equal number share a normal; None: those of a vertex do
-    custom_normals: Array | None = None  # (F, 3, 3) in object space, set by hand: they do not follow the positions
     face_material: Array | None = None  # (F,) int32 index into ``materials``; None: all 0
     materials: tuple[str, ...] = ()  # keys of Scene.materials; empty: a white diffuse surface
+    colors: Array | None = None  # (F, 3, 3) linear, per corner: the colour attribute that the faces' materials show
+    normal_groups: Array | None = None  # (F, 3) int32: smooth corners of equal number share a normal; None: those of a vertex do
+    custom_normals: Array | None = None  # (F, 3, 3) in object space, set by hand: they do not follow the positions
+    shape_of: str = ""
 
 
 @dataclass(frozen=True)
 class Material:
-    """A diffuse surface: base colour, or the image that drives it."""
+    """A diffuse surface: base colour, or the image or colour attribute that drives it."""
 
     base_color: Array  # (3,)
     base_color_image: Array | None = None  # (H, W, 3); replaces base_color where the mesh has UVs
     extension: Extension = "repeat"
     interpolation: Interpolation = "linear"
     encoded: bool = False  # texels are mixed as sRGB, as Cycles does with 8-bit images; the leaf stays linear
+    color_attribute: bool = False  # the colours of the mesh replace base_color
     uv_matrix: Array | None = None  # (2, 3): from the mesh's UVs to the image's, as a Mapping node places it
 
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..geometry.flatten import FlatScene
+from ..geometry.flatten import FlatMaterial, FlatScene
 from ..geometry.normals import unit
 from ..raster.interpolate import mix_corners
 from .lambert import shade
@@ -14,20 +14,26 @@ from .textures import texel_at
 
 
 def albedo_at(scene: FlatScene, face: Int[Tensor, " P"], barycentric: Float[Tensor, "P 3"]) -> Float[Tensor, "P 3"]:
-    """Base colour at points on faces: the image where the material has one. Gradients: exact."""
+    """Base colour at points on faces: the image or colour attribute where the material has one. Gradients: exact."""
     if not scene.materials:
         return scene.positions.new_zeros(len(face), 3)
     material = scene.face_material[face]
     albedo = torch.stack([m.base_color for m in scene.materials]).index_select(0, material)
     for index, flat in enumerate(scene.materials):
-        if flat.image is None:
+        if flat.image is None and not flat.color_attribute:
             continue
         if len(scene.materials) == 1:
-            return texel_at(flat, mix_corners(scene.uvs, face, barycentric))
+            return _painted(scene, flat, face, barycentric)
         here = torch.nonzero(material == index).squeeze(1)
-        uv = mix_corners(scene.uvs, face[here], barycentric.index_select(0, here))
-        albedo = albedo.index_copy(0, here, texel_at(flat, uv))
+        albedo = albedo.index_copy(0, here, _painted(scene, flat, face[here], barycentric.index_select(0, here)))
     return albedo
+
+
+def _painted(scene: FlatScene, material: FlatMaterial, face: Tensor, barycentric: Tensor) -> Tensor:
+    """The colour attribute or image of points that all have this material."""
+    if material.color_attribute and scene.colors is not None:
+        return mix_corners(scene.colors, face, barycentric)
+    return texel_at(material, mix_corners(scene.uvs, face, barycentric))
 
 
 def radiance_at(

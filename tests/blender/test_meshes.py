@@ -10,6 +10,8 @@ import pytest
 from blender_addon.exchange import Bindings, SceneProblem, has_result, read_scene, revert_all, write_result
 from blender_addon.exchange.meshes import SHAPE_KEY, read_mesh, write_mesh
 from blender_addon.exchange.unwrap import UV_MAP
+from dr_backend.geometry import flatten
+from dr_backend.scene import with_leaves
 from tests.blender.conftest import CUBE, QUADS, evaluated_positions, fingerprint
 
 PENTAGON = [(np.cos(a), np.sin(a), 0.0) for a in np.arange(5) * 2 * np.pi / 5]
@@ -224,10 +226,50 @@ def test_a_mesh_without_uvs_is_unwrapped_aside(build):
 def test_modifiers_and_shared_meshes_are_warned_of(build):
     obj = build.mesh()
     obj.modifiers.new("Smooth It", "SUBSURF")
-    build.link(bpy.data.objects.new("Twin", obj.data))
+    twin = build.link(bpy.data.objects.new("Twin", obj.data))
     warnings = export(build, obj, texture=True).warnings
     assert any("'Cube'" in w and "Smooth It" in w for w in warnings)
     assert any("share the mesh of 'Cube'" in w for w in warnings)
+    assert not any("share the mesh" in w for w in export(build, obj, twin).warnings)
+
+
+def test_linked_copies_move_together(build):
+    obj = build.mesh()
+    twin = build.link(bpy.data.objects.new("Twin", obj.data))
+    twin.location = (0, 0, 2)
+    exported = export(build, obj, twin)
+    assert [mesh.shape_of for mesh in exported.scene.meshes.values()] == ["", "Cube"]
+    value = fitted(exported, obj)
+    moved = with_leaves(exported.scene, {"meshes/Cube/positions": value})
+    positions = flatten(moved).positions.numpy()
+    np.testing.assert_allclose(positions[8:], positions[:8] + [0, 0, 2], atol=1e-6)
+    write_result(exported.bindings, {"meshes/Cube/positions": value})
+    for both in (obj, twin):
+        np.testing.assert_allclose(evaluated_positions(both), value, atol=1e-6)
+
+
+def test_without_geometry_meshes_are_read_as_they_render(build):
+    obj = build.mesh()
+    made = obj.modifiers.new("Round", "SUBSURF")
+    made.levels, made.render_levels = 0, 1
+    before = fingerprint()
+    read = read_mesh(obj, ("Paint",), geometry=False)
+    assert (len(read.mesh.positions), len(read.mesh.faces), read.mesh.uvs.shape) == (26, 48, (48, 3, 2))
+    assert (read.binding["vertices"], read.binding["corners"], read.warnings) == (8, 24, [])
+    assert (made.levels, fingerprint()) == (0, before)
+
+
+def test_sharp_edges_part_normals_and_custom_ones_are_carried(build):
+    obj = build.mesh()
+    obj.data.polygons.foreach_set("use_smooth", np.ones(6, bool))
+    assert read_mesh(obj, ("Paint",)).mesh.normal_groups is None
+    for edge in obj.data.edges:
+        edge.use_edge_sharp = obj.data.vertices[edge.vertices[0]].co.z > 0 and obj.data.vertices[edge.vertices[1]].co.z > 0
+    mesh = read_mesh(obj, ("Paint",)).mesh
+    assert mesh.normal_groups.max() + 1 == 4 + 2 * 4, "one group at each lower vertex, the lid's and the sides' at each upper one"
+    assert mesh.custom_normals is None
+    obj.data.normals_split_custom_set([(0, 0, 1)] * len(obj.data.loops))
+    np.testing.assert_allclose(read_mesh(obj, ("Paint",)).mesh.custom_normals, np.broadcast_to((0, 0, 1), (12, 3, 3)), atol=1e-3)
 
 
 # -- what cannot be fitted ------------------------------------------------------------------------------------------------------------
@@ -257,9 +299,6 @@ def bad_mesh(build, kind):
         return [obj], "'Away'"
     if kind == "linked":
         return [linked_mesh(build)], "'Far'"
-    if kind == "shared":
-        obj = build.mesh("One")
-        return [obj, build.link(bpy.data.objects.new("Two", obj.data))], "'Two' and 'One'"
     if kind == "flat":
         obj = build.mesh("Nothing")
         obj.scale = (0, 0, 0)
@@ -272,7 +311,7 @@ def bad_mesh(build, kind):
     return [build.light("Lamp")], "'Lamp'"
 
 
-BAD = ["none", "no faces", "not a number", "out of view", "linked", "shared", "flat", "pinned", "lamp"]
+BAD = ["none", "no faces", "not a number", "out of view", "linked", "flat", "pinned", "lamp"]
 
 
 @pytest.mark.parametrize("kind", BAD)

@@ -1,0 +1,107 @@
+"""What feeds an input of a shader: a value, an image with its placement, a colour attribute, or nodes that have no counterpart here."""
+
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from dr_backend.scene.types import Extension, Interpolation
+
+
+@dataclass(frozen=True)
+class Source:
+    """An input's own value and what replaces it: at most one of ``image``, ``attribute`` and ``unknown``."""
+
+    value: tuple[float, ...]
+    image: bpy.types.Image | None = None
+    alpha: bool = False  # the image's alpha instead of its colour
+    extension: Extension = "repeat"
+    interpolation: Interpolation = "linear"
+    uv_map: str = ""  # empty: the one that renders
+    uv_matrix: np.ndarray | None = None  # (2, 3), None where the image lies as the UVs say
+    attribute: str | None = None  # a colour attribute; empty: the one that renders
+    unknown: str = ""  # label of the node that cannot be carried
+    misplaced: str = ""  # label of what places the image, where that is not a UV map
+    strange: str = ""  # a setting of the image node that is treated as another, in words
+
+
+def origin_of(socket: bpy.types.NodeSocket) -> bpy.types.NodeSocket | None:
+    """The output that feeds an input, reroutes followed."""
+    while socket.links:
+        origin = socket.links[0].from_socket
+        if origin.node.type != "REROUTE":
+            return origin
+        socket = origin.node.inputs[0]
+    return None
+
+
+def _value(socket: bpy.types.NodeSocket) -> tuple[float, ...]:
+    value = getattr(socket, "default_value", 0.0)
+    return (float(value),) if isinstance(value, (int, float)) else tuple(float(v) for v in value)[:3]
+
+
+def _mapping_matrix(node: bpy.types.Node) -> np.ndarray | None:
+    """A Mapping node as (4, 4); None where its values come from nodes or it works on normals."""
+    vectors = {s.name: s for s in node.inputs if s.name != "Vector"}
+    if node.vector_type == "NORMAL" or any(s.is_linked for s in vectors.values()):
+        return None
+    scale = Matrix.Diagonal((*vectors["Scale"].default_value, 1))
+    turn = vectors["Rotation"].default_value.to_matrix().to_4x4()
+    move = Matrix.Identity(4) if node.vector_type == "VECTOR" else Matrix.Translation(vectors["Location"].default_value)
+    if node.vector_type == "TEXTURE":
+        if abs(scale.determinant()) < 1e-20:
+            return None
+        return np.array((move @ turn @ scale).inverted(), np.float64)
+    return np.array(move @ turn @ scale, np.float64)
+
+
+def _placement(socket: bpy.types.NodeSocket) -> tuple[str, np.ndarray | None] | str:
+    """UV map and matrix (2, 3) that an image node's Vector asks for, or the label of a node that is not carried."""
+    matrix = np.eye(4)
+    origin = origin_of(socket)
+    while origin is not None and origin.node.type == "MAPPING":
+        step = _mapping_matrix(origin.node)
+        if step is None:
+            return str(origin.node.bl_label)
+        matrix = matrix @ step
+        origin = origin_of(origin.node.inputs["Vector"])
+    placed = None if np.allclose(matrix, np.eye(4), atol=1e-7) else matrix[:2, [0, 1, 3]].astype(np.float32)
+    if origin is None:
+        return ("", None) if placed is None else "Mapping"  # a Mapping node without input maps a constant
+    if origin.node.type == "UVMAP" and not origin.node.from_instancer:
+        return origin.node.uv_map, placed
+    if origin.node.type == "TEX_COORD" and origin.name == "UV" and not origin.node.from_instancer:
+        return "", placed
+    return f"{origin.node.bl_label} ({origin.name})"
+
+
+def read_source(socket: bpy.types.NodeSocket) -> Source:
+    """What feeds the input."""
+    value, origin = _value(socket), origin_of(socket)
+    if origin is None:
+        return Source(value)
+    node = origin.node
+    if node.type == "VERTEX_COLOR" and origin.name == "Color":
+        return Source(value, attribute=node.layer_name)
+    if node.type == "ATTRIBUTE" and origin.name == "Color" and node.attribute_type == "GEOMETRY":
+        return Source(value, attribute=node.attribute_name)
+    if node.type in ("RGB", "VALUE"):
+        return Source(_value(origin))
+    if node.type != "TEX_IMAGE" or node.image is None:
+        return Source(value, unknown=str(node.bl_label) + (" without image" if node.type == "TEX_IMAGE" else ""))
+    if node.projection != "FLAT":
+        return Source(value, image=node.image, misplaced=f"{node.projection.title()} projection")
+    placement = _placement(node.inputs["Vector"])
+    if isinstance(placement, str):
+        return Source(value, image=node.image, misplaced=placement)
+    return Source(
+        value,
+        image=node.image,
+        alpha=origin.name == "Alpha",
+        extension=node.extension.lower(),
+        interpolation="closest" if node.interpolation == "Closest" else "linear",
+        uv_map=placement[0],
+        uv_matrix=placement[1],
+        strange="" if node.interpolation in ("Linear", "Closest") else f"interpolation {node.interpolation}",
+    )
