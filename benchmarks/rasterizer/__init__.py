@@ -1,0 +1,1 @@
+"""Differentiable rasterizers against each other: ``python -m benchmarks.rasterizer``."""

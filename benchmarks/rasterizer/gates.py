@@ -1,0 +1,111 @@
+"""The goals of the native rasterizer, one function for each kind of measurement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import median
+from time import perf_counter
+
+import torch
+
+from .derivative import derivative_errors
+from .peers import THREADS, ours
+from .problem import Case, Problem, make
+from .rows import Row, at_least, at_most
+from .shape_fit import GOALS, race
+from .start import start_seconds
+
+Timings = Mapping[Case, Mapping[str, float]]  # seconds by case and peer
+
+TEXTURED = Case("textured", 10_000, 512)
+SILHOUETTE = Case("silhouette", 10_000, 256)
+GROWTH = tuple(Case("silhouette", faces, 512) for faces in (1_000, 10_000, 100_000, 1_000_000))
+AGAINST = (
+    (TEXTURED, "PyTorch3D hard, K=1", 500.0),
+    (SILHOUETTE, "PyTorch3D soft, K=8", 3000.0),
+    (TEXTURED, "Mitsuba direct", 15.0),
+    (TEXTURED, "redner", 150.0),
+)
+COPY_FLOATS = 1 << 26
+FORWARD_ROUNDS = 15
+
+
+def speed_gates(timings: Timings, name: str) -> list[Row]:
+    """How many times faster than its peers, and than itself on one thread, the renderer ``name`` is; how it grows with faces."""
+    rows = []
+    for case, peer, bound in AGAINST:
+        rows.append(at_least(bound, str(case), f"{name} faster than {peer}, times", _ratio(timings, case, peer, name)))
+    for case in (TEXTURED, SILHOUETTE):
+        single = _ratio(timings, case, f"{name}, 1 thread", name)
+        rows.append(at_least(1.6, str(case), f"{name}, {THREADS} threads faster than one, times", single))
+    few, many = (timings.get(case, {}).get(name) for case in (GROWTH[0], GROWTH[-1]))
+    growth = many / few if few and many else None
+    rows.append(at_most(20, "silhouette 512², 1k to 1M faces, 1 view", f"{name}, time for 1,000 times the faces, times", growth))
+    return rows
+
+
+def _ratio(timings: Timings, case: Case, slow: str, fast: str) -> float | None:
+    seconds = timings.get(case, {})
+    return seconds[slow] / seconds[fast] if slow in seconds and fast in seconds else None
+
+
+def traffic_bytes(problem: Problem) -> int:
+    """What a textured forward pass cannot do without, each once and in 4-byte words: positions, vertex indices, UVs per corner and
+    the texture are read; colour, coverage, face and depth of every pixel are written. Nothing in between is counted.
+    """
+    inputs = problem.positions.size + problem.faces.size + problem.uvs.size + problem.image.size
+    return 4 * (inputs + problem.case.views * problem.case.size**2 * (3 + 1 + 1 + 1))
+
+
+def bandwidth_gate(name: str) -> list[Row]:
+    """The textured forward pass beside a copy of 256 MB, in turns; the copy counts what it reads and what it writes."""
+    torch.set_num_threads(THREADS)
+    problem = make(TEXTURED)
+    run = ours(name)(problem, "cpu")
+    source, sink = torch.ones(COPY_FLOATS), torch.zeros(COPY_FLOATS)
+    run.forward()
+    copies, forwards = [], []
+    for _ in range(FORWARD_ROUNDS):
+        for action, seconds in ((lambda: sink.copy_(source), copies), (run.forward, None), (run.forward, forwards)):
+            start = perf_counter()
+            action()
+            if seconds is not None:  # the first forward pass finds the caches full of the copy
+                seconds.append(perf_counter() - start)
+    bandwidth = 8 * COPY_FLOATS / median(copies)
+    forward = median(forwards)
+    case = str(TEXTURED)
+    return [
+        Row("memory", "copy bandwidth, GB/s", bandwidth / 1e9),
+        Row(case, f"{name} forward only, ms", 1e3 * forward),
+        Row(case, "least traffic of a forward pass, MB", traffic_bytes(problem) / 1e6),
+        at_most(6, case, f"{name} forward, times its traffic at copy bandwidth", forward * bandwidth / traffic_bytes(problem)),
+    ]
+
+
+def derivative_gates(name: str) -> list[Row]:
+    """Silhouette gradients against supersampled truth."""
+    case = "silhouette 256², 5,120 faces, sphere and bumpy body"
+    return [
+        at_most(2, case, f"{name}, error of the derivative, {motion}, %", 100 * error)
+        for motion, error in derivative_errors(name).items()
+    ]
+
+
+def start_gates(name: str) -> list[Row]:
+    """First image and gradient of a new process."""
+    cold, warm = start_seconds(name)
+    case = "new process, textured 64², 1k faces"
+    return [
+        at_most(5, case, f"{name}, first image and gradient, empty kernel cache, s", cold),
+        at_most(0.5, case, f"{name}, first image and gradient, filled kernel cache, s", warm),
+    ]
+
+
+def fit_gates(name: str) -> list[Row]:
+    """A sphere of 2,562 vertices becomes Suzanne."""
+    result = race(name)
+    case = f"sphere to {result.name}, 20 views 256², 2,562 vertices"
+    return [
+        at_most(bound, case, f"{name}, time to IoU {goal}, s", seconds)
+        for bound, goal, seconds in zip((1.0, 2.0), GOALS, result.seconds, strict=True)
+    ]
