@@ -1,18 +1,16 @@
-"""The backend's own Python: find it, check it, make it. No bpy, and Blender's Python is never touched."""
+"""The backend's own Python: find it and check it. No bpy, and Blender's Python is never touched."""
 
 import functools
 import json
 import os
-import queue
-import shutil
+import re
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from .worker_client import clean_environment, hidden_window
+from .worker_client import backend_command, clean_environment, hidden_window
 
 VARIABLE = "FIT_TO_PHOTO_PYTHON"
 VERSIONS = ((3, 12), (3, 11), (3, 13), (3, 10))  # of Python; the first one found on the machine makes the environment
@@ -26,11 +24,10 @@ NEEDED = {
     "psutil": "psutil>=5.9",
 }
 OPTIONAL = {"pytorch3d": ("torch==2.11.0", "easypytorch3d==0.7.9.post1")}
-# What a new environment gets: PyTorch3D's wheels load with one torch only, and that is the one the tests run with.
-TESTED = (*NEEDED.values(), *OPTIONAL["pytorch3d"])
+RECORD = "fit_to_photo_requirements.txt"  # in an environment made here: what it was made for
 _MODULES = (*NEEDED, *OPTIONAL)
 
-# Run by the backend's Python: one JSON line; a part that fails to import gives its error.
+# Run by the backend's Python: JSON in its last line; a part that fails to import gives its error.
 _PROBE = f"""
 import importlib, json, sys
 parts = {{}}
@@ -39,16 +36,16 @@ for name in {_MODULES!r}:
         parts[name] = [str(getattr(importlib.import_module(name), "__version__", "")), ""]
     except Exception as error:
         parts[name] = ["", str(error) or type(error).__name__]
-gpu = ""
-if parts["torch"][0]:
-    import torch
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
-print("\\nPROBE " + json.dumps({{"python": sys.version.split()[0], "parts": parts, "gpu": gpu}}))
+print("\\n" + json.dumps({{"python": sys.version.split()[0], "parts": parts}}))
 """
 
 
 class BackendProblem(Exception):
-    """No usable backend, in words that say what to do."""
+    """No usable backend: ``what`` is wrong, and what to do. ``by_setup``: whether Set Up Backend helps, else it is the preferences."""
+
+    def __init__(self, what: str, remedy: str, *, by_setup: bool = True) -> None:
+        super().__init__(f"{what}: {remedy}")
+        self.what, self.by_setup = what, by_setup
 
 
 @dataclass(frozen=True)
@@ -60,6 +57,11 @@ class Part:
     needed: bool
     sentence: str
     command: str = ""
+
+    @property
+    def mark(self) -> str:
+        """A tick, a cross, or a dash for something that a fit does without."""
+        return "✓" if self.ok else "✗" if self.needed else "–"
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,7 @@ class Check:
 
     def sentences(self) -> list[str]:
         """One line per part, repairs included."""
-        marks = {True: "✓", False: "✗"}
-        return [f"{marks[p.ok]} {p.sentence}" + (f"  →  {p.command}" if p.command else "") for p in self.parts]
+        return [f"{p.mark} {p.sentence}" + (f"  →  {p.command}" if p.command else "") for p in self.parts]
 
 
 def backend_folder(user_folder: Path) -> Path:
@@ -88,6 +89,11 @@ def backend_folder(user_folder: Path) -> Path:
 def interpreter(environment: Path) -> Path:
     """The Python of a virtual environment."""
     return environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def record_text() -> str:
+    """What an environment of this version of the add-on was made for."""
+    return "\n".join(NEEDED.values()) + "\n"
 
 
 @functools.lru_cache(maxsize=8)
@@ -117,33 +123,28 @@ def find_backend(preferred: str, user_folder: Path, module_python: str = "") -> 
         if path:
             if os.path.isfile(path):
                 return path
-            raise BackendProblem(f"{origin} names {path}, which does not exist: choose the Python that has torch installed")
+            what = f"{origin} names {path}, which does not exist"
+            raise BackendProblem(what, "choose the Python that has torch installed", by_setup=False)
     own = interpreter(backend_folder(user_folder))
     if own.is_file():
-        return str(own)
+        record = backend_folder(user_folder) / RECORD
+        if record.is_file() and record.read_text("utf-8") == record_text():
+            return str(own)
+        raise BackendProblem("The fitting backend was made for another version of this add-on", "press Set Up Backend")
     if module_python and _has_torch(module_python):
         return module_python
-    raise BackendProblem("The fitting backend is not installed: press Set Up Backend, or set Backend Python in the add-on's preferences")
+    raise BackendProblem("The fitting backend is not installed", "press Set Up Backend, or set Backend Python in the add-on's preferences")
 
 
 def check_backend(python: str, timeout_s: float = 180) -> Check:
     """What works in that Python and what is missing, each with the command that installs it. Takes seconds: it imports torch."""
+    answer = _ask([python, "-I", "-c", _PROBE], timeout_s)
+    if not isinstance(answer, dict) or "parts" not in answer:
+        return Check(python, (Part("Python", False, True, f"{python} does not work as a Python: {answer}"),))
     install = f'"{python}" -m pip install'
-    command = [python, "-I", "-c", _PROBE]
-    try:
-        run = subprocess.run(command, env=clean_environment(), capture_output=True, timeout=timeout_s, check=False, **hidden_window())
-    except OSError as error:
-        return Check(python, (Part("Python", False, True, f"{python} cannot be started: {error.strerror or error}"),))
-    except subprocess.TimeoutExpired:
-        return Check(python, (Part("Python", False, True, f"{python} did not answer within {timeout_s:.0f} seconds"),))
-    lines = [line for line in run.stdout.decode("utf-8", errors="replace").splitlines() if line.startswith("PROBE ")]
-    if not lines:
-        words = run.stderr.decode("utf-8", errors="replace").strip().splitlines()
-        return Check(python, (Part("Python", False, True, f"{python} does not work as a Python: {words[-1] if words else 'no answer'}"),))
-    found = json.loads(lines[-1].removeprefix("PROBE "))
-    parts = [_python_part(python, found["python"])]
+    parts = [_python_part(python, answer["python"])]
     for name in _MODULES:
-        version, reason = found["parts"][name]
+        version, reason = answer["parts"][name]
         needed = name in NEEDED
         wanted = " ".join(f'"{requirement}"' for requirement in ([NEEDED[name]] if needed else OPTIONAL[name]))
         if not reason:
@@ -152,106 +153,65 @@ def check_backend(python: str, timeout_s: float = 180) -> Check:
             parts.append(Part(name, False, True, f"{name} does not work: {reason}", f"{install} {wanted}"))
         else:
             parts.append(Part(name, False, False, f"{name} is not installed (optional, a further renderer)", f"{install} {wanted}"))
-    parts.append(Part("GPU", bool(found["gpu"]), False, found["gpu"] or "No CUDA graphics card: fits run on the processor"))
+    if Check(python, tuple(parts)).ready:
+        parts += _machine_parts(python, timeout_s)
     return Check(python, tuple(parts))
+
+
+def _ask(command: list[str], timeout_s: float) -> Any:
+    """The JSON in the last line that a command says; a string, why, if there is none."""
+    try:
+        run = subprocess.run(command, env=clean_environment(), capture_output=True, timeout=timeout_s, check=False, **hidden_window())
+    except OSError as error:
+        return f"it cannot be started ({error.strerror or error})"
+    except subprocess.TimeoutExpired:
+        return f"no answer within {timeout_s:.0f} seconds"
+    said, complained = (stream.decode("utf-8", errors="replace").strip().splitlines() for stream in (run.stdout, run.stderr))
+    try:
+        return json.loads(said[-1])
+    except (IndexError, ValueError):
+        return complained[-1] if complained else "no answer"
+
+
+def _machine_parts(python: str, timeout_s: float) -> list[Part]:
+    """Graphics card, memory and renderers, as the backend itself sees them."""
+    findings = _ask(backend_command(python, "doctor", "--json"), timeout_s)
+    if not isinstance(findings, list):
+        return [Part("Backend", False, True, f"The backend itself does not start: {findings}")]
+    parts = [Part(f["part"], f["ok"], f["part"] == "Choice", f["sentence"]) for f in findings if f["part"] not in ("Python", *_MODULES)]
+    card = find_graphics_card()
+    if card is None:
+        return parts
+    unused = f"This torch cannot use {card.name} (driver {card.driver}): fits run on the processor. Set Up Backend chooses one that can"
+    return [replace(part, sentence=unused) if part.name == "GPU" and not part.ok else part for part in parts]
+
+
+@dataclass(frozen=True)
+class GraphicsCard:
+    """An NVIDIA card: its name, and the first number of its driver's version."""
+
+    name: str
+    driver: int
+
+
+def find_graphics_card() -> GraphicsCard | None:
+    """What the NVIDIA driver says about the first card; None without a driver that answers."""
+    command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        run = subprocess.run(command, env=clean_environment(), capture_output=True, timeout=30, check=False, **hidden_window())
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.match(r"(.+), *(\d+)\.", run.stdout.decode("utf-8", errors="replace"))
+    return GraphicsCard(found[1], int(found[2])) if run.returncode == 0 and found else None
 
 
 def _python_part(python: str, version: str) -> Part:
     numbers = tuple(int(n) for n in version.split(".")[:2])
     if numbers in VERSIONS:
         return Part("Python", True, True, f"Python {version} at {python}")
-    return Part("Python", False, True, f"Python {version} at {python} is not supported: use one of {_versions()}")
+    return Part("Python", False, True, f"Python {version} at {python} is not supported: use one of {version_names()}")
 
 
-def _versions() -> str:
+def version_names() -> str:
+    """The Pythons that will do, for sentences."""
     return ", ".join(f"{major}.{minor}" for major, minor in sorted(VERSIONS))
-
-
-def find_system_python() -> str:
-    """A Python on this machine that can make the environment.
-
-    Raises:
-        BackendProblem: None of a suitable version was found.
-    """
-    names = [f"python{major}.{minor}" for major, minor in VERSIONS] + ["python3", "python"]
-    candidates = [[path] for name in names if (path := shutil.which(name))]
-    if sys.platform == "win32" and (launcher := shutil.which("py")):
-        candidates = [[launcher, f"-{major}.{minor}"] for major, minor in VERSIONS] + candidates
-    code = f"import sys, venv, ensurepip; print(sys.executable if sys.version_info[:2] in {VERSIONS!r} else '')"
-    for candidate in candidates:
-        command = [*candidate, "-I", "-c", code]
-        try:
-            run = subprocess.run(command, env=clean_environment(), capture_output=True, timeout=30, check=False, **hidden_window())
-        except (OSError, subprocess.TimeoutExpired):
-            continue  # found is not the same as usable: version managers and the Windows store put placeholders on the path
-        if run.returncode == 0 and (found := run.stdout.decode("utf-8", errors="replace").strip()):
-            return found
-    raise BackendProblem(f"No Python {_versions()} was found on this machine: install one from python.org, then press Set Up Backend again")
-
-
-class Setup:
-    """Makes the backend's environment in a thread of its own; ``poll`` gives the lines to show."""
-
-    def __init__(self, user_folder: Path, system_python: str, requirements: Sequence[str] = TESTED) -> None:
-        self._folder = backend_folder(user_folder)
-        self._python, self._requirements = system_python, requirements
-        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="fit-to-photo-setup", daemon=True)
-        self._process: subprocess.Popen[str] | None = None
-        self._stopped = False
-        self.error = ""  # a sentence, once something went wrong
-
-    def start(self) -> None:
-        """Begins; downloads gigabytes."""
-        self._thread.start()
-
-    @property
-    def finished(self) -> bool:
-        """Whether it has ended, well or not."""
-        return not self._thread.is_alive() and self._lines.empty()
-
-    def poll(self) -> list[str]:
-        """Lines since the last call."""
-        return [self._lines.get() for _ in range(self._lines.qsize())]
-
-    def stop(self) -> None:
-        """Ends the installation; what was downloaded so far stays and is replaced by the next one."""
-        self._stopped = True
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-
-    def _commands(self) -> Iterator[tuple[str, list[str]]]:
-        python = str(interpreter(self._folder))
-        yield "Making the environment", [self._python, "-I", "-m", "venv", "--clear", str(self._folder)]
-        pip = [python, "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
-        yield "Downloading and installing", [*pip, *self._requirements]
-
-    def _run(self) -> None:
-        self._folder.parent.mkdir(parents=True, exist_ok=True)
-        for title, command in self._commands():
-            self._lines.put(title)
-            last = ""
-            try:
-                self._process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                    encoding="utf-8",
-                    errors="replace",
-                    env=clean_environment(),
-                    **hidden_window(),
-                )
-            except OSError as error:
-                self.error = f"{command[0]} cannot be started: {error.strerror or error}"
-                return
-            for line in self._process.stdout or ():
-                if line.strip():
-                    last = line.strip()
-                    self._lines.put(last)
-            if self._process.wait() != 0 or self._stopped:
-                words = "it was stopped" if self._stopped else last
-                self.error = f"{title} did not succeed: {words}. The command was: {' '.join(command)}"
-                return
-        self._lines.put("The backend is ready")

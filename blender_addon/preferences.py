@@ -8,11 +8,13 @@ import bpy
 
 from .environment import find_backend
 
+PACKAGE = str(__package__)  # the add-on's name in Blender's preferences
+
 
 class FITTOPHOTO_AP_preferences(bpy.types.AddonPreferences):
     """Where the backend and the job folders are."""
 
-    bl_idname = __package__
+    bl_idname = PACKAGE
 
     backend_python: bpy.props.StringProperty(
         name="Backend Python",
@@ -50,11 +52,17 @@ class Preferences:
     keep_jobs: bool = False
 
 
+def stored_preferences() -> FITTOPHOTO_AP_preferences | None:
+    """The add-on's preferences for a panel; None where it is not installed as one."""
+    addon = bpy.context.preferences.addons.get(PACKAGE)
+    stored = addon.preferences if addon else None
+    return stored if isinstance(stored, FITTOPHOTO_AP_preferences) else None
+
+
 def read_preferences() -> Preferences:
     """What the user set; defaults where the add-on is not installed as one."""
-    addon = bpy.context.preferences.addons.get(__package__)
-    stored = addon.preferences if addon else None
-    if not isinstance(stored, FITTOPHOTO_AP_preferences):
+    stored = stored_preferences()
+    if stored is None:
         return Preferences()
     return Preferences(bpy.path.abspath(stored.backend_python), bpy.path.abspath(stored.job_folder), stored.keep_jobs)
 

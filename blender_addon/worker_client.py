@@ -18,10 +18,12 @@ from dr_backend.job.events import LAST_KINDS, MAX_LINE
 
 LOG_NAME = "worker.log"
 
-# The worker reads the same dr_backend files as Blender. Their folder is taken off the path again at once: it may hold other
-# extensions' packages, built for Blender's Python and not for the worker's.
+# The worker gives way to Blender where both want the processor, and reads the same dr_backend files. Their folder is taken off the
+# path again at once: it may hold other extensions' packages, built for Blender's Python and not for the worker's.
 _BOOTSTRAP = """
-import runpy, sys
+import os, runpy, sys
+if hasattr(os, "nice"):
+    os.nice(10)
 folder = sys.argv.pop(1)
 sys.path.insert(0, folder)
 import dr_backend
@@ -45,10 +47,15 @@ _SIGNAL_REASONS = {
 }
 
 
-def worker_command(python: str | Path, job: Path) -> list[str]:
-    """The command line that fits ``job`` with the interpreter ``python``, isolated from the user's and Blender's Python settings."""
+def backend_command(python: str | Path, *arguments: str) -> list[str]:
+    """The command line of the backend in the interpreter ``python``, isolated from the user's and Blender's Python settings."""
     folder = Path(dr_backend.__file__).resolve().parent.parent
-    return [str(python), "-I", "-X", "utf8", "-c", _BOOTSTRAP, str(folder), "fit", str(job)]
+    return [str(python), "-I", "-X", "utf8", "-c", _BOOTSTRAP, str(folder), *arguments]
+
+
+def worker_command(python: str | Path, job: Path) -> list[str]:
+    """The command line that fits ``job``."""
+    return backend_command(python, "fit", str(job))
 
 
 def clean_environment() -> dict[str, str]:
@@ -58,7 +65,7 @@ def clean_environment() -> dict[str, str]:
 
 def hidden_window() -> dict[str, Any]:
     """Arguments for Popen that keep a console window from opening on Windows; nothing elsewhere."""
-    return {"creationflags": subprocess.CREATE_NO_WINDOW} if sys.platform == "win32" else {}
+    return {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS} if sys.platform == "win32" else {}
 
 
 class WorkerClient:

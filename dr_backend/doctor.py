@@ -36,7 +36,7 @@ def examine() -> list[Finding]:
     else:
         findings.append(Finding("GPU", False, "No CUDA graphics card: fits run on the processor"))
     memory = psutil.virtual_memory()
-    findings.append(Finding("Memory", True, f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free"))
+    findings.append(Finding("Memory", True, f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB of memory free"))
     for name, why_not in available().items():
         findings.append(Finding(f"Renderer {name}", why_not is None, why_not or f"Renderer {name} works"))
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -12,4 +12,6 @@ CLASSES = (
     photos.FITTOPHOTO_OT_add_mask,
     setup.FITTOPHOTO_OT_check_setup,
     setup.FITTOPHOTO_OT_setup_backend,
+    setup.FITTOPHOTO_OT_cancel_setup,
+    setup.FITTOPHOTO_OT_copy_command,
 )

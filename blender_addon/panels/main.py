@@ -9,7 +9,7 @@ from ..exchange.scene import has_result
 from ..selection import select
 from .photos import draw_objects
 from .progress import draw_progress
-from .setup import backend_problem
+from .setup import draw_backend
 from .tab import Tab, wrapped
 
 
@@ -25,6 +25,7 @@ class FITTOPHOTO_PT_main(Tab, bpy.types.Panel):
         if fit is not None and not fit.finished:
             draw_progress(self.layout, fit)
             return
+        missing = draw_backend(self.layout)
         chosen = select(context.scene, context.view_layer)
         draw_objects(self.layout, context.scene, chosen)
         settings = context.scene.fit_to_photo
@@ -32,15 +33,14 @@ class FITTOPHOTO_PT_main(Tab, bpy.types.Panel):
         for parameter in PARAMETERS:
             row.prop(settings, parameter.key, toggle=True)
         self.layout.row().prop(settings, "quality", expand=True)
-        problem = chosen.problem or backend_problem()
-        if problem:
-            wrapped(self.layout, problem, "ERROR")
-        elif not any(getattr(settings, parameter.key) for parameter in PARAMETERS):
+        problem = chosen.problem
+        if not problem and not any(getattr(settings, parameter.key) for parameter in PARAMETERS):
             problem = "Nothing to fit: turn on Geometry or Texture"
+        if problem and not missing:  # one thing at a time
             wrapped(self.layout, problem, "ERROR")
         button = self.layout.row()
         button.scale_y = 1.6
-        button.enabled = not problem
+        button.enabled = not problem and not missing
         button.operator("fit_to_photo.run", icon="CAMERA_DATA")
         if fit is not None and fit.state is session.State.FAILED:
             wrapped(self.layout, fit.message, "CANCEL")
@@ -56,11 +56,15 @@ class FITTOPHOTO_PT_advanced(Tab, bpy.types.Panel):
     bl_label = "Advanced"
     bl_options = {"DEFAULT_CLOSED"}
 
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Shown where settings can still be chosen."""
+        return not session.is_running()
+
     def draw(self, context: bpy.types.Context) -> None:
         """Draws renderer, device and numbers."""
         self.layout.use_property_split = True
         self.layout.use_property_decorate = False
         column = self.layout.column()
-        column.enabled = not session.is_running()
         for name in ("stiffness", "texture_size", "render_report", "renderer", "device", "seed"):
             column.prop(context.scene.fit_to_photo, name)

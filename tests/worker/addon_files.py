@@ -13,4 +13,5 @@ sys.modules[_package.__name__] = _package
 
 worker_client = importlib.import_module(f"{_package.__name__}.worker_client")
 environment = importlib.import_module(f"{_package.__name__}.environment")
+installation = importlib.import_module(f"{_package.__name__}.installation")
 progress = importlib.import_module(f"{_package.__name__}.progress")

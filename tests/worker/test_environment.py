@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ def _make_interpreter(folder: Path) -> Path:
     path = environment.interpreter(environment.backend_folder(folder))
     path.parent.mkdir(parents=True)
     path.write_text("")
+    (environment.backend_folder(folder) / environment.RECORD).write_text(environment.record_text())
     return path
 
 
@@ -45,6 +45,13 @@ def test_without_a_backend_it_says_what_to_do(tmp_path):
         environment.find_backend("", tmp_path)
 
 
+def test_a_backend_of_another_version_is_set_up_again(tmp_path, monkeypatch):
+    _make_interpreter(tmp_path)
+    monkeypatch.setitem(environment.NEEDED, "tea", "tea>=2")
+    with pytest.raises(environment.BackendProblem, match="another version of this add-on: press Set Up Backend"):
+        environment.find_backend("", tmp_path)
+
+
 def test_pips_bpy_may_lend_its_python(tmp_path):
     assert environment.find_backend("", tmp_path, sys.executable) == sys.executable
     with pytest.raises(environment.BackendProblem):
@@ -57,6 +64,22 @@ def test_this_python_is_ready():
     named = {part.name: part for part in check.parts}
     assert named["torch"].sentence.startswith("torch 2.")
     assert not named["torch"].command
+    assert "GiB of memory free" in named["Memory"].sentence
+    assert named["Renderer reference"].ok
+    assert {part.mark for part in check.parts if part.name != "GPU"} <= {"✓", "–"}
+    assert "graphics card" in named["GPU"].sentence or named["GPU"].ok
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="shell scripts")
+def test_the_card_is_asked_for_its_name_and_driver(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert environment.find_graphics_card() is None
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'NVIDIA RTX A2000, 12GB, 535.183.01'\n")
+    tool.chmod(0o755)
+    assert environment.find_graphics_card() == environment.GraphicsCard("NVIDIA RTX A2000, 12GB", 535)
+    tool.write_text("#!/bin/sh\necho 'NVIDIA-SMI has failed'; exit 9\n")
+    assert environment.find_graphics_card() is None
 
 
 def test_a_missing_part_comes_with_its_command(tmp_path):
@@ -87,46 +110,3 @@ def test_requirements_are_those_of_the_package():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert set(environment.NEEDED.values()) == set(project["dependencies"])
     assert set(environment.OPTIONAL["pytorch3d"]) == set(project["optional-dependencies"]["pytorch3d"])
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="shell scripts")
-def test_placeholders_on_the_path_are_passed_over(tmp_path, monkeypatch):
-    shims = tmp_path / "shims"
-    shims.mkdir()
-    for major, minor in environment.VERSIONS:
-        (shims / f"python{major}.{minor}").write_text("#!/bin/sh\necho no such version >&2\nexit 127\n")
-        (shims / f"python{major}.{minor}").chmod(0o755)
-    monkeypatch.setenv("PATH", str(shims))
-    with pytest.raises(environment.BackendProblem, match="No Python 3.10, 3.11, 3.12, 3.13 was found"):
-        environment.find_system_python()
-    (shims / "python3").symlink_to(sys.executable)
-    assert environment.find_system_python()
-
-
-def _run(setup) -> list[str]:
-    setup.start()
-    lines = []
-    end = time.monotonic() + 120
-    while not setup.finished and time.monotonic() < end:
-        lines += setup.poll()
-        time.sleep(0.05)
-    return lines
-
-
-def test_setup_makes_an_environment_of_its_own(tmp_path):
-    """Everything but the download: pip is told to install nothing but itself, which is there."""
-    setup = environment.Setup(tmp_path / "new folder", environment.find_system_python(), ("pip",))
-    lines = _run(setup)
-    assert not setup.error
-    assert lines[-1] == "The backend is ready"
-    assert environment.find_backend("", tmp_path / "new folder").startswith(str(tmp_path))
-
-
-def test_setup_that_fails_says_why(tmp_path):
-    setup = environment.Setup(tmp_path, str(tmp_path / "nobody"))
-    _run(setup)
-    assert "cannot be started" in setup.error
-    setup = environment.Setup(tmp_path, sys.executable, (f"{tmp_path}/no-such-folder",))
-    _run(setup)
-    assert "Downloading and installing did not succeed" in setup.error
-    assert "no-such-folder" in setup.error

@@ -1,0 +1,204 @@
+"""Makes the backend's own Python: which build of torch suits this machine, and the installation in processes of their own. No bpy."""
+
+import os
+import platform
+import queue
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from .environment import (
+    NEEDED,
+    OPTIONAL,
+    RECORD,
+    VERSIONS,
+    BackendProblem,
+    GraphicsCard,
+    backend_folder,
+    interpreter,
+    record_text,
+    version_names,
+)
+from .worker_client import clean_environment, hidden_window
+
+LOG_NAME = "setup.log"
+TORCH = OPTIONAL["pytorch3d"][0]  # the version that the tests run with
+_TORCH_BUILDS = "https://download.pytorch.org/whl/"  # PyTorch's own builds; the ordinary index has one build per system
+_DRIVER_CUDA_13, _DRIVER_CUDA_12 = 580, 525  # the oldest NVIDIA drivers that run them
+_GPU_GB, _CPU_GB = 10, 3  # free space that an installation needs, downloads included
+
+
+def find_system_python() -> str:
+    """A Python on this machine that can make the environment.
+
+    Raises:
+        BackendProblem: None of a suitable version was found.
+    """
+    names = [f"python{major}.{minor}" for major, minor in VERSIONS] + ["python3", "python"]
+    candidates = [[path] for name in names if (path := shutil.which(name))]
+    if sys.platform == "win32" and (launcher := shutil.which("py")):
+        candidates = [[launcher, f"-{major}.{minor}"] for major, minor in VERSIONS] + candidates
+    code = f"import sys, venv, ensurepip; print(sys.executable if sys.version_info[:2] in {VERSIONS!r} else '')"
+    for candidate in candidates:
+        command = [*candidate, "-I", "-c", code]
+        try:
+            run = subprocess.run(command, env=clean_environment(), capture_output=True, timeout=30, check=False, **hidden_window())
+        except (OSError, subprocess.TimeoutExpired):
+            continue  # found is not the same as usable: version managers and the Windows store put placeholders on the path
+        if run.returncode == 0 and (found := run.stdout.decode("utf-8", errors="replace").strip()):
+            return found
+    what = f"No Python {version_names()} with venv was found on this machine"
+    raise BackendProblem(what, "install one (python.org; on Debian and Ubuntu python3-venv), then press Set Up Backend again")
+
+
+@dataclass(frozen=True)
+class Build:
+    """What is installed on a machine: torch from the ordinary index or from PyTorch's own ``index``, then the rest."""
+
+    why: str  # in a sentence
+    index: str  # empty: the ordinary index has the right build
+    rest: tuple[str, ...]
+    space_gb: int
+
+
+def choose_build(card: GraphicsCard | None, system: str = sys.platform, machine: str = platform.machine()) -> Build:
+    """The build of torch for this machine: CUDA where an NVIDIA driver can run it, else the much smaller one for the processor."""
+    needed = tuple(NEEDED.values())
+    if card is not None and card.driver >= _DRIVER_CUDA_13:
+        why = f"{card.name} will be used, with CUDA 13"
+        if system.startswith("linux") and machine == "x86_64":
+            return Build(why, "", (*needed, *OPTIONAL["pytorch3d"]), _GPU_GB)  # PyTorch3D's wheels load with this build only
+        return Build(why, f"{_TORCH_BUILDS}cu130", needed, _GPU_GB)
+    if card is not None and card.driver >= _DRIVER_CUDA_12:
+        return Build(f"{card.name} will be used, with CUDA 12.6 for its driver {card.driver}", f"{_TORCH_BUILDS}cu126", needed, _GPU_GB)
+    why = f"The driver {card.driver} of {card.name} is too old for torch" if card else "No NVIDIA driver answers"
+    index = "" if system == "darwin" else f"{_TORCH_BUILDS}cpu"
+    return Build(f"{why}: fits will run on the processor", index, needed, _CPU_GB)
+
+
+class Setup:
+    """Makes the backend's environment in a thread of its own; ``activity`` and ``fraction`` say how far it is.
+
+    The environment grows beside the one in use and takes its place when it is whole; what the tools say is in ``setup.log``.
+    """
+
+    def __init__(self, user_folder: Path, system_python: str, build: Build, torch: tuple[str, ...] = (TORCH,)) -> None:
+        self.log = Path(user_folder) / LOG_NAME
+        self.activity = build.why
+        self.fraction: float | None = None  # of the file that is being downloaded
+        self.error = ""  # a sentence, once something went wrong
+        self._folder = backend_folder(user_folder)
+        self._new = self._folder.with_name(self._folder.name + ".new")
+        self._python, self._build, self._torch = system_python, build, torch
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="fit-to-photo-setup", daemon=True)
+        self._process: subprocess.Popen[str] | None = None
+        self._stopped = False
+
+    def start(self) -> None:
+        """Begins; downloads gigabytes."""
+        self._thread.start()
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended, well or not."""
+        return not self._thread.is_alive()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopped
+
+    def poll(self) -> list[str]:
+        """Lines of the log since the last call."""
+        return [self._lines.get() for _ in range(self._lines.qsize())]
+
+    def stop(self) -> None:
+        """Ends the installation; an environment that was in use before stays as it was."""
+        self._stopped = True
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+
+    def _commands(self) -> Iterator[tuple[str, list[str]]]:
+        python = str(interpreter(self._new))
+        yield "Making the environment", [self._python, "-I", "-m", "venv", "--clear", str(self._new)]
+        pip = [python, "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--retries", "2"]
+        yield "Renewing pip", [*pip, "--upgrade", "pip"]  # an old one does not say how far a download is
+        pip += ["--progress-bar", "raw"]
+        extra = ["--extra-index-url", self._build.index] if self._build.index else []
+        yield "Installing torch", [*pip, *extra, *self._torch]
+        yield "Installing the rest", [*pip, *self._torch, *self._build.rest]
+
+    def _run(self) -> None:
+        try:
+            self._folder.parent.mkdir(parents=True, exist_ok=True)
+            free_gb = shutil.disk_usage(self._folder.parent).free / 1e9
+            if free_gb < self._build.space_gb:
+                self.error = f"The backend needs {self._build.space_gb} GB, {self._folder.parent} has {free_gb:.1f} free: make room first"
+                return
+            with open(self.log, "w", encoding="utf-8") as log:
+                if not all(self._step(title, command, log) for title, command in self._commands()):
+                    return
+            (self._new / RECORD).write_text(record_text(), encoding="utf-8")
+            if self._folder.exists():
+                shutil.rmtree(self._folder)
+            os.replace(self._new, self._folder)
+            self.activity = "The backend is ready"
+        except OSError as error:
+            self.error = f"The backend could not be put into {self._folder}: {error.strerror or error}"
+        finally:
+            shutil.rmtree(self._new, ignore_errors=True)  # what could not be removed, the next set-up clears
+
+    def _step(self, title: str, command: list[str], log: TextIO) -> bool:
+        """Runs one command and hears it; whether it succeeded."""
+        self.activity, last = title, ""
+        self._say(title, log)
+        self._say(f"$ {shlex.join(command)}", log)
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                env=clean_environment(),
+                **hidden_window(),
+            )
+        except OSError as error:
+            self.error = f"{command[0]} cannot be started: {error.strerror or error}"
+            return False
+        if self._stopped:  # stop came between two commands
+            self._process.terminate()
+        for line in self._process.stdout or ():
+            if not self._hear(line.strip()) and line.strip():
+                last = line.strip()
+                self._say(last, log)
+        self.fraction = None
+        if self._process.wait() == 0 and not self._stopped:
+            return True
+        self.error = "The set-up was stopped" if self._stopped else f"{title} did not succeed: {last}. The whole log is {self.log}"
+        return False
+
+    def _hear(self, line: str) -> bool:
+        """Takes the progress out of pip's words; whether the line was nothing but progress."""
+        if found := re.fullmatch(r"Progress (\d+) of (\d+)", line):
+            self.fraction = int(found[1]) / max(int(found[2]), 1)
+            return True
+        if found := re.match(r"Downloading (?:\S*/)?([^/\s-]+)-([^-\s]+)\S*\.whl( \(.*\))?$", line):
+            self.activity = f"Downloading {found[1]} {found[2]}{found[3] or ''}"
+        elif line.startswith("Installing collected packages"):
+            self.activity, self.fraction = "Unpacking: this takes a few minutes", None
+        return False
+
+    def _say(self, line: str, log: TextIO) -> None:
+        self._lines.put(line)
+        print(line, file=log, flush=True)
