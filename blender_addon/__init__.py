@@ -2,7 +2,7 @@
 
 import bpy
 
-from . import command, handlers, operators, panels, preferences, properties, session
+from . import command, handlers, loss_plot, operators, panels, preferences, properties, session
 
 CLASSES = (
     properties.FITTOPHOTO_PG_scene,
@@ -28,6 +28,7 @@ def unregister() -> None:
     session.stop()
     operators.setup.stop_setup()
     handlers.unregister()
+    loss_plot.unregister()
     command.unregister()
     del bpy.types.Object.fit_to_photo
     del bpy.types.Scene.fit_to_photo

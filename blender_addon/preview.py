@@ -1,6 +1,5 @@
-"""The live preview of one fit in the viewport, at a rate that leaves Blender free."""
+"""The live preview of one fit in the viewport."""
 
-import time
 from typing import Any
 
 import bpy
@@ -11,15 +10,12 @@ from dr_backend.scene import split_path
 from .exchange.identity import find
 from .exchange.preview import add_preview, has_preview, remove_preview, rest_preview, show_preview
 
-SHARE = 0.1  # of Blender's time may go into showing previews
-
 
 class LivePreview:
     """Shows a fit's positions on its meshes. ``objects`` describes them by name, as ``exchange.identity.describe`` does."""
 
     def __init__(self, objects: dict[str, dict[str, Any]]) -> None:
         self._objects = objects
-        self._next = 0.0
         self._shown: dict[str, np.ndarray] = {}
 
     def _find(self, name: str) -> bpy.types.Object | None:
@@ -31,19 +27,13 @@ class LivePreview:
         objects = [obj for name in self._objects if (obj := self._find(name)) is not None]
         return sum(add_preview(obj) for obj in objects) > 0
 
-    def due(self) -> bool:
-        """Whether the next preview may be shown already."""
-        return time.monotonic() >= self._next
-
     def show(self, values: dict[str, np.ndarray]) -> None:
         """Shows fitted leaves."""
-        since = time.monotonic()
         for path, value in values.items():
             group, name, leaf = split_path(path)
             if group == "meshes" and leaf == "positions" and name in self._objects and np.isfinite(value).all():
                 self._shown[name] = value
         self.refresh()
-        self._next = time.monotonic() + (time.monotonic() - since) / SHARE
 
     def refresh(self) -> None:
         """Shows the same again, after saving or undo put it to rest."""

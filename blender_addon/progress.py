@@ -1,12 +1,10 @@
 """How far a fit is: what the panel and the terminal show. No bpy."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 MAX_LOSSES = 256
-_BARS = "▁▂▃▄▅▆▇█"
 
 
 @dataclass
@@ -56,17 +54,6 @@ class Progress:
         if self.seconds_left is not None:
             parts.append(f"{duration(self.seconds_left)} left")
         return ", ".join(parts)
-
-
-def curve(losses: Sequence[float], width: int) -> str:
-    """The losses as a row of ``width`` bars, on a logarithmic scale from their smallest to their largest."""
-    if not losses:
-        return ""
-    logs = [math.log(max(loss, 1e-12)) for loss in losses]
-    count = min(width, len(logs))
-    columns = [logs[round(i * (len(logs) - 1) / max(count - 1, 1))] for i in range(count)]
-    low, span = min(logs), max(max(logs) - min(logs), 1e-9)
-    return "".join(_BARS[min(len(_BARS) - 1, int((value - low) / span * len(_BARS)))] for value in columns)
 
 
 def duration(seconds: float) -> str:

@@ -76,6 +76,7 @@ class Session:
         self.cancelling = False  # whether it was asked to stop
         self.paused = False
         self.preview: LivePreview | None = None  # where the viewport follows the fit
+        self._preview_waits = False  # the worker wrote one that was not shown yet
         self.report: dict[str, Any] = {}
         self._keep_job = preferences.read_preferences().keep_jobs
         self._job: JobFolder | None = None
@@ -191,12 +192,14 @@ class Session:
                 if self.cancelling:
                     self.progress.activity = "Stopping"
 
-        if fresh_preview and self.state is State.RUNNING:
-            self._show_preview()
+        self._preview_waits |= fresh_preview
 
-    def _show_preview(self) -> None:
-        if self.preview is None or self._job is None or not self.preview.due():
+    def show_preview(self) -> None:
+        """Shows the worker's latest vertices in the viewport, if there are new ones."""
+        if self.preview is None or not self._preview_waits or self.state is not State.RUNNING:
             return
+        assert self._job is not None
+        self._preview_waits = False
         try:
             self.preview.show(self._job.load_preview() or {})
         except JobError as error:  # the worker may be replacing the file: the next one follows soon

@@ -11,7 +11,7 @@ from typing import Any
 import bpy
 
 from .. import session
-from ..redraw import redraw_sidebars
+from ..redraw import Pace, redraw_sidebars
 
 TICK_SECONDS = 0.1
 LINE_SECONDS = 1.0  # between two lines of progress in the terminal
@@ -105,6 +105,7 @@ class FITTOPHOTO_OT_run(bpy.types.Operator):
             return {"CANCELLED"}
         if fit.begin_preview():
             bpy.ops.ed.undo_push(message="Begin Fit to Photo")
+        self._pace = Pace()
         manager = context.window_manager
         self._timer = manager.event_timer_add(TICK_SECONDS, window=context.window)
         manager.modal_handler_add(self)
@@ -126,9 +127,11 @@ class FITTOPHOTO_OT_run(bpy.types.Operator):
             if fit.finished:
                 self._tidy(context)
                 return _report_end(self, fit)
-            if self._line != (line := fit.progress.line()):
+            if self._pace.due() and self._line != (line := fit.progress.line()):
                 self._line = line
+                fit.show_preview()
                 redraw_sidebars()
+                self._pace.drawn()
         return {"RUNNING_MODAL"} if fit.changed and event.type not in NAVIGATION else {"PASS_THROUGH"}
 
     def cancel(self, context: bpy.types.Context) -> None:

@@ -3,27 +3,31 @@
 import bpy
 
 from .. import session
-from ..progress import curve, duration
-from .tab import line_length, wrapped
+from ..loss_plot import loss_icon
+from ..progress import duration
+from .tab import wrapped
+
+_PLOT_SCALE = 5.5  # times a button's height
 
 
 def draw_progress(layout: bpy.types.UILayout, fit: session.Session) -> None:
     """Draws stage, bar, loss curve, time left and the buttons."""
     progress = fit.progress
     running = fit.state is session.State.RUNNING and not fit.cancelling
-    layout.label(text="Paused" if fit.paused and running else progress.activity, icon="PAUSE" if fit.paused and running else "NONE")
+    paused = fit.paused and running
+    layout.label(text="Paused" if paused else progress.activity, icon="PAUSE" if paused else "NONE")
     layout.progress(factor=progress.fraction, type="BAR", text=f"Step {progress.step} of {progress.steps}" if progress.steps else "")
     if progress.losses and running:
-        column = layout.box().column(align=True)
-        column.label(text=curve(progress.losses, line_length()))
-        row = column.row()
-        row.label(text=f"Loss {progress.loss:.4g}")
+        row = layout.box().row()
+        row.template_icon(loss_icon(progress.losses), scale=_PLOT_SCALE)
+        column = row.column(align=True)
+        column.label(text=f"Loss {progress.loss:.4g}")
         if progress.seconds_left is not None:
-            row.label(text=f"{duration(progress.seconds_left)} left")
-    row = layout.row(align=True)
+            column.label(text=f"{duration(progress.seconds_left)} left")
+        column.label(text=f"{progress.renderer} on {progress.device}")
+    buttons = layout.column(align=True)
     if running:
-        row.operator("fit_to_photo.pause", text="Continue" if fit.paused else "Pause", icon="PLAY" if fit.paused else "PAUSE")
-    row.operator("fit_to_photo.cancel", text="Stop and Keep Best" if not fit.changed else "Skip Renders", icon="CANCEL")
-    if progress.renderer:
-        layout.label(text=f"{progress.renderer} on {progress.device}", icon="INFO")
-        wrapped(layout, progress.why)
+        buttons.operator("fit_to_photo.pause", text="Continue" if paused else "Pause", icon="PLAY" if paused else "PAUSE")
+    buttons.operator("fit_to_photo.cancel", text="Skip Renders" if fit.changed else "Stop and Keep Best", icon="CANCEL")
+    if progress.why:
+        wrapped(layout, progress.why, "INFO")

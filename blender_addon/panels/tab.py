@@ -13,7 +13,7 @@ class Tab:
     bl_category = "Fit to Photo"
 
 
-def line_length() -> int:
+def _line_length() -> int:
     """Characters that fit into one line of the panel being drawn."""
     region, scale = bpy.context.region, bpy.context.preferences.system.ui_scale
     return max(20, int((region.width / scale - 85) / 6)) if region else 30
@@ -21,7 +21,7 @@ def line_length() -> int:
 
 def wrapped(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
     """A text of several lines: Blender's labels cut theirs off."""
-    lines = textwrap.wrap(text, line_length()) or [""]
+    lines = textwrap.wrap(text, _line_length()) or [""]
     column = layout.column(align=True)
     column.label(text=lines[0], icon=icon)
     for line in lines[1:]:

@@ -11,7 +11,8 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 from blender_addon import session  # noqa: E402
-from blender_addon.progress import Progress, curve  # noqa: E402
+from blender_addon.loss_plot import plot  # noqa: E402
+from blender_addon.progress import Progress  # noqa: E402
 from tests.blender.operators.conftest import fingerprint, heights, lifted  # noqa: E402
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake worker is started by a shell script")
@@ -27,6 +28,7 @@ def tick_until(fit: session.Session, done, limit_s: float = 20) -> None:
     end = time.monotonic() + limit_s
     while not done() and time.monotonic() < end:
         fit.tick(renders=False)
+        fit.show_preview()
         time.sleep(0.01)
     assert done()
 
@@ -169,6 +171,7 @@ def test_other_modes_meanwhile(monkeypatch, mode):
     tick_until(fit, lambda: fit.progress.step > step or fit.progress.step == fit.progress.steps)
     time.sleep(0.3)
     fit.tick(renders=False)
+    fit.show_preview()
     fit.cancel()
     tick_until(fit, lambda: fit.finished)
     assert cube.mode == mode
@@ -203,9 +206,10 @@ def test_pause_and_continue(monkeypatch, jobs):
 
 
 def test_the_loss_curve():
-    assert curve([], 8) == ""
-    assert curve([1.0, 0.1, 0.01], 8) == "█▅▁"
-    assert len(curve([1 / n for n in range(1, 200)], 30)) == 30
+    assert len(np.unique(plot([], 32).reshape(-1, 4), axis=0)) == 1, "an empty ground"
+    filled = (plot([1.0, 0.1, 0.01], 32)[..., 2] == 1.0).sum(0)
+    assert (np.diff(filled.astype(int)) <= 1).all(), "the curve falls"
+    assert filled[0] > 25 > 5 > filled[-1]
     progress = Progress()
     for step in range(1000):
         progress.hear("step", {"stage": "Outline", "step": step, "steps": 1000, "loss": 1 / (step + 1), "seconds_left": 1})
