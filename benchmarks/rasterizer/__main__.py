@@ -57,24 +57,21 @@ def main() -> int:
     for case in cases(options.quick, options.device):
         say(str(case))
         timings[case] = measure(case, peers, options.device, QUICK_ROUNDS if options.quick else ROUNDS)
+    tables = [machine(options.device), *missing, f"Medians in ms; in brackets how many times that of {name}."]
+    tables += [f"**{task.capitalize()}**\n\n{timing_table(timings, task, name)}" for task in ("silhouette", "textured")]
+    print("\n\n".join(tables), flush=True)
     gates = []
     if options.device == "cpu":
         gates += speed_gates(timings, name)
         for gate in (bandwidth_gate, derivative_gates, start_gates, fit_gates):
             say((gate.__doc__ or "").splitlines()[0])
             gates += gate(name)
-
-    tables = [machine(options.device), *missing]
-    tables += [f"Medians in ms; in brackets how many times that of {name}."]
-    tables += [f"**{task.capitalize()}**\n\n{timing_table(timings, task, name)}" for task in ("silhouette", "textured")]
-    if gates:
         tables.append(f"**Goals**\n\n{gate_table(gates)}")
-    text = "\n\n".join(tables)
-    print(text)
+        print(f"\n{tables[-1]}")
     if options.json:
         save_json(timing_rows(timings) + gates, options.json)
     if options.markdown:
-        write_between_markers(options.markdown, text)
+        write_between_markers(options.markdown, "\n\n".join(tables))
     if options.picture:
         draw_growth(timings, options.picture)
     return 0
