@@ -5,6 +5,7 @@ import bpy
 from dr_backend.job import FitSettings
 from dr_backend.parameters import PARAMETERS
 
+from .exchange.result import read_strength, read_texture_mix, show_before, shows_before, write_strength, write_texture_mix
 from .photo_list import photo_index, show_photo
 
 _QUALITIES = (
@@ -70,6 +71,30 @@ def _scene_fields() -> dict[str, object]:
             get=lambda settings: photo_index(settings.id_data),  # type: ignore[arg-type]  # a scene, for these are its settings
             set=lambda settings, index: show_photo(settings.id_data, index),  # type: ignore[arg-type]
             options={"HIDDEN"},
+        ),
+        "strength": bpy.props.FloatProperty(
+            name="Strength",
+            description="How far the fitted meshes are on the way from their old shape to the fitted one",
+            min=0,
+            max=1,
+            subtype="FACTOR",
+            get=lambda settings: read_strength(settings.id_data) or 0.0,  # type: ignore[arg-type]
+            set=lambda settings, strength: write_strength(settings.id_data, strength),  # type: ignore[arg-type]
+        ),
+        "texture_mix": bpy.props.FloatProperty(
+            name="Texture Mix",
+            description="How much of the painted texture shows over what was there before",
+            min=0,
+            max=1,
+            subtype="FACTOR",
+            get=lambda settings: read_texture_mix(settings.id_data) or 0.0,  # type: ignore[arg-type]
+            set=lambda settings, share: write_texture_mix(settings.id_data, share),  # type: ignore[arg-type]
+        ),
+        "show_before": bpy.props.BoolProperty(
+            name="Show Before",
+            description="Show meshes and materials as they were before the fit, to compare",
+            get=lambda settings: shows_before(settings.id_data),  # type: ignore[arg-type]
+            set=lambda settings, before: show_before(settings.id_data, before),  # type: ignore[arg-type]
         ),
         "last_report": bpy.props.StringProperty(name="Last Report", description="Result of the last fit, as JSON", options={"HIDDEN"}),
     }

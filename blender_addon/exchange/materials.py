@@ -12,7 +12,7 @@ from dr_backend.scene import Material
 from .identity import is_foreign, load_kept, object_mode, save_kept, uses_nodes
 from .images import read_image, write_image
 from .problems import SceneProblem
-from .sources import Source, read_source
+from .sources import MIX_LABEL, Source, mix_inputs, read_source
 
 LABEL = "Fit to Photo"
 PLAIN_SIZE = 8  # texels along a side of a constant image: the backend chooses the size that it returns
@@ -160,6 +160,8 @@ def write_material(material: bpy.types.Material, rgb_linear: np.ndarray, extensi
 
     ``uv_map`` adds a UV Map node, for meshes on which another map is active. The artist's own image is never touched.
     """
+    show_painted(material, True)
+    write_mix(material, 1.0)
     kept = load_kept(material)
     if not uses_nodes(material):
         kept["nodes_were_off"] = True
@@ -219,8 +221,57 @@ def _ensure_shader(material: bpy.types.Material) -> bpy.types.Node:
     return shader
 
 
+def _mix_node(material: bpy.types.Material) -> bpy.types.Node | None:
+    return next((node for node in material.node_tree.nodes if node.label == MIX_LABEL), None) if material.node_tree else None
+
+
+def read_mix(material: bpy.types.Material) -> float | None:
+    """How much of the fitted image the base colour shows, 0 to 1; None where no fit painted the material."""
+    if "image_node" not in (kept := load_kept(material)):
+        return None
+    node = _mix_node(material)
+    return float(kept["hidden_mix"]) if "hidden_mix" in kept else 1.0 if node is None else float(mix_inputs(node)[0].default_value)
+
+
+def write_mix(material: bpy.types.Material, share: float) -> None:
+    """Lets the base colour show a share of the fitted image over what was there before. The node for that is there only below 1."""
+    kept, tree, node = load_kept(material), material.node_tree, _mix_node(material)
+    image, shader = (tree.nodes.get(kept.get(name, "")) if tree else None for name in ("image_node", "shader"))
+    if image is None or shader is None:
+        return
+    socket = base_color_socket(shader)
+    if share >= 1:
+        if node is not None:
+            tree.nodes.remove(node)
+            tree.links.new(image.outputs["Color"], socket)
+        return
+    if node is None:
+        node = tree.nodes.new("ShaderNodeMix")
+        node.label, node.data_type = MIX_LABEL, "RGBA"
+        node.location = (shader.location.x - 160, shader.location.y)
+        _, before, fitted = mix_inputs(node)
+        before.default_value = socket.default_value
+        if (link := kept.get("link")) is not None and link[0] in tree.nodes:
+            tree.links.new(next(s for s in tree.nodes[link[0]].outputs if s.identifier == link[1]), before)
+        tree.links.new(image.outputs["Color"], fitted)
+        tree.links.new(next(s for s in node.outputs if s.identifier == "Result_Color"), socket)
+    mix_inputs(node)[0].default_value = share
+
+
+def show_painted(material: bpy.types.Material, shown: bool) -> None:
+    """Shows the material as fitted, at the share it had, or as it was before."""
+    kept, share = load_kept(material), read_mix(material)
+    if share is None or shown == ("hidden_mix" not in kept):
+        return
+    kept.pop("hidden_mix", None)
+    save_kept(material, kept if shown else kept | {"hidden_mix": share})
+    write_mix(material, share if shown else 0.0)
+
+
 def revert_material(material: bpy.types.Material) -> list[str]:
     """Takes the fit's image out of the material, links what was linked before, and says so."""
+    show_painted(material, True)
+    write_mix(material, 1.0)
     kept = load_kept(material)
     tree = material.node_tree
     for key in ("image_node", "uv_node"):

@@ -1,6 +1,6 @@
-"""The whole scene: what a fit reads, what it writes back, and how it is all reverted."""
+"""The whole scene: what a fit reads and what it writes back."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from dr_backend.scene import Camera, Light, Material, Mesh, Photo, Scene, World,
 
 from .cameras import read_camera
 from .checks import check_lists, check_seen, shared_material_warnings
-from .identity import check_modes, describe, find, load_kept
+from .identity import check_modes, describe, find
 from .lights import read_light, read_world
 from .materials import (
     DEFAULT_COLOR,
@@ -22,11 +22,9 @@ from .materials import (
     check_material,
     plain_image,
     read_material,
-    remove_added_material,
-    revert_material,
     write_material,
 )
-from .meshes import MeshRead, check_mesh_object, check_positions, find_mesh_object, read_mesh, revert_mesh, write_mesh, write_uvs
+from .meshes import MeshRead, check_mesh_object, check_positions, find_mesh_object, read_mesh, write_mesh, write_uvs
 from .photos import read_photo
 from .problems import SceneProblem
 from .sources import Source
@@ -255,41 +253,3 @@ def _named_map(bindings: Bindings, users: list[bpy.types.Object]) -> str | None:
         if binding["uv_map"] in layers and active != binding["uv_map"]:
             return binding["uv_map"]
     return None
-
-
-def _touched(context_scene: bpy.types.Scene) -> Iterator[bpy.types.Object | bpy.types.Material]:
-    """One object for every mesh that a fit touched, then the materials that one touched."""
-    seen = set()
-    materials: dict[str, bpy.types.Material] = {}
-    for obj in context_scene.objects:
-        if obj.type != "MESH":
-            continue
-        materials.update({s.material.name: s.material for s in obj.material_slots if s.material is not None and s.material.library is None})
-        if obj.data.name not in seen and obj.data.library is None and load_kept(obj.data):
-            seen.add(obj.data.name)
-            yield obj
-    yield from (material for material in materials.values() if load_kept(material))
-
-
-def has_result(context_scene: bpy.types.Scene) -> bool:
-    """Whether a fit's result is in the scene and can be reverted."""
-    return next(_touched(context_scene), None) is not None
-
-
-def revert_all(context_scene: bpy.types.Scene) -> list[str]:
-    """Takes everything that fits wrote out of the scene and says so; works after saving and reopening.
-
-    Raises:
-        SceneProblem: An object is in a mode that cannot be left. Nothing was changed then.
-    """
-    touched = list(_touched(context_scene))
-    objects = [block for block in touched if isinstance(block, bpy.types.Object)]
-    check_modes(objects)
-    done = []
-    for block in touched:
-        if isinstance(block, bpy.types.Material):
-            done += revert_material(block)
-    for obj in objects:
-        done += remove_added_material(obj)
-        done += revert_mesh(obj)
-    return done

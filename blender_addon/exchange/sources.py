@@ -8,6 +8,8 @@ from mathutils import Matrix
 
 from dr_backend.scene.types import Extension, Interpolation
 
+MIX_LABEL = "Fit to Photo Mix"  # of the node that mixes the fitted image with what was there before
+
 
 @dataclass(frozen=True)
 class Source:
@@ -27,13 +29,22 @@ class Source:
 
 
 def origin_of(socket: bpy.types.NodeSocket) -> bpy.types.NodeSocket | None:
-    """The output that feeds an input, reroutes followed."""
+    """The output that feeds an input, reroutes followed, and the fitted image where it is mixed with what was there before."""
     while socket.links:
         origin = socket.links[0].from_socket
-        if origin.node.type != "REROUTE":
+        if origin.node.label == MIX_LABEL:
+            socket = mix_inputs(origin.node)[2]
+        elif origin.node.type == "REROUTE":
+            socket = origin.node.inputs[0]
+        else:
             return origin
-        socket = origin.node.inputs[0]
     return None
+
+
+def mix_inputs(node: bpy.types.Node) -> tuple[bpy.types.NodeSocket, bpy.types.NodeSocket, bpy.types.NodeSocket]:
+    """Factor, and the two colours, of a Mix node for colours; it has sockets of the same names for other kinds of values."""
+    found = {socket.identifier: socket for socket in node.inputs}
+    return found["Factor_Float"], found["A_Color"], found["B_Color"]
 
 
 def _value(socket: bpy.types.NodeSocket) -> tuple[float, ...]:
@@ -41,7 +52,7 @@ def _value(socket: bpy.types.NodeSocket) -> tuple[float, ...]:
     return (float(value),) if isinstance(value, (int, float)) else tuple(float(v) for v in value)[:3]
 
 
-def _mapping_matrix(node: bpy.types.Node) -> np.ndarray | None:
+def mapping_matrix(node: bpy.types.Node) -> np.ndarray | None:
     """A Mapping node as (4, 4); None where its values come from nodes or it works on normals."""
     vectors = {s.name: s for s in node.inputs if s.name != "Vector"}
     if node.vector_type == "NORMAL" or any(s.is_linked for s in vectors.values()):
@@ -61,7 +72,7 @@ def _placement(socket: bpy.types.NodeSocket) -> tuple[str, np.ndarray | None] | 
     matrix = np.eye(4)
     origin = origin_of(socket)
     while origin is not None and origin.node.type == "MAPPING":
-        step = _mapping_matrix(origin.node)
+        step = mapping_matrix(origin.node)
         if step is None:
             return str(origin.node.bl_label)
         matrix = matrix @ step

@@ -7,6 +7,7 @@ CLASSES = (
     photos.FITTOPHOTO_PT_photos,
     main.FITTOPHOTO_PT_main,
     main.FITTOPHOTO_PT_advanced,
+    result.FITTOPHOTO_PT_result,
     result.FITTOPHOTO_PT_report,
     setup.FITTOPHOTO_PT_setup,
 )

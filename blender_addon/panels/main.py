@@ -5,7 +5,6 @@ import bpy
 from dr_backend.parameters import PARAMETERS
 
 from .. import session
-from ..exchange.scene import has_result
 from ..selection import select
 from .photos import draw_objects
 from .progress import draw_progress
@@ -44,8 +43,6 @@ class FITTOPHOTO_PT_main(Tab, bpy.types.Panel):
         button.operator("fit_to_photo.run", icon="CAMERA_DATA")
         if fit is not None and fit.state is session.State.FAILED:
             wrapped(self.layout, fit.message, "CANCEL")
-        if has_result(context.scene):
-            self.layout.operator("fit_to_photo.revert", icon="LOOP_BACK")
 
 
 class FITTOPHOTO_PT_advanced(Tab, bpy.types.Panel):
