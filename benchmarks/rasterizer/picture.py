@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .gates import Timings
 from .problem import Case
-from .report import milliseconds
+from .report import short
 
 PANEL, LEFT, TOP, BOTTOM, RIGHT = (560, 400), 90, 60, 70, 200
 SIZE = 512  # pixels of the views that are drawn
@@ -98,7 +98,7 @@ class _Panel:
             x, y = ends[name]
             y = lowest[x] = max(y, lowest.get(x, -math.inf) + 36 * SCALE)
             self.text(x + 12 * SCALE, y - 8 * SCALE, name, "lm", COLORS[name], 14)
-            self.text(x + 12 * SCALE, y + 8 * SCALE, f"{milliseconds(curves[name][-1][1])} ms", "lm", COLORS[name], 13)
+            self.text(x + 12 * SCALE, y + 8 * SCALE, f"{short(1e3 * curves[name][-1][1])} ms", "lm", COLORS[name], 13)
 
 
 def _decades(values: Iterable[float]) -> tuple[int, int]:

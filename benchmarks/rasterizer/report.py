@@ -51,9 +51,8 @@ def machine(device: str) -> str:
     return f"{where}; {platform.system()}, Python {platform.python_version()}, {', '.join(packages)}; {date.today()}."
 
 
-def milliseconds(seconds: float) -> str:
-    """Three digits, no more: timings are not better than that."""
-    value = 1e3 * seconds
+def short(value: float) -> str:
+    """Three digits or whole numbers: timings are not better than that."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
@@ -65,8 +64,8 @@ def timing_table(timings: Timings, task: str, first: str) -> str:
     for case, peers in chosen.items():
         cells = [f"{case.faces:,}", f"{case.size}²", str(case.views)]
         for name in names:
-            ratio = f" ({peers[name] / peers[first]:,.3g}×)" if name in peers and name != first else ""
-            cells.append(milliseconds(peers[name]) + ratio if name in peers else "–")
+            ratio = f" ({short(peers[name] / peers[first])}×)" if name in peers and name != first else ""
+            cells.append(short(1e3 * peers[name]) + ratio if name in peers else "–")
         lines.append(cells)
     return markdown(lines)
 
@@ -76,7 +75,7 @@ def gate_table(rows: Iterable[Row]) -> str:
     verdicts = {True: "met", False: "**missed**", None: ""}
     lines = [["case", "what", "measured", "goal", ""]]
     for row in rows:
-        value = "not measured" if row.value is None else f"{row.value:,.0f}" if row.value >= 100 else f"{row.value:.3g}"
+        value = "not measured" if row.value is None else short(row.value)
         lines.append([row.case, row.metric, value, (row.goal or "").replace(">=", "≥").replace("<=", "≤"), verdicts[row.met]])
     return markdown(lines)
 
