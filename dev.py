@@ -27,7 +27,7 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "fit_to_photo_requirements.txt"
 TYPES = ROOT / ".types"
 TYPE_STUBS = "fake-bpy-module-4.5"
-EXTRAS = "pytorch3d,blender,test,lint"
+EXTRAS = "native,pytorch3d,blender,test,lint"
 TYPED_ROOMS = ("dr_backend/scene", "dr_backend/job", "dr_backend/parameters", "build_addon.py", "dev.py")
 ATTEMPTS = 2  # a download of this size breaks off now and then
 

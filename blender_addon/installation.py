@@ -70,7 +70,7 @@ class Build:
 
 def choose_build(card: GraphicsCard | None, system: str = sys.platform, machine: str = platform.machine()) -> Build:
     """The build of torch for this machine: CUDA where an NVIDIA driver can run it, else the much smaller one for the processor."""
-    needed = tuple(NEEDED.values())
+    needed = (*NEEDED.values(), *OPTIONAL["warp"])
     if card is not None and card.driver >= _DRIVER_CUDA_13:
         why = f"{card.name} will be used, with CUDA 13"
         if system.startswith("linux") and machine == "x86_64":

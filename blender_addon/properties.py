@@ -15,6 +15,7 @@ _QUALITIES = (
 )
 _RENDERERS = (
     ("auto", "Auto", "The best renderer that works on this machine; the panel says which one ran and why"),
+    ("native", "Native", "Exact sharp edges, the fastest; needs Warp in the backend"),
     ("reference", "Reference", "Exact sharp edges; needs nothing but the backend and works everywhere"),
     ("pytorch3d", "PyTorch3D", "Soft edges with a long reach, for graphics cards; must be installed in the backend"),
 )

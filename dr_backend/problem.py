@@ -164,9 +164,7 @@ def make_problem(scene: Scene, photos: list[Photo], settings: FitSettings) -> Pr
 
     def choose_renderer(stage: Stage) -> tuple[Renderer, str]:
         try:
-            if settings.renderer == "auto" and device == "cuda" and not stage.coarse:
-                return choose("reference", device)[0], "The reference renderer was taken: close to the photos its sharp outlines count"
-            return choose(settings.renderer, device)
+            return choose(settings.renderer, device, coarse=stage.coarse)
         except ValueError as error:
             raise JobError("no_renderer", str(error), "Set Renderer to Auto, or press Check Setup") from error
 

@@ -2,13 +2,18 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 from jaxtyping import install_import_hook
 
-RENDERERS = ("renderers.base", "renderers.reference", "renderers.pytorch3d")
-ROOMS = ("geometry", "raster", "shading", "losses", "parameterizations", "optim", *RENDERERS)
-install_import_hook([f"dr_backend.{room}" for room in ROOMS], "beartype.beartype")
+BACKEND = Path(__file__).parents[1] / "dr_backend"
+ROOMS = ("geometry", "raster", "shading", "renderers", "losses", "parameterizations", "optim")
+# What the annotations of a kernel mean is up to Warp.
+WARP = ("import warp", "@kernel")
+FILES = [path for room in ROOMS for path in (BACKEND / room).rglob("*.py") if not any(word in path.read_text("utf-8") for word in WARP)]
+MODULES = [".".join(path.relative_to(BACKEND.parent).with_suffix("").parts) for path in FILES if path.stem != "__init__"]
+install_import_hook(MODULES, "beartype.beartype")
 
 _status: list[int] = []  # of a session that ran to its end; without one pytest's own exit tells what was wrong
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Int
@@ -32,17 +33,37 @@ class MeshSlice:
     mirrored: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Topology:
-    """Merged meshes of a scene without their positions. Valid until faces, materials or object names change."""
+    """Merged meshes of a scene without their positions. Valid until faces, materials or object names change.
+
+    Compared and hashed as an object: other rooms keep by it what they compute once.
+    """
 
     faces: Int[Tensor, "F 3"]
     face_smooth: Bool[Tensor, " F"]
     normal_groups: Int[Tensor, "F 3"]  # smooth corners of equal number share a normal
     face_material: Int[Tensor, " F"]
+    casts_shadow: Bool[Tensor, " F"]
+    any_shadow: bool  # whether any face does
     material_keys: tuple[tuple[str | None, bool], ...]  # material name (None: Blender's default surface), mesh has UVs
     meshes: dict[str, MeshSlice]
     edges: EdgeTable
+
+    @cached_property
+    def faces32(self) -> Int[Tensor, "F 3"]:
+        """``faces`` as kernels read them."""
+        return self.faces.int().contiguous()
+
+    @cached_property
+    def face_material32(self) -> Int[Tensor, " F"]:
+        """``face_material`` as kernels read it."""
+        return self.face_material.int().contiguous()
+
+    @cached_property
+    def edges32(self) -> tuple[Int[Tensor, "E 2"], Int[Tensor, "E 2"], Int[Tensor, "E 2"]]:
+        """``edges`` as kernels read them: vertices, faces, direction."""
+        return tuple(t.int().contiguous() for t in (self.edges.vertices, self.edges.faces, self.edges.direction))
 
 
 def edge_table(faces: Int[Tensor, "F 3"]) -> EdgeTable:
@@ -94,7 +115,7 @@ def prepare(scene: Scene, device: str | torch.device = "cpu") -> Topology:
         ValueError: A face names a vertex that its mesh does not have.
     """
     device = torch.device(device)
-    faces, smooth, groups, material, slices = [], [], [], [], {}
+    faces, smooth, groups, material, casting, slices = [], [], [], [], [], {}
     keys: list[tuple[str | None, bool]] = []
     vertex_start = face_start = group_start = 0
     for name, mesh in scene.meshes.items():
@@ -109,6 +130,7 @@ def prepare(scene: Scene, device: str | torch.device = "cpu") -> Topology:
         group = mesh_faces if mesh.normal_groups is None else _integers(mesh.normal_groups, device)
         groups.append((group.flip(1) if mirrored else group) + group_start)
         group_start = int(groups[-1].max()) + 1 if len(mesh_faces) else group_start
+        casting.append(torch.full((len(mesh_faces),), mesh.casts_shadow, dtype=torch.bool, device=device))
         material.append(_material_slots(mesh, scene, keys, device))
         slices[name] = MeshSlice(slice(vertex_start, vertex_end), slice(face_start, face_end), mirrored)
         vertex_start, face_start = vertex_end, face_end
@@ -118,6 +140,8 @@ def prepare(scene: Scene, device: str | torch.device = "cpu") -> Topology:
         face_smooth=torch.cat(smooth) if smooth else torch.zeros(0, dtype=torch.bool, device=device),
         normal_groups=torch.cat(groups) if groups else merged,
         face_material=torch.cat(material) if material else torch.zeros(0, dtype=torch.int64, device=device),
+        casts_shadow=torch.cat(casting) if casting else torch.zeros(0, dtype=torch.bool, device=device),
+        any_shadow=any(mesh.casts_shadow and len(mesh.faces) for mesh in scene.meshes.values()),
         material_keys=tuple(keys),
         meshes=slices,
         edges=edge_table(merged),

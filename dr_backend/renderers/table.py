@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 
 import torch
@@ -15,19 +16,40 @@ def _reference(device: str) -> Renderer:
     return ReferenceRenderer(device)
 
 
+def _native(device: str) -> Renderer:
+    from .native import NativeRenderer
+
+    return NativeRenderer(device)
+
+
 def _pytorch3d(device: str) -> Renderer:
     from .pytorch3d import PyTorch3DRenderer
 
     return PyTorch3DRenderer(device)
 
 
-RENDERERS: dict[str, RendererFactory] = {"reference": _reference, "pytorch3d": _pytorch3d}
+RENDERERS: dict[str, RendererFactory] = {"native": _native, "reference": _reference, "pytorch3d": _pytorch3d}
+
+
+@cache
+def _warp() -> str | None:
+    """``None`` if Warp works, otherwise a sentence: it is compiled code, and loads or not by platform."""
+    if find_spec("warp") is None:
+        return "Warp is not installed. The reference renderer does without it, several times slower; Set Up Backend installs it."
+    try:
+        import warp
+
+        warp.config.log_level = warp.LOG_ERROR
+        warp.init()
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+        return f"Warp does not load here ({error}). The reference renderer does without it, several times slower."
+    return None
 
 
 def available() -> dict[str, str | None]:
     """For each renderer ``None`` if it can run here, otherwise a sentence that says why not."""
-    missing = "PyTorch3D is not installed. The reference renderer does without it; on an NVIDIA GPU install the extra 'pytorch3d'."
-    return {"reference": None, "pytorch3d": None if find_spec("pytorch3d") else missing}
+    missing = "PyTorch3D is not installed. The other renderers do without it; on an NVIDIA GPU install the extra 'pytorch3d'."
+    return {"native": _warp(), "reference": None, "pytorch3d": None if find_spec("pytorch3d") else missing}
 
 
 def make(name: str, device: str) -> Renderer:
@@ -43,16 +65,20 @@ def make(name: str, device: str) -> Renderer:
     return RENDERERS[name](device)
 
 
-def choose(name: str, device: str) -> tuple[Renderer, str]:
-    """A renderer and a sentence why it was taken. ``auto`` takes PyTorch3D on a GPU where it is installed, otherwise reference.
+def choose(name: str, device: str, *, coarse: bool = False) -> tuple[Renderer, str]:
+    """A renderer and a sentence why it was taken.
+
+    ``auto`` takes native; in a coarse stage on a GPU PyTorch3D, whose blurred outlines attract from far away; reference where Warp
+    does not load.
 
     Raises:
         ValueError: There is no such renderer, or it cannot run here.
     """
     if name != "auto":
         return make(name, device), f"The renderer '{name}' was asked for."
-    if torch.device(device).type != "cuda":
-        return make("reference", device), "The reference renderer was taken: the fit runs on the processor, where it is the fastest."
-    if reason := available()["pytorch3d"]:
-        return make("reference", device), f"The reference renderer was taken. {reason}"
-    return make("pytorch3d", device), "PyTorch3D was taken: it is installed and the fit runs on a GPU."
+    missing = available()
+    if coarse and torch.device(device).type == "cuda" and missing["pytorch3d"] is None:
+        return make("pytorch3d", device), "PyTorch3D was taken: far from the photos its blurred outlines attract the mesh."
+    if missing["native"] is None:
+        return make("native", device), "Native was taken: it is the fastest, and its outlines are sharp."
+    return make("reference", device), f"The reference renderer was taken. {missing['native']}"

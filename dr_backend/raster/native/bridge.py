@@ -1,0 +1,220 @@
+"""The kernels as differentiable functions of torch, for all views of a batch at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from ...geometry.flatten import FlatMaterial
+from .batch import Batch, Seen
+from .coverage import Blend, blend, unblend
+from .interpolate import interpolate, pull_corners
+from .outline import find_crossings
+from .paint import address, gather_texels, paint, unpaint
+from .texture import reduce_levels, spread_levels, tabulate
+
+
+def _wants_lens(needed: Sequence[bool], index: int) -> bool:
+    return any(needed[3 + 4 * index : 5 + 4 * index])
+
+
+def _contiguous(gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
+    return [None if g is None else g.contiguous() for g in gradients]
+
+
+class _Locate(Function):
+    """Barycentric coordinates and depth of every view."""
+
+    @staticmethod
+    def forward(ctx: Any, batch: Batch, positions: Tensor, *cameras: Tensor) -> tuple[Tensor, ...]:
+        def work(seen: Seen) -> Tensor:
+            return interpolate(seen.projected, batch.topology.faces32, seen.face_id, seen.depth, seen.bins, seen.view, batch.inner)
+
+        weights = batch.map(work, batch.seen)
+        ctx.batch = batch
+        ctx.save_for_backward(positions)
+        ctx.set_materialize_grads(False)
+        return (*weights, *(seen.depth for seen in batch.seen))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        batch, needed = ctx.batch, ctx.needs_input_grad[1:]
+        (positions,) = ctx.saved_tensors
+        count = len(batch.seen)
+
+        def work(index: int, seen: Seen, by_weight: Tensor | None, by_depth: Tensor | None) -> tuple[Tensor, Tensor | None]:
+            total = torch.zeros_like(seen.projected.camera)
+            if by_weight is None and by_depth is None:
+                return total, None
+            if by_weight is None:
+                by_weight = total.new_zeros(*seen.face_id.shape, 3)
+            return total, pull_corners(
+                seen.projected, batch.topology.faces32, seen.face_id, seen.bins, seen.view, batch.inner, by_weight, by_depth, total,
+                _wants_lens(needed, index),
+            )
+
+        clean = _contiguous(gradients)
+        parts = batch.map(work, range(count), batch.seen, clean[:count], clean[count:])
+        return (None, *batch.world_gradients(positions, *zip(*parts, strict=True), needed))
+
+
+class _Paint(Function):
+    """Base colours and depth of every view."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, batch: Batch, materials: Sequence[FlatMaterial], uvs: Tensor, colors: Tensor, texels: Tensor, positions: Tensor,
+        *cameras: Tensor,
+    ) -> tuple[Tensor, ...]:
+        textures = tabulate(materials, colors, texels)
+        faces, face_material = batch.topology.faces32, batch.topology.face_material32
+
+        def locate(seen: Seen) -> tuple[Tensor, float]:
+            return address(
+                seen.projected, faces, uvs, face_material, textures, seen.face_id, seen.depth, seen.bins, seen.view, batch.inner
+            )
+
+        def color(seen: Seen, where: Tensor) -> Tensor:
+            return paint(seen.face_id, face_material, textures, where, seen.bins, seen.view, batch.inner)
+
+        places, highest = zip(*batch.map(locate, batch.seen), strict=True)
+        ctx.filtered = max(highest) > 0
+        if ctx.filtered:
+            reduce_levels(textures, batch.launcher)
+        images = batch.map(color, batch.seen, places)
+        ctx.batch, ctx.textures, ctx.uvs, ctx.places = batch, textures, uvs, places
+        ctx.save_for_backward(positions, colors, texels)
+        ctx.set_materialize_grads(False)
+        return (*images, *(seen.depth for seen in batch.seen))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        batch, textures, uvs = ctx.batch, ctx.textures, ctx.uvs
+        by_colors, by_texels, *needed = ctx.needs_input_grad[3:]
+        positions, colors, texels = ctx.saved_tensors
+        count, topology = len(batch.seen), batch.topology
+        # Where texels are encoded the gradient for colours is changed on the spot, and it may be somebody else's.
+        images = [None if g is None else g.clone() if textures.encoded else g.contiguous() for g in gradients[:count]]
+        depths = _contiguous(gradients[count:])
+
+        def work(index: int, seen: Seen, where: Tensor, by_rgb: Tensor | None, by_depth: Tensor | None) -> tuple[Tensor, Tensor | None]:
+            total = torch.zeros_like(seen.projected.camera)
+            if by_rgb is None and by_depth is None:
+                return total, None
+            if by_rgb is None:
+                by_weight = total.new_zeros(*seen.face_id.shape, 3)
+            else:
+                by_weight = unpaint(
+                    seen.face_id, uvs, topology.face_material32, textures, where, by_rgb, seen.bins, seen.view, batch.inner
+                )
+            return total, pull_corners(
+                seen.projected, topology.faces32, seen.face_id, seen.bins, seen.view, batch.inner, by_weight, by_depth, total,
+                _wants_lens(needed, index),
+            )
+
+        parts = batch.map(work, range(count), batch.seen, ctx.places, images, depths)
+        grad_texels = torch.zeros_like(texels) if by_texels else None
+        if grad_texels is not None:
+            grad_coarse = torch.zeros_like(textures.coarse)
+            for seen, where, by_rgb in zip(batch.seen, ctx.places, images, strict=True):
+                if by_rgb is not None:
+                    gather_texels(
+                        seen.face_id, topology.face_material32, textures, where, by_rgb, batch.launcher, grad_texels, grad_coarse
+                    )
+            if ctx.filtered:
+                spread_levels(textures, grad_texels, grad_coarse, batch.launcher)
+        grad_colors = None
+        if by_colors:
+            grad_colors = torch.zeros_like(colors)
+            for seen, by_rgb in zip(batch.seen, images, strict=True):
+                if by_rgb is not None:
+                    shown = (seen.face_id >= 0).reshape(-1).nonzero().squeeze(1)
+                    material = topology.face_material[seen.face_id.reshape(-1)[shown].long()]
+                    grad_colors.index_add_(0, material, by_rgb.reshape(-1, 3)[shown])
+            grad_colors[[i for i, m in enumerate(textures.sizes) if m[0] > 0]] = 0.0
+        return (None, None, None, grad_colors, grad_texels, *batch.world_gradients(positions, *zip(*parts, strict=True), needed))
+
+
+class _Blend(Function):
+    """Colours and coverage of every view with their outlines blended, in place."""
+
+    @staticmethod
+    def forward(ctx: Any, batch: Batch, positions: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        views, topology = len(batch.seen), batch.topology
+        images = list(rest[4 * views :]) or [None] * views
+
+        def work(seen: Seen, rgb: Tensor | None) -> tuple[Blend, Tensor]:
+            found = find_crossings(
+                seen.projected, topology.faces32, *topology.edges32, batch.culled, seen.bins, seen.face_id, seen.view, batch.inner
+            )
+            alpha = (seen.face_id >= 0).float()
+            return blend(found, rgb, alpha, batch.inner), alpha
+
+        ctx.blends, alphas = zip(*batch.map(work, batch.seen, images), strict=True)
+        ctx.batch, ctx.colored = batch, images[0] is not None
+        ctx.save_for_backward(positions)
+        ctx.set_materialize_grads(False)
+        if ctx.colored:
+            ctx.mark_dirty(*images)
+            return (*alphas, *images)
+        return alphas
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        batch, views = ctx.batch, len(ctx.batch.seen)
+        needed = ctx.needs_input_grad[1 : 2 + 4 * views]
+        (positions,) = ctx.saved_tensors
+        by_alpha = _contiguous(gradients[:views])
+        by_rgb = [None if g is None else g.contiguous().clone() for g in gradients[views:]] or [None] * views
+
+        def work(index: int, seen: Seen, made: Blend, alpha: Tensor | None, rgb: Tensor | None) -> tuple[Tensor, Tensor | None]:
+            total = torch.zeros_like(seen.projected.camera)
+            if alpha is None and rgb is None:
+                return total, None
+            return total, unblend(
+                made, rgb, alpha, seen.projected, batch.topology.edges32[0], seen.view, batch.inner, total, _wants_lens(needed, index)
+            )
+
+        parts = batch.map(work, range(views), batch.seen, ctx.blends, by_alpha, by_rgb)
+        world = batch.world_gradients(positions, *zip(*parts, strict=True), needed)
+        return (None, *world, *(by_rgb if ctx.colored else ()))
+
+
+def locate(batch: Batch, positions: Float[Tensor, "V 3"]) -> tuple[list[Float[Tensor, "H W 3"]], list[Float[Tensor, "H W"]]]:
+    """Barycentric coordinates and depth of each view's pixels. Gradients: exact within faces, for positions and cameras."""
+    outputs = _Locate.apply(batch, positions, *batch.camera_tensors())
+    return list(outputs[: len(batch.seen)]), list(outputs[len(batch.seen) :])
+
+
+def paint_views(
+    batch: Batch, positions: Float[Tensor, "V 3"], uvs: Float[Tensor, "F 3 2"], materials: Sequence[FlatMaterial],
+    colors: Float[Tensor, "M 3"], texels: Float[Tensor, "T 3"],
+) -> tuple[list[Float[Tensor, "H W 3"]], list[Float[Tensor, "H W"]]]:
+    """Base colours and depth of each view's pixels, outlines hard.
+
+    Gradients: exact within faces for positions, cameras, colours and texels; none for ``uvs``.
+    """
+    outputs = _Paint.apply(batch, materials, uvs, colors, texels, positions, *batch.camera_tensors())
+    views = len(batch.seen)
+    return list(outputs[:views]), list(outputs[views:])
+
+
+def blend_views(
+    batch: Batch, positions: Float[Tensor, "V 3"], images: Sequence[Float[Tensor, "H W 3"]] = ()
+) -> tuple[list[Float[Tensor, "H W"]], list[Float[Tensor, "H W 3"]]]:
+    """Coverage of each view's pixels, and its image with blended outlines; the images given are changed in place.
+
+    Gradients: exact for the images, and for the position of the outline.
+    """
+    outputs = _Blend.apply(batch, positions, *batch.camera_tensors(), *images)
+    views = len(batch.seen)
+    return list(outputs[:views]), list(outputs[views:])

@@ -1,0 +1,200 @@
+"""Anti-aliased outlines: the image around each crossing, blended by where it crosses, and what that means for the edges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import warp as wp
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..project import Projected, View
+from .bins import Floats, Ints, Vec3s
+from .interpolate import Lens, lens_of
+from .launch import Launcher, array, kernel
+from .outline import Crossings, line_of
+from .sums import add_into
+
+
+@dataclass(frozen=True)
+class Blend:
+    """What the backward pass needs to know of the outlines of a view."""
+
+    crossings: Crossings
+    target: Int[Tensor, " C"]  # the pixel that takes some of the other's colour
+    other: Int[Tensor, " C"]
+    share: Float[Tensor, " C"]
+    scale: Float[Tensor, " C"]  # of the share, where several claim more than the whole pixel
+    rgb: Float[Tensor, "C 3"] | None  # the other's colour less the target's
+    alpha: Float[Tensor, " C"]
+
+
+@kernel
+def _share(first: int, inner: Ints, outer: Ints, distance: Floats, target: Ints, other: Ints, share: Floats):
+    """A box filter one pixel wide across each crossing. The owner is a crossing."""
+    c = first + wp.tid()
+    before = distance[c] < 0.5
+    target[c] = wp.where(before, inner[c], outer[c])
+    other[c] = wp.where(before, outer[c], inner[c])
+    share[c] = wp.abs(distance[c] - 0.5)
+
+
+@kernel
+def _mix(
+    first: int, target: Ints, other: Ints, share: Floats, claimed: Floats, rgb: Vec3s, alpha: Floats, scale: Floats,
+    step_rgb: Vec3s, step_alpha: Floats, more_rgb: Vec3s, more_alpha: Floats,
+):
+    """How far pixels differ, and how much of that a target takes. The owner is a crossing."""
+    c = first + wp.tid()
+    t, o = target[c], other[c]
+    scale[c] = 1.0 / wp.max(claimed[t], 1.0)
+    step_alpha[c] = alpha[o] - alpha[t]
+    more_alpha[c] = step_alpha[c] * share[c] * scale[c]
+    if rgb.shape[0] > 0:
+        step_rgb[c] = rgb[o] - rgb[t]
+        more_rgb[c] = step_rgb[c] * share[c] * scale[c]
+
+
+@wp.func
+def unproject(p: wp.vec3, by_x: float, by_y: float, lens: Lens) -> wp.vec3:
+    """The gradient for a point in camera space from that for its pixel position."""
+    u, v = by_x * lens.focal[0], -by_y * lens.focal[1]
+    if lens.perspective == 0:
+        return wp.vec3(u, v, 0.0)
+    nearness = -1.0 / p[2]
+    return wp.vec3(u * nearness, v * nearness, (u * p[0] + v * p[1]) * nearness * nearness)
+
+
+@wp.func
+def slide(inside: wp.vec3, outside: wp.vec3, near: float) -> float:
+    """How far from inside to outside the near plane lies."""
+    return (inside[2] + near) / (inside[2] - outside[2])
+
+
+@kernel
+def _unmix(
+    first: int, edge: Ints, inner: Ints, outer: Ints, distance: Floats, target: Ints, share: Floats, scale: Floats, step_rgb: Vec3s,
+    step_alpha: Floats, by_rgb: Vec3s, by_alpha: Floats, vertices: Ints, camera: Vec3s, near: float, lens: Lens,
+    place: Ints, by_end: Vec3s, pixels: Ints, more_rgb: Vec3s, by_lens: Floats,
+):
+    """Gradients for the ends of a crossing's edge, for the two pixels, and for the intrinsics. The owner is a crossing."""
+    c = first + wp.tid()
+    t, e = target[c], edge[c]
+    asked = float(0.0)
+    if by_alpha.shape[0] > 0:
+        asked += by_alpha[t] * step_alpha[c]
+    if by_rgb.shape[0] > 0:
+        asked += wp.dot(by_rgb[t], step_rgb[c])
+        taken = by_rgb[t] * share[c] * scale[c]
+        pixels[2 * c] = t
+        pixels[2 * c + 1] = wp.where(t == inner[c], outer[c], inner[c])
+        more_rgb[2 * c] = -taken
+        more_rgb[2 * c + 1] = taken
+    by_position = asked * scale[c]
+    if distance[c] < 0.5:  # short of half-way the share falls with the distance
+        by_position = -by_position
+    if outer[c] < inner[c]:  # the distance grows where the position falls
+        by_position = -by_position
+
+    i, j = vertices[2 * e], vertices[2 * e + 1]
+    a, b = camera[i], camera[j]
+    line = line_of(a, b, near, lens)
+    centre = float(inner[c] / lens.width) + 0.5
+    if line.steep == 0:
+        centre = float(inner[c] % lens.width) + 0.5
+    run = line.end[1] - line.start[1]
+    fraction = (centre - line.start[1]) / run
+    slope = (line.end[0] - line.start[0]) / run
+    by_start, by_stop = by_position * (1.0 - fraction), by_position * fraction
+    start_x, start_y, end_x, end_y = by_start, -slope * by_start, by_stop, -slope * by_stop
+    if line.steep == 0:
+        start_x, start_y, end_x, end_y = start_y, start_x, end_y, end_x
+
+    cut_a, cut_b = slide(b, a, near), slide(a, b, near)
+    p, q = wp.vec3(a), wp.vec3(b)
+    if a[2] > -near:
+        p = b + cut_a * (a - b)
+    if b[2] > -near:
+        q = a + cut_b * (b - a)
+    by_a, by_b = unproject(p, start_x, start_y, lens), unproject(q, end_x, end_y, lens)
+    if a[2] > -near:  # the end slides along the edge, staying on the near plane
+        along = (by_a[0] * (a[0] - b[0]) + by_a[1] * (a[1] - b[1])) / (b[2] - a[2])
+        moved = wp.vec3(by_a[0], by_a[1], 0.0)
+        by_b += (1.0 - cut_a) * (moved + wp.vec3(0.0, 0.0, along))
+        by_a = cut_a * (moved + wp.vec3(0.0, 0.0, along))
+    elif b[2] > -near:
+        along = (by_b[0] * (b[0] - a[0]) + by_b[1] * (b[1] - a[1])) / (a[2] - b[2])
+        moved = wp.vec3(by_b[0], by_b[1], 0.0)
+        by_a += (1.0 - cut_b) * (moved + wp.vec3(0.0, 0.0, along))
+        by_b = cut_b * (moved + wp.vec3(0.0, 0.0, along))
+    place[2 * c] = i
+    place[2 * c + 1] = j
+    by_end[2 * c] = by_a
+    by_end[2 * c + 1] = by_b
+    if by_lens.shape[0] > 0:
+        s, r = screen_offset(p, lens), screen_offset(q, lens)
+        by_lens[4 * c] = start_x + end_x
+        by_lens[4 * c + 1] = start_y + end_y
+        by_lens[4 * c + 2] = start_x * s[0] + end_x * r[0]
+        by_lens[4 * c + 3] = start_y * s[1] + end_y * r[1]
+
+
+@wp.func
+def screen_offset(p: wp.vec3, lens: Lens) -> wp.vec2:
+    """A point's pixel position less the centre, per pixel of focal length."""
+    if lens.perspective == 0:
+        return wp.vec2(p[0], -p[1])
+    return wp.vec2(p[0] / -p[2], p[1] / p[2])
+
+
+def blend(
+    found: Crossings, rgb: Float[Tensor, "H W 3"] | None, alpha: Float[Tensor, "H W"], launcher: Launcher
+) -> Blend:
+    """Blends colours and coverage in place."""
+    count, device = len(found.edge), alpha.device
+    target, other = torch.empty_like(found.inner), torch.empty_like(found.inner)
+    share, scale, step, more = torch.empty(4, count, device=device).unbind(0)
+    launcher.run(
+        _share, count, array(found.inner), array(found.outer), array(found.distance), array(target), array(other), array(share)
+    )
+    claimed = torch.zeros(alpha.numel(), device=device)
+    add_into(claimed, target, share, launcher)
+    step_rgb, more_rgb = (None, None) if rgb is None else torch.empty(2, count, 3, device=device).unbind(0)
+    launcher.run(
+        _mix, count, array(target), array(other), array(share), array(claimed), array(rgb, 3), array(alpha), array(scale),
+        array(step_rgb, 3), array(step), array(more_rgb, 3), array(more),
+    )
+    add_into(alpha, target, more, launcher)
+    if rgb is not None and more_rgb is not None:
+        add_into(rgb, target, more_rgb, launcher)
+    return Blend(found, target, other, share, scale, step_rgb, step)
+
+
+def unblend(
+    made: Blend, by_rgb: Float[Tensor, "H W 3"] | None, by_alpha: Float[Tensor, "H W"] | None, projected: Projected,
+    edge_vertices: Int[Tensor, "E 2"], view: View, launcher: Launcher, grad_camera: Float[Tensor, "V 3"], intrinsics: bool,
+) -> Float[Tensor, " 4"] | None:
+    """The adjoint of ``blend``: ``by_rgb`` becomes the gradient for the unblended colours in place, vertices' goes into ``grad_camera``.
+
+    Exact for the outline's position and the colours beside it; which pixels see what is constant.
+
+    Returns:
+        With ``intrinsics`` the gradient for centre x, centre y, focal x and focal y.
+    """
+    found, device = made.crossings, grad_camera.device
+    count = len(found.edge)
+    place, pixels = torch.empty(2, count, 2, dtype=torch.int32, device=device).unbind(0)
+    by_end = torch.empty(count, 2, 3, device=device)
+    more_rgb = None if by_rgb is None else torch.empty(count, 2, 3, device=device)
+    by_lens = torch.empty(count, 4, device=device) if intrinsics else None
+    launcher.run(
+        _unmix, count, array(found.edge), array(found.inner), array(found.outer), array(found.distance), array(made.target),
+        array(made.share), array(made.scale), array(made.rgb, 3), array(made.alpha), array(by_rgb, 3), array(by_alpha),
+        array(edge_vertices), array(projected.camera, 3), view.near, lens_of(view), array(place), array(by_end, 3), array(pixels),
+        array(more_rgb, 3), array(by_lens),
+    )
+    add_into(grad_camera, place, by_end, launcher)
+    if by_rgb is not None and more_rgb is not None:
+        add_into(by_rgb, pixels, more_rgb, launcher)
+    return None if by_lens is None else by_lens.double().sum(0).float()

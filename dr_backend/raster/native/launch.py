@@ -1,0 +1,90 @@
+"""Running kernels: over the cores of a processor, or on a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import torch
+import warp as wp
+from torch import Tensor
+
+T = TypeVar("T")
+
+BLOCKS_PER_THREAD = 4  # more blocks than threads even out owners with more and less work
+TILE = 16  # pixels
+
+wp.config.log_level = wp.LOG_ERROR
+MODULE = wp.get_module("fit_to_photo_raster")
+# Rounding every product as torch does keeps both rasterizers' pixels identical; nothing here is differentiated by Warp.
+MODULE.options.update({"enable_backward": False, "fuse_fp": False, "optimization_level": 3})
+
+_TYPES = {
+    (torch.float32, 1): wp.float32,
+    (torch.float32, 2): wp.vec2,
+    (torch.float32, 3): wp.vec3,
+    (torch.int32, 1): wp.int32,
+    (torch.int64, 1): wp.int64,
+}
+
+
+def kernel(function: Callable[..., None]) -> wp.Kernel:
+    """A Warp kernel of this package. Its first argument is the number of the first owner of a launch."""
+    return wp.kernel(function, module=MODULE)
+
+
+def array(tensor: Tensor | None, width: int = 1) -> Any:
+    """A contiguous tensor as an argument of a kernel: a list of numbers, or of vectors of ``width`` numbers. ``None`` is an empty one.
+
+    Nothing is copied: the caller keeps the tensor alive while the kernel runs.
+    """
+    if tensor is None:
+        return None
+    flat = tensor.detach().view(-1, width) if width > 1 else tensor.detach().view(-1)
+    return wp.from_torch(flat, dtype=_TYPES[flat.dtype, width], requires_grad=False, return_ctype=True)
+
+
+class Launcher:
+    """A device, and how many threads may work on it.
+
+    On a processor one launch runs on one thread, and launches from several threads run side by side: so the owners of a launch are dealt
+    out in blocks. A GPU gets them all at once.
+    """
+
+    def __init__(self, device: torch.device, threads: int) -> None:
+        self.device = device
+        self.threads = threads if device.type == "cpu" else 1
+        self.name = "cpu" if device.type == "cpu" else f"cuda:{device.index or 0}"
+        self._pool = ThreadPoolExecutor(self.threads, "raster") if self.threads > 1 else None
+
+    @property
+    def tile(self) -> tuple[int, int]:
+        """Width and height in pixels of what one bin covers; width 0 means the whole row."""
+        return (0, TILE) if self.device.type == "cpu" else (TILE, TILE)
+
+    def run(self, work: wp.Kernel, owners: int, *arguments: Any, alone: bool = False) -> None:
+        """Calls a kernel for ``owners`` owners; with ``alone`` on one thread of a processor, in order."""
+        if owners <= 0:
+            return
+        if self._pool is None or alone or owners < 2:
+            wp.launch(work, dim=owners, inputs=[0, *arguments], device=self.name)
+            return
+        count = min(owners, self.threads * BLOCKS_PER_THREAD)
+        limits = [owners * i // count for i in range(count + 1)]
+        blocks = iter(list(zip(limits, limits[1:], strict=False)))
+
+        def work_through() -> None:
+            for start, stop in blocks:  # a list's iterator may be shared between threads
+                wp.launch(work, dim=stop - start, inputs=[start, *arguments], device=self.name)
+
+        others = [self._pool.submit(work_through) for _ in range(min(self.threads, count) - 1)]
+        work_through()
+        for other in others:
+            other.result()
+
+    def map(self, work: Callable[..., T], *items: Sequence[Any]) -> list[T]:
+        """Results of ``work`` for every item, in order; each on a thread of its own. ``work`` must not use this launcher's threads."""
+        if self._pool is None:
+            return [work(*each) for each in zip(*items, strict=True)]
+        return list(self._pool.map(work, *items))

@@ -1,0 +1,215 @@
+"""Where the outline of surfaces passes between the centres of neighbouring pixels, as seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import warp as wp
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..coverage import INNER_TOLERANCE_PX, OUTER_TOLERANCE
+from ..project import Projected, View
+from .bins import CHUNKS, Bins, Floats, Ints, Vec3s
+from .interpolate import Lens, lens_of, surface_depth
+from .launch import Launcher, array, kernel
+from .rasterize import cut, screen
+
+CHUNK_EDGES_GPU = 128
+NONE = wp.constant(wp.int64(0x7FFFFFFFFFFFFFFF))
+INNER = wp.constant(wp.float32(INNER_TOLERANCE_PX))
+OUTER = wp.constant(wp.float32(OUTER_TOLERANCE))
+
+NONE_KEY = 0x7FFFFFFFFFFFFFFF  # of a crossing that is not seen: sorted to the end
+Longs = wp.array(dtype=wp.int64)
+
+
+@dataclass(frozen=True)
+class Crossings:
+    """Seen crossings, the outermost of each pair of pixels."""
+
+    edge: Int[Tensor, " C"]
+    inner: Int[Tensor, " C"]  # row * width + column of the pixel on the surface's side
+    outer: Int[Tensor, " C"]
+    distance: Float[Tensor, " C"]  # from the inner centre towards the outer one, 0..1
+
+
+@wp.struct
+class Line:
+    """An edge on the screen: columns 0 and 1 are along and across the scan lines that it crosses (pixel rows for steep edges)."""
+
+    start: wp.vec3  # along, across, nearness
+    end: wp.vec3
+    steep: int
+    first: int  # scan lines
+    stop: int
+
+
+@wp.func
+def line_of(a: wp.vec3, b: wp.vec3, near: float, lens: Lens) -> Line:
+    """What is in front of the near plane of the edge between two points in camera space; no scan lines where nothing is."""
+    line = Line()
+    p, q = a, b
+    if a[2] > -near and b[2] > -near:
+        return line
+    if a[2] > -near:
+        p = cut(b, a, near)
+    if b[2] > -near:
+        q = cut(a, b, near)
+    start = screen(p, lens.focal, lens.centre, lens.perspective)
+    end = screen(q, lens.focal, lens.centre, lens.perspective)
+    line.steep = wp.where(wp.abs(end[1] - start[1]) > wp.abs(end[0] - start[0]), 1, 0)
+    lines = int(lens.height)
+    if line.steep == 0:
+        start, end = wp.vec3(start[1], start[0], start[2]), wp.vec3(end[1], end[0], end[2])
+        lines = int(lens.width)
+    line.start = start
+    line.end = end
+    low, high = wp.min(start[1], end[1]), wp.max(start[1], end[1])
+    line.first = int(wp.clamp(wp.ceil(low - 0.5), 0.0, float(lines)))
+    line.stop = int(wp.clamp(wp.ceil(high - 0.5), 0.0, float(lines)))
+    return line
+
+
+@kernel
+def _outline(
+    first: int, vertices: Ints, beside: Ints, direction: Ints, facing: Ints, culled: Ints, camera: Vec3s, near: float, lens: Lens,
+    chunk: int, found: Ints, kept: Ints, counts: Ints,
+):
+    """Edges behind which the surface turns away, and how many scan lines they cross. The owner is a chunk of edges."""
+    part = first + wp.tid()
+    start = part * chunk
+    stop = wp.min(start + chunk, found.shape[0])
+    number, lines = int(0), int(0)
+    for e in range(start, stop):
+        f, g = beside[2 * e], beside[2 * e + 1]
+        side = facing[f] * direction[2 * e]
+        outer = g < 0
+        hidden = False
+        if g >= 0:
+            outer = side == facing[g] * direction[2 * e + 1]
+        if culled.shape[0] > 0:
+            hidden = facing[f] < 0 and culled[f] != 0
+            if g >= 0:
+                hidden = hidden and facing[g] < 0 and culled[g] != 0
+        if outer and not hidden:
+            line = line_of(camera[vertices[2 * e]], camera[vertices[2 * e + 1]], near, lens)
+            if line.stop > line.first:
+                found[start + number] = e
+                number += 1
+                lines += line.stop - line.first
+    kept[part] = number
+    counts[part] = lines
+
+
+@kernel
+def _cross(
+    first: int, vertices: Ints, beside: Ints, direction: Ints, facing: Ints, faces: Ints, camera: Vec3s, face_id: Ints, near: float,
+    lens: Lens, chunk: int, found: Ints, kept: Ints, ends: Ints, counts: Ints, keys: Longs, edges: Ints, inners: Ints, outers: Ints,
+    distances: Floats,
+):
+    """The crossings of outline edges with scan lines, those that are seen with a key that orders them by pair of pixels and distance.
+
+    The owner is a chunk of edges.
+    """
+    part = first + wp.tid()
+    place = ends[part] - counts[part]
+    for n in range(part * chunk, part * chunk + kept[part]):
+        e = found[n]
+        line = line_of(camera[vertices[2 * e]], camera[vertices[2 * e + 1]], near, lens)
+        side = facing[beside[2 * e]] * direction[2 * e]
+        grows = line.end[1] > line.start[1]
+        # Going down the screen, the left-hand side is where x grows; going right, it is where y falls.
+        if line.steep == 0:
+            side = -side
+        surface_before = wp.where(grows, side < 0, side > 0)
+        across, stride, step = int(lens.width), int(lens.width), int(1)
+        if line.steep == 0:
+            across, stride, step = int(lens.height), int(1), int(lens.width)
+        for number in range(line.first, line.stop):
+            keys[place] = NONE
+            centre = float(number) + 0.5
+            fraction = (centre - line.start[1]) / (line.end[1] - line.start[1])
+            position = line.start[0] + fraction * (line.end[0] - line.start[0])
+            before = wp.floor(position - 0.5)
+            if before >= 0.0 and before <= float(across - 2):
+                cell = number * stride + int(before) * step
+                past = position - (before + 0.5)
+                inner, outer, distance = int(cell), cell + step, float(past)
+                if not surface_before:
+                    inner, outer, distance = cell + step, cell, 1.0 - past
+                nearness = line.start[2] + fraction * (line.end[2] - line.start[2])
+                x_px, y_px = position, centre
+                if line.steep == 0:
+                    x_px, y_px = centre, position
+                if seen(faces, camera, face_id[inner], face_id[outer], nearness, lens, x_px, y_px):
+                    turn = wp.where(line.steep != 0, 0, 2) + wp.where(outer > inner, 1, 0)
+                    pair = wp.int64(inner) * wp.int64(4) + wp.int64(turn)
+                    # the bits of a float that is not negative order like an integer
+                    keys[place] = pair * wp.int64(2147483648) + wp.int64(wp.cast(wp.clamp(distance, 0.0, 1.0), wp.int32))
+                    edges[place] = e
+                    inners[place] = inner
+                    outers[place] = outer
+                    distances[place] = distance
+            place += 1
+
+
+@wp.func
+def depth_on(faces: Ints, camera: Vec3s, f: int, lens: Lens, x_px: float, y_px: float) -> float:
+    """Depth of the surface that a pixel shows, continued to a position beside it; infinite on the background."""
+    if f < 0:
+        return wp.inf
+    return surface_depth(camera[faces[3 * f]], camera[faces[3 * f + 1]], camera[faces[3 * f + 2]], lens, x_px, y_px)
+
+
+@wp.func
+def seen(faces: Ints, camera: Vec3s, inner: int, outer: int, nearness: float, lens: Lens, x_px: float, y_px: float) -> bool:
+    """Whether the inner pixel's face is the edge's own surface (or one in front of it) and the outer pixel's lies behind the edge."""
+    depth, size = -nearness, float(1.0)
+    if lens.perspective != 0:
+        depth = 1.0 / nearness
+        size = depth
+    size = size / (0.5 * (lens.focal[0] + lens.focal[1]))
+    tolerance = OUTER * wp.abs(depth)
+    if depth_on(faces, camera, outer, lens, x_px, y_px) <= depth + tolerance:
+        return False
+    return depth_on(faces, camera, inner, lens, x_px, y_px) <= depth + INNER * size + tolerance
+
+
+def find_crossings(
+    projected: Projected, faces: Int[Tensor, "F 3"], edge_vertices: Int[Tensor, "E 2"], edge_faces: Int[Tensor, "E 2"],
+    edge_direction: Int[Tensor, "E 2"], culled: Int[Tensor, " F"] | None, bins: Bins, face_id: Int[Tensor, "H W"], view: View,
+    launcher: Launcher,
+) -> Crossings:
+    """The crossings that make the outline of a view. See ``raster.silhouettes`` and ``raster.coverage`` for the rules."""
+    device, count = faces.device, len(edge_vertices)
+    chunks = CHUNKS if launcher.device.type == "cpu" else max(1, -(-count // CHUNK_EDGES_GPU))
+    chunk = -(-count // chunks)
+
+    def integers(size: int) -> Tensor:
+        return torch.empty(size, dtype=torch.int32, device=device)
+
+    found, kept, counts = integers(count), integers(chunks), integers(chunks)
+    table = [array(edge_vertices), array(edge_faces), array(edge_direction), array(bins.facing)]
+    lens = lens_of(view)
+    launcher.run(
+        _outline, chunks, *table, array(culled), array(projected.camera, 3), view.near, lens, chunk, array(found), array(kept),
+        array(counts),
+    )
+    ends = counts.cumsum(0, dtype=torch.int32)
+    total = int(ends[-1])
+    edges, inners, outers = integers(total), integers(total), integers(total)
+    keys = torch.empty(total, dtype=torch.int64, device=device)
+    distances = torch.empty(total, device=device)
+    launcher.run(
+        _cross, chunks, *table, array(faces), array(projected.camera, 3), array(face_id), view.near, lens, chunk, array(found), array(kept),
+        array(ends), array(counts), array(keys), array(edges), array(inners), array(outers), array(distances),
+    )
+    # The outermost of each pair comes last among its equals.
+    keys, order = torch.sort(keys, stable=True)
+    pairs = keys >> 31
+    last = (pairs[1:] != pairs[:-1]).nonzero().squeeze(1)
+    last = torch.cat([last, last.new_tensor([total - 1])]) if total else last
+    chosen = order[last[keys[last] != NONE_KEY]]
+    return Crossings(edges[chosen], inners[chosen], outers[chosen], distances[chosen])

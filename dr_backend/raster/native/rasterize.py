@@ -1,0 +1,209 @@
+"""Which face each pixel sees."""
+
+from __future__ import annotations
+
+import torch
+import warp as wp
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..project import Projected, View
+from .bins import Bins, Floats, Ints, Vec2s, Vec3s, first_centre
+from .launch import Launcher, array, kernel
+
+FAR = wp.constant(wp.float32(-3.0e38))  # nearness of an empty pixel
+
+
+@wp.struct
+class Shape:
+    """A triangle as rows of pixels: one edge that all rows meet, and two that take turns at the middle corner."""
+
+    first: int  # rows
+    middle: int
+    stop: int
+    top: wp.vec2
+    bend: wp.vec2
+    whole: float  # slopes: pixels to the right per row
+    upper: float
+    lower: float
+
+
+@wp.struct
+class Span:
+    """The pixels of one row that a triangle covers."""
+
+    first: int
+    stop: int
+
+
+@wp.func
+def slope(low: wp.vec2, high: wp.vec2) -> float:
+    """Pixels to the right per row of an edge, computed from its lower to its upper end as both of its faces do."""
+    rise = high[1] - low[1]
+    return (high[0] - low[0]) / wp.where(rise > 0.0, rise, 1.0)
+
+
+@wp.func
+def shape_of(a: wp.vec2, b: wp.vec2, c: wp.vec2, height: int) -> Shape:
+    """The rows of a triangle with the given corners in pixels."""
+    p, q, r = wp.vec2(a), wp.vec2(b), wp.vec2(c)
+    if q[1] < p[1]:
+        p, q = wp.vec2(q), wp.vec2(p)
+    if r[1] < p[1]:
+        p, q, r = wp.vec2(r), wp.vec2(p), wp.vec2(q)
+    elif r[1] < q[1]:
+        q, r = wp.vec2(r), wp.vec2(q)
+    found = Shape()
+    found.first = first_centre(p[1], height)
+    found.middle = first_centre(q[1], height)
+    found.stop = first_centre(r[1], height)
+    found.top = p
+    found.bend = q
+    found.whole = slope(p, r)
+    found.upper = slope(p, q)
+    found.lower = slope(q, r)
+    return found
+
+
+@wp.func
+def span(shape: Shape, row: int, width: int) -> Span:
+    """Pixels whose centres lie within the triangle in this row, one of its own.
+
+    A row meets an edge if its centre lies in [lower y, upper y): no pixel beside a shared edge is left out, and none counted twice.
+    """
+    centre = float(row) + 0.5
+    below = centre - shape.top[1]
+    one = shape.top[0] + below * shape.whole
+    other = shape.top[0] + below * shape.upper
+    if row >= shape.middle:
+        other = shape.bend[0] + (centre - shape.bend[1]) * shape.lower
+    found = Span()
+    found.first = first_centre(wp.min(one, other), width)
+    found.stop = first_centre(wp.max(one, other), width)
+    return found
+
+
+@wp.func
+def screen(p: wp.vec3, focal: wp.vec2, centre: wp.vec2, perspective: int) -> wp.vec3:
+    """Pixel position and nearness of a point in front of the near plane."""
+    if perspective == 0:
+        return wp.vec3(centre[0] + p[0] * focal[0], centre[1] + p[1] * -focal[1], p[2])
+    nearness = 1.0 / -p[2]
+    return wp.vec3(centre[0] + (p[0] * focal[0]) * nearness, centre[1] + (p[1] * -focal[1]) * nearness, nearness)
+
+
+@wp.func
+def cut(inside: wp.vec3, outside: wp.vec3, near: float) -> wp.vec3:
+    """Where a segment meets the near plane, from inside to outside whatever the face: shared edges stay watertight."""
+    fraction = (inside[2] + near) / (inside[2] - outside[2])
+    return wp.vec3(inside[0] + fraction * (outside[0] - inside[0]), inside[1] + fraction * (outside[1] - inside[1]), -near)
+
+
+@wp.func
+def fill(
+    a: wp.vec3, b: wp.vec3, c: wp.vec3, face: int, x0: int, x1: int, y0: int, y1: int, width: int, height: int,
+    face_id: Ints, nearest: Floats,
+):
+    """Draws one triangle (pixels and nearness) into a rectangle of pixels: nearer wins, the first of equals stays."""
+    p, q, r = wp.vec2(a[0], a[1]), wp.vec2(b[0], b[1]), wp.vec2(c[0], c[1])
+    u, v = q - p, r - p
+    area = u[0] * v[1] - u[1] * v[0]
+    du, dv = b[2] - a[2], c[2] - a[2]
+    inverse = wp.where(area != 0.0, 1.0 / wp.where(area != 0.0, area, 1.0), 0.0)
+    slope_x, slope_y = (du * v[1] - dv * u[1]) * inverse, (dv * u[0] - du * v[0]) * inverse
+    low, high = wp.min(a[2], wp.min(b[2], c[2])), wp.max(a[2], wp.max(b[2], c[2]))
+    shape = shape_of(p, q, r, height)
+    for y in range(wp.max(y0, shape.first), wp.min(y1, shape.stop)):
+        run = span(shape, y, width)
+        at_first = (a[2] + slope_y * ((float(y) + 0.5) - p[1])) + slope_x * ((float(run.first) + 0.5) - p[0])
+        for x in range(wp.max(run.first, x0), wp.min(run.stop, x1)):
+            reached = wp.clamp(at_first + slope_x * float(x - run.first), low, high)
+            pixel = y * width + x
+            if reached > nearest[pixel]:
+                nearest[pixel] = reached
+                face_id[pixel] = face
+
+
+@wp.func
+def fill_clipped(
+    a: wp.vec3, b: wp.vec3, c: wp.vec3, face: int, near: float, focal: wp.vec2, centre: wp.vec2, perspective: int,
+    x0: int, x1: int, y0: int, y1: int, width: int, height: int, face_id: Ints, nearest: Floats,
+):
+    """Draws the part of a triangle (camera space) that lies in front of the near plane."""
+    in_a, in_b, in_c = a[2] <= -near, b[2] <= -near, c[2] <= -near
+    count = int(in_a) + int(in_b) + int(in_c)
+    special = count == 1  # the corner that differs from the two others is inside
+    p, q, r = a, b, c
+    if in_b == special and in_a != special:
+        p, q, r = b, c, a
+    elif in_c == special and in_a != special:
+        p, q, r = c, a, b
+    if count == 1:
+        s, t = screen(cut(p, q, near), focal, centre, perspective), screen(cut(p, r, near), focal, centre, perspective)
+        fill(screen(p, focal, centre, perspective), s, t, face, x0, x1, y0, y1, width, height, face_id, nearest)
+    if count == 2:
+        s, t = screen(cut(q, p, near), focal, centre, perspective), screen(cut(r, p, near), focal, centre, perspective)
+        m, n = screen(q, focal, centre, perspective), screen(r, focal, centre, perspective)
+        fill(s, m, n, face, x0, x1, y0, y1, width, height, face_id, nearest)
+        fill(s, n, t, face, x0, x1, y0, y1, width, height, face_id, nearest)
+
+
+@kernel
+def _raster(
+    first: int, faces: Ints, camera: Vec3s, xy: Vec2s, nearness: Floats, entries: Ints, starts: Ints, near: float, focal: wp.vec2,
+    centre: wp.vec2, perspective: int, width: int, height: int, tile_width: int, tile_height: int, columns: int,
+    own_width: int, own_height: int, own_columns: int, face_id: Ints, depth: Floats,
+):
+    """Draws everything that a bin lists. The owner is a rectangle of pixels within one tile: a whole tile, or a pixel on a GPU."""
+    owner = first + wp.tid()
+    x0, y0 = (owner % own_columns) * own_width, (owner / own_columns) * own_height
+    x1, y1 = wp.min(x0 + own_width, width), wp.min(y0 + own_height, height)
+    for y in range(y0, y1):
+        for x in range(x0, x1):
+            face_id[y * width + x] = -1
+            depth[y * width + x] = FAR
+    tile = (y0 / tile_height) * columns + x0 / tile_width
+    for e in range(starts[tile], starts[tile + 1]):
+        f = entries[e]
+        i, j, k = faces[3 * f], faces[3 * f + 1], faces[3 * f + 2]
+        a, b, c = camera[i], camera[j], camera[k]
+        if wp.max(a[2], wp.max(b[2], c[2])) <= -near:
+            p, q, r = xy[i], xy[j], xy[k]
+            fill(
+                wp.vec3(p[0], p[1], nearness[i]), wp.vec3(q[0], q[1], nearness[j]), wp.vec3(r[0], r[1], nearness[k]), f,
+                x0, x1, y0, y1, width, height, face_id, depth,
+            )
+        else:
+            fill_clipped(a, b, c, f, near, focal, centre, perspective, x0, x1, y0, y1, width, height, face_id, depth)
+    for y in range(y0, y1):
+        for x in range(x0, x1):
+            value = depth[y * width + x]
+            if value == FAR:
+                depth[y * width + x] = wp.inf
+            else:
+                depth[y * width + x] = wp.where(perspective != 0, 1.0 / value, -value)
+
+
+def pixel_owners(bins: Bins, view: View, launcher: Launcher) -> tuple[int, tuple[int, int, int]]:
+    """How many owners the pixels of a view have, and the width, height and number side by side of what each owns."""
+    if launcher.device.type == "cpu":
+        return len(bins.starts) - 1, (bins.width, bins.height, bins.columns)
+    return view.width * view.height, (1, 1, view.width)
+
+
+def rasterize(
+    projected: Projected, faces: Int[Tensor, "F 3"], bins: Bins, view: View, launcher: Launcher
+) -> tuple[Int[Tensor, "H W"], Float[Tensor, "H W"]]:
+    """Index and depth of the nearest face at each pixel centre; -1 and infinite where there is none.
+
+    The twin of ``raster.rasterize.rasterize``, pixel for pixel.
+    """
+    face_id = torch.empty(view.height, view.width, dtype=torch.int32, device=faces.device)
+    depth = torch.empty(view.height, view.width, dtype=torch.float32, device=faces.device)
+    owners, shape = pixel_owners(bins, view, launcher)
+    launcher.run(
+        _raster, owners, array(faces), array(projected.camera, 3), array(projected.xy, 2), array(projected.nearness),
+        array(bins.entries), array(bins.starts), view.near, wp.vec2(*view.focal_px.tolist()), wp.vec2(*view.centre_px.tolist()),
+        int(view.perspective), view.width, view.height, bins.width, bins.height, bins.columns, *shape, array(face_id), array(depth),
+    )
+    return face_id, depth
