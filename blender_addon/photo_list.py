@@ -2,7 +2,7 @@
 
 import bpy
 
-from .exchange.photos import background_images
+from .exchange.photos import background_images, photo_block, photo_size
 
 _DEPTHS_WITH_ALPHA = (32, 64, 128)  # bits per pixel
 
@@ -50,8 +50,8 @@ def mask_state(camera: bpy.types.Object) -> str:
     backgrounds = background_images(camera)
     if len(backgrounds) > 1:
         return "Mask"
-    image = backgrounds[0].image
-    if image.alpha_mode == "NONE":
+    image = photo_block(camera)
+    if not isinstance(image, bpy.types.Image) or image.alpha_mode == "NONE":
         return "No Mask"
     if image.has_data:
         return "Alpha" if image.depth in _DEPTHS_WITH_ALPHA else "No Mask"
@@ -59,11 +59,11 @@ def mask_state(camera: bpy.types.Object) -> str:
 
 
 def take_photo_shape(scene: bpy.types.Scene, camera: bpy.types.Object) -> None:
-    """Sets the render size to that of the camera's photo, unless it has its shape already."""
-    backgrounds = background_images(camera)
-    if not backgrounds or 0 in backgrounds[0].image.size:
+    """Sets the render size to that of the camera's photo, unless it has its shape already, or the photo is framed by Fit or Crop."""
+    size = photo_size(camera)
+    if size is None or background_images(camera)[0].frame_method != "STRETCH":
         return
-    width, height = backgrounds[0].image.size
+    width, height = size
     render = scene.render
     if abs(width * render.resolution_y / (height * render.resolution_x) - 1) > 1e-3:
         render.resolution_x, render.resolution_y = width, height

@@ -12,10 +12,11 @@ import numpy as np
 
 from dr_backend.scene import Photo
 
+from .exchange.cameras import write_camera
 from .exchange.identity import uses_nodes
 from .exchange.images import load_png, save_png, to_srgb
 from .exchange.materials import DEFAULT_COLOR, base_color_socket, find_shader
-from .exchange.photos import background_images
+from .exchange.photos import photo_block, read_photo_camera
 
 SCENE = "Fit to Photo Report"
 UNLIT_SAMPLES, LIT_SAMPLES = 8, 16
@@ -76,10 +77,10 @@ def render_views(
         for index, obj in enumerate(exported_cameras):
             if progress is not None:
                 progress(index, len(exported_cameras))
-            _set_size(scene, obj, max_side)
             scene.camera = _bare_copy(obj, scene, temporary)
             scene.camera.data = temporary.keep(obj.data.copy())
             scene.camera.data.dof.use_dof = False  # a fit knows no depth of field
+            _look_as_photo(scene, obj, context_scene, max_side)
             path = os.path.join(folder, f"{index}.png")
             scene.render.filepath = path
             bpy.ops.render.render(write_still=True, scene=scene.name)
@@ -154,11 +155,18 @@ def _set_render(scene: bpy.types.Scene, context_scene: bpy.types.Scene, unlit: b
             setattr(cycles, name, getattr(context_scene.cycles, name))
 
 
-def _set_size(scene: bpy.types.Scene, camera: bpy.types.Object, max_side: int) -> None:
-    backgrounds = background_images(camera)
-    width, height = backgrounds[0].image.size if backgrounds else (scene.render.resolution_x, scene.render.resolution_y)
+def _look_as_photo(scene: bpy.types.Scene, camera: bpy.types.Object, context_scene: bpy.types.Scene, max_side: int) -> None:
+    """Lets the scene's camera, a copy of ``camera``, see what the photo shows, wherever the photo lies in the camera's frame."""
+    render = scene.render
+    width, height = render.resolution_x, render.resolution_y
+    if photo_block(camera) is not None:
+        read = read_photo_camera(camera, context_scene)
+        write_camera(scene.camera, read)
+        width, height = read.size
+        ratio = float(read.focal_px[0] / read.focal_px[1])  # of a pixel's height and width
+        render.pixel_aspect_x, render.pixel_aspect_y = max(1 / ratio, 1), max(ratio, 1)
     scale = min(1.0, max_side / max(width, height))
-    scene.render.resolution_x, scene.render.resolution_y = max(round(width * scale), 4), max(round(height * scale), 4)
+    render.resolution_x, render.resolution_y = max(round(width * scale), 4), max(round(height * scale), 4)
 
 
 def _make_unlit(copy: bpy.types.Object, temporary: _Temporary) -> None:
@@ -208,7 +216,7 @@ def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return image
 
 
-def _photo_at(photo: Photo, height: int, width: int) -> tuple[np.ndarray, np.ndarray | None]:
+def photo_at(photo: Photo, height: int, width: int) -> tuple[np.ndarray, np.ndarray | None]:
     """The photo in display-referred sRGB and its mask (H, W), at a render's size."""
     rgb = to_srgb(_resize(np.asarray(photo.rgb, np.float32), height, width))
     mask = None if photo.mask is None else _resize(np.asarray(photo.mask, np.float32)[..., None], height, width)[..., 0]
@@ -217,7 +225,7 @@ def _photo_at(photo: Photo, height: int, width: int) -> tuple[np.ndarray, np.nda
 
 def compare(photo: Photo, render: np.ndarray) -> CameraScore:
     """Scores a render (H, W, 4) of ``render_views``, against its photo, averaged down to the render's size; both lie over black."""
-    rgb, mask = _photo_at(photo, *render.shape[:2])
+    rgb, mask = photo_at(photo, *render.shape[:2])
     cut_out = rgb if mask is None else rgb * mask[..., None]
     error = ((render[..., :3] * render[..., 3:] - cut_out) ** 2).mean(-1)
     inside = np.ones(error.shape, bool) if mask is None else mask > 0.5
@@ -268,7 +276,7 @@ def _row(photo: Photo, before: np.ndarray, after: np.ndarray) -> np.ndarray:
     height, width = after.shape[:2]
     scale = min(1.0, _TILE / max(height, width))
     height, width = max(round(height * scale), 1), max(round(width * scale), 1)
-    rgb, mask = _photo_at(photo, height, width)
+    rgb, mask = photo_at(photo, height, width)
     old, new = (_resize(image[..., :3] * image[..., 3:], height, width) for image in (before, after))
     difference = np.abs(new - rgb) if mask is None else np.abs(new - rgb * mask[..., None]) * mask[..., None]
     tiles = [np.pad(tile, ((0, 0), (0, _GAP), (0, 0)), constant_values=0.2) for tile in (rgb, old, new, difference)]

@@ -6,6 +6,7 @@ from mathutils import Matrix
 
 from dr_backend.scene import Camera
 
+from .framing import FILLING, Framing
 from .problems import SceneProblem
 
 
@@ -35,22 +36,18 @@ def write_rigid_matrix(obj: bpy.types.Object, matrix: np.ndarray) -> None:
     obj.matrix_world = Matrix(scaled.tolist())
 
 
-def _fit_pixels(data: bpy.types.Camera, width: int, height: int, pixel_ratio: float) -> tuple[float, float]:
-    """The side that the sensor spans, in pixel widths, and the sensor's size along it in millimetres.
-
-    ``pixel_ratio`` is a pixel's height divided by its width.
-    """
-    fit = data.sensor_fit
-    sensor_mm = data.sensor_height if fit == "VERTICAL" else data.sensor_width
-    if fit == "AUTO":
-        fit = "HORIZONTAL" if width >= height * pixel_ratio else "VERTICAL"
-    return (float(width) if fit == "HORIZONTAL" else height * pixel_ratio), sensor_mm
+def _sensor_mm(data: bpy.types.Camera) -> float:
+    """Size of the sensor along the side of the frame that it spans; Auto means the width, whichever side that is."""
+    return data.sensor_height if data.sensor_fit == "VERTICAL" else data.sensor_width
 
 
-def read_camera(obj: bpy.types.Object, photo_size: tuple[int, int], pixel_aspect: tuple[float, float] = (1.0, 1.0)) -> Camera:
-    """The camera as it projects onto a photo of ``photo_size`` (width, height) pixels.
+def read_camera(
+    obj: bpy.types.Object, photo_size: tuple[int, int], pixel_aspect: tuple[float, float] = (1.0, 1.0), framing: Framing = FILLING
+) -> Camera:
+    """The camera as it projects onto a photo of ``photo_size`` (width, height) pixels that lies in its frame as ``framing`` says.
 
-    ``pixel_aspect`` is the scene's (x, y). The photo's aspect decides what sensor fit Auto means, not the scene's resolution.
+    ``pixel_aspect`` is the scene's (x, y). A photo that is scaled or moved in the frame is seen by a camera of another focal length and
+    centre, a turned one by a rolled camera: nothing is resampled.
 
     Raises:
         SceneProblem: The camera is panoramic, mirrored or sheared.
@@ -58,44 +55,38 @@ def read_camera(obj: bpy.types.Object, photo_size: tuple[int, int], pixel_aspect
     data = obj.data
     if data.type not in ("PERSP", "ORTHO"):
         raise SceneProblem(f"Camera '{obj.name}' is {data.type.lower()}: set its lens type to Perspective or Orthographic")
-    width, height = photo_size
-    ratio = pixel_aspect[1] / pixel_aspect[0]
-    side, sensor_mm = _fit_pixels(data, width, height, ratio)
-    focal = side / data.ortho_scale if data.type == "ORTHO" else data.lens * side / sensor_mm
+    placement = framing.place(photo_size, pixel_aspect[1] / pixel_aspect[0], data.sensor_fit)
+    focal = 1 / data.ortho_scale if data.type == "ORTHO" else data.lens / _sensor_mm(data)
+    centre = placement.to_pixel(np.array([-data.shift_x, -data.shift_y]), photo_size)
     return Camera(
-        camera_from_world=np.linalg.inv(rigid_matrix(obj)).astype(np.float32),
-        focal_px=np.array([focal, focal / ratio], np.float32),
-        centre_px=np.array([width / 2 - data.shift_x * side, height / 2 + data.shift_y * side / ratio], np.float32),
-        size=(int(width), int(height)),
+        camera_from_world=(placement.roll @ np.linalg.inv(rigid_matrix(obj))).astype(np.float32),
+        focal_px=(focal / placement.step).astype(np.float32),
+        centre_px=centre.astype(np.float32),
+        size=(int(photo_size[0]), int(photo_size[1])),
         projection="orthographic" if data.type == "ORTHO" else "perspective",
         near=float(data.clip_start),
     )
 
 
-def write_focal_px(data: bpy.types.Camera, focal_px: float, photo_size: tuple[int, int]) -> None:
-    """Sets the lens so that a photo of ``photo_size`` with square pixels, filling the camera's frame, has this focal length."""
-    side, sensor_mm = _fit_pixels(data, *photo_size, 1.0)
-    data.lens = focal_px * sensor_mm / side
-
-
-def write_camera(obj: bpy.types.Object, camera: Camera) -> None:
+def write_camera(obj: bpy.types.Object, camera: Camera, framing: Framing = FILLING) -> None:
     """Sets lens (or orthographic scale), shift, clip start and transform: the inverse of ``read_camera``.
 
-    The pixel aspect is that of ``focal_px``; sensor size and sensor fit stay as the artist chose them.
+    Sensor size and sensor fit stay as the artist chose them. Where the photo fills the frame, the pixel aspect is that of ``focal_px``.
     """
     data = obj.data
-    width, height = camera.size
     focal = np.asarray(camera.focal_px, np.float64)
-    centre = np.asarray(camera.centre_px, np.float64)
-    ratio = focal[0] / focal[1]
-    side, sensor_mm = _fit_pixels(data, width, height, ratio)
+    placement = framing.place(camera.size, focal[0] / focal[1], data.sensor_fit)
     if camera.projection == "orthographic":
         data.type = "ORTHO"
-        data.ortho_scale = side / focal[0]
+        data.ortho_scale = 1 / (focal[0] * placement.step[0])
     else:
         data.type = "PERSP"
-        data.lens = focal[0] * sensor_mm / side
-    data.shift_x = (width / 2 - centre[0]) / side
-    data.shift_y = (centre[1] - height / 2) * ratio / side
+        data.lens = focal[0] * placement.step[0] * _sensor_mm(data)
+    data.shift_x, data.shift_y = -placement.from_pixel(np.asarray(camera.centre_px, np.float64), camera.size)
     data.clip_start = camera.near
-    write_rigid_matrix(obj, np.linalg.inv(np.asarray(camera.camera_from_world, np.float64)))
+    write_rigid_matrix(obj, np.linalg.inv(placement.roll.T @ np.asarray(camera.camera_from_world, np.float64)))
+
+
+def write_focal_px(data: bpy.types.Camera, focal_px: float, photo_size: tuple[int, int]) -> None:
+    """Sets the lens so that a photo of ``photo_size`` with square pixels, filling the camera's frame, has this focal length."""
+    data.lens = focal_px * FILLING.place(photo_size, 1.0, data.sensor_fit).step[0] * _sensor_mm(data)

@@ -1,6 +1,7 @@
 """Image data-blocks ↔ arrays. Blender's bottom-up rows and 8-bit sRGB stop here: arrays have row 0 at the top."""
 
 import os
+import tempfile
 
 import bpy
 import numpy as np
@@ -55,21 +56,41 @@ def read_image(image: bpy.types.Image) -> tuple[np.ndarray, bool]:
     """Linear Rec.709 with straight alpha, (H, W, 4) float32, row 0 at the top; and whether any pixel is transparent.
 
     Raises:
-        SceneProblem: As ``read_pixels``, or the colour space is neither sRGB nor linear.
+        SceneProblem: As ``read_pixels``.
     """
     rgba = read_pixels(image)
     has_alpha = image.alpha_mode != "NONE" and bool((rgba[..., 3] < 1).any())
+    space = image.colorspace_settings.name
     if image.is_float:
         if has_alpha and image.alpha_mode in ("STRAIGHT", "PREMUL"):  # float pixels are held premultiplied
-            alpha = rgba[..., 3:]
-            rgba[..., :3] = np.divide(rgba[..., :3], alpha, out=np.zeros_like(rgba[..., :3]), where=alpha > 0)
-        return rgba, has_alpha
-    space = image.colorspace_settings.name
-    if space == "sRGB":
+            rgba[..., :3] = _straight(rgba)
+    elif space == "sRGB":
         rgba[..., :3] = to_linear(rgba[..., :3])
     elif space not in _LINEAR_SPACES:
-        raise SceneProblem(f"Image '{image.name}' has the colour space {space}: set it to sRGB or Non-Color")
+        rgba[..., :3] = _read_converted(image)
     return rgba, has_alpha
+
+
+def _straight(rgba: np.ndarray) -> np.ndarray:
+    """The colours (H, W, 3) of premultiplied pixels (H, W, 4); black where nothing covers."""
+    return np.divide(rgba[..., :3], rgba[..., 3:], out=np.zeros_like(rgba[..., :3]), where=rgba[..., 3:] > 0)
+
+
+def _read_converted(image: bpy.types.Image) -> np.ndarray:
+    """Linear Rec.709 (H, W, 3) of an 8-bit image in any other colour space, converted by Blender as it writes an OpenEXR file."""
+    scene = bpy.data.scenes.new("Fit to Photo Conversion")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            settings = scene.render.image_settings
+            settings.file_format, settings.color_mode, settings.color_depth = "OPEN_EXR", "RGBA", "32"
+            path = os.path.join(folder, "linear.exr")
+            image.save_render(path, scene=scene)
+            converted = bpy.data.images.load(path)
+            rgb = _straight(read_pixels(converted))
+            bpy.data.images.remove(converted)
+            return rgb
+        finally:
+            bpy.data.batch_remove((scene,))  # scenes.remove crashes Blender 4.3 where there is no window
 
 
 def read_coverage(image: bpy.types.Image) -> np.ndarray:
@@ -96,6 +117,15 @@ def write_image(name: str, rgb_linear: np.ndarray) -> bpy.types.Image:
     image = bpy.data.images.new(name, width, height, alpha=False, float_buffer=False)
     image.colorspace_settings.name = "sRGB"
     _fill(image, to_srgb(rgb_linear))
+    image.pack()
+    return image
+
+
+def write_float_image(name: str, rgb_linear: np.ndarray) -> bpy.types.Image:
+    """A new float image packed into the file, from linear Rec.709 (H, W, 3), row 0 at the top; nothing is rounded or clipped."""
+    height, width = rgb_linear.shape[:2]
+    image = bpy.data.images.new(name, width, height, alpha=False, float_buffer=True)
+    _fill(image, rgb_linear)
     image.pack()
     return image
 

@@ -1,34 +1,87 @@
 """Photos: the background images of cameras. The first visible one is the photo, the second its mask."""
 
+from collections.abc import Sequence
+
 import bpy
 import numpy as np
 
-from dr_backend.scene import Photo
+from dr_backend.scene import Camera, Photo
 
+from .cameras import read_camera
+from .clips import read_clip_frame, read_lens
+from .distortion import undistort
+from .framing import Framing
 from .images import read_coverage, read_image
 from .problems import SceneProblem
 
 FRAMING = ("frame_method", "offset", "scale", "rotation", "use_flip_x", "use_flip_y")
 
 
+def shown(background: bpy.types.CameraBackgroundImage) -> bpy.types.Image | bpy.types.MovieClip | None:
+    """The image or movie clip that a background image shows; both have a name and a size."""
+    if background.source == "IMAGE":
+        return background.image
+    return bpy.context.scene.active_clip if background.use_camera_clip else background.clip
+
+
 def background_images(obj: bpy.types.Object) -> list[bpy.types.CameraBackgroundImage]:
-    """The camera's visible background images that hold an image: photo first, then mask."""
-    return [b for b in obj.data.background_images if b.show_background_image and b.source == "IMAGE" and b.image is not None]
+    """The camera's visible background images that show something: photo first, then mask."""
+    return [b for b in obj.data.background_images if b.show_background_image and shown(b) is not None]
 
 
-def _refuse_moved(obj: bpy.types.Object, background: bpy.types.CameraBackgroundImage) -> None:
-    moved = {
-        "Offset": any(abs(v) > 1e-6 for v in background.offset),
-        "Scale": abs(background.scale - 1) > 1e-6,
-        "Rotation": abs(background.rotation) > 1e-6,
-    }
-    for setting, changed in moved.items():
-        if changed:
-            default = "1" if setting == "Scale" else "0"
-            raise SceneProblem(
-                f"The background image of camera '{obj.name}' has its {setting} changed: set {setting} back to {default} "
-                "and use the camera's own Shift or transform instead"
-            )
+def photo_block(obj: bpy.types.Object) -> bpy.types.Image | bpy.types.MovieClip | None:
+    """The image or movie clip that is the camera's photo; None without one."""
+    return next((shown(background) for background in background_images(obj)), None)
+
+
+def photo_size(obj: bpy.types.Object) -> tuple[int, int] | None:
+    """Width and height of the camera's photo in pixels; None without one that can be read. Loads the file."""
+    block = photo_block(obj)
+    width, height = (0, 0) if block is None else block.size
+    return (width, height) if width and height else None
+
+
+def _framing(background: bpy.types.CameraBackgroundImage, context_scene: bpy.types.Scene) -> Framing:
+    render, aspect = context_scene.render, shown(background).display_aspect
+    return Framing(
+        background.frame_method,
+        tuple(background.offset),
+        background.scale,
+        background.rotation,
+        aspect[0] / aspect[1],
+        render.resolution_x * render.pixel_aspect_x / (render.resolution_y * render.pixel_aspect_y),
+    )
+
+
+def read_photo_camera(obj: bpy.types.Object, context_scene: bpy.types.Scene) -> Camera:
+    """The camera as it projects onto its photo, which lies in its frame as the camera view of this scene shows it.
+
+    Raises:
+        SceneProblem: As ``read_camera``, or the photo is scaled to nothing or has no pixels.
+    """
+    background, size = background_images(obj)[0], photo_size(obj)
+    if background.scale < 1e-6 or size is None:
+        raise SceneProblem(f"The photo of camera '{obj.name}' has no size: set its Scale to 1 under Camera > Background Images")
+    render = context_scene.render
+    return read_camera(obj, size, (render.pixel_aspect_x, render.pixel_aspect_y), _framing(background, context_scene))
+
+
+def framing_warnings(cameras: Sequence[bpy.types.Object], context_scene: bpy.types.Scene) -> list[str]:
+    """What may surprise about photos that have another shape than the scene's render size."""
+    filling, framed = [], []
+    for obj in cameras:
+        framing, (width, height) = _framing(background_images(obj)[0], context_scene), photo_size(obj)
+        if abs(width * framing.display_aspect / height / framing.frame_aspect - 1) > 0.01:
+            (filling if framing.method == "STRETCH" else framed).append(f"'{obj.name}' ({width} × {height})")
+    render = context_scene.render
+    start = f"The scene renders {render.resolution_x} × {render.resolution_y}, the photos of"
+    warnings = [f"{start} {', '.join(filling)} have another shape, which is used"] if filling else []
+    if framed:
+        warnings.append(
+            f"{start} {', '.join(framed)} have another shape and are compared where the camera view shows them. If these cameras were "
+            "not lined up there but come from another program, set the Frame Method of their background images to Stretch"
+        )
+    return warnings
 
 
 def _flip(array: np.ndarray, background: bpy.types.CameraBackgroundImage) -> np.ndarray:
@@ -39,32 +92,54 @@ def _flip(array: np.ndarray, background: bpy.types.CameraBackgroundImage) -> np.
     return np.ascontiguousarray(array)
 
 
+def _read_pixels(background: bpy.types.CameraBackgroundImage) -> tuple[np.ndarray, bool]:
+    """Linear (H, W, 4) without lens distortion, and whether any pixel is transparent."""
+    block = shown(background)
+    if isinstance(block, bpy.types.Image):
+        return read_image(block)
+    rgba, has_alpha = read_clip_frame(block, bpy.context.scene.frame_current)
+    lens = read_lens(block)
+    if lens.distortion:
+        rgba = undistort(rgba, lens.focal_px, lens.centre_px, lens.distortion)
+    return rgba, has_alpha
+
+
+def _read_mask(photo: bpy.types.CameraBackgroundImage, mask: bpy.types.CameraBackgroundImage, name: str) -> np.ndarray:
+    image, block = shown(mask), shown(photo)
+    if not isinstance(image, bpy.types.Image):
+        raise SceneProblem("The mask is a movie clip: choose an image")
+    for setting in FRAMING:
+        one, other = (np.asarray(getattr(background, setting)) for background in (photo, mask))
+        if not (np.allclose(one, other, atol=1e-6) if one.dtype.kind == "f" else one == other):
+            label = setting.removeprefix("use_").replace("_", " ").title()
+            raise SceneProblem(f"The mask of camera '{name}' has another {label} than its photo: give both the same")
+    coverage = read_coverage(image)
+    if isinstance(block, bpy.types.MovieClip) and (lens := read_lens(block)).distortion:
+        coverage = undistort(coverage[..., None], lens.focal_px, lens.centre_px, lens.distortion)[..., 0]
+    return _flip(coverage, mask)
+
+
 def read_photo(obj: bpy.types.Object) -> tuple[Photo, list[str]]:
-    """The camera's photo with its mask, flipped as the background image is, and warnings.
+    """The camera's photo with its mask, flipped as the background image is, free of the lens distortion of a movie clip; and warnings.
 
     The mask is the second visible background image, or else the photo's own alpha.
 
     Raises:
-        SceneProblem: No photo, a missing or damaged file, a moved or scaled background image, or a mask that is empty or does
-            not have the photo's size.
+        SceneProblem: No photo, a missing or damaged file, or a mask that is empty, of another size or otherwise framed.
     """
     backgrounds = background_images(obj)
     if not backgrounds:
-        raise SceneProblem(f"Camera '{obj.name}' has no photo: add one under Camera > Background Images")
-    for background in backgrounds[:2]:
-        _refuse_moved(obj, background)
+        raise SceneProblem(f"Camera '{obj.name}' has no photo: press Match Photo, or add one under Camera > Background Images")
     warnings = []
     if len(backgrounds) > 2:
         warnings.append(f"Camera '{obj.name}' has {len(backgrounds)} background images: only the first two, photo and mask, are used")
     try:
-        rgba, has_alpha = read_image(backgrounds[0].image)
-        mask = read_coverage(backgrounds[1].image) if len(backgrounds) > 1 else None
+        rgba, has_alpha = _read_pixels(backgrounds[0])
+        mask = _read_mask(backgrounds[0], backgrounds[1], obj.name) if len(backgrounds) > 1 else None
     except SceneProblem as problem:
         raise SceneProblem(f"Camera '{obj.name}': {problem}") from problem
     rgba = _flip(rgba, backgrounds[0])
-    if mask is not None:
-        mask = _flip(mask, backgrounds[1])
-    elif has_alpha:
+    if mask is None and has_alpha:
         mask = np.ascontiguousarray(rgba[..., 3])
     if mask is not None:
         _check_mask(obj, mask, rgba)

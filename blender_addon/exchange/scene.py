@@ -9,7 +9,6 @@ import numpy as np
 
 from dr_backend.scene import Camera, Light, Material, Mesh, Photo, Scene, World, split_path
 
-from .cameras import read_camera
 from .checks import check_lists, check_seen, shared_material_warnings
 from .identity import check_modes, describe, find
 from .lights import read_light, read_world
@@ -25,7 +24,7 @@ from .materials import (
     write_material,
 )
 from .meshes import MeshRead, check_mesh_object, check_positions, find_mesh_object, read_mesh, write_mesh, write_uvs
-from .photos import read_photo
+from .photos import framing_warnings, read_photo, read_photo_camera
 from .problems import SceneProblem
 from .sources import Source
 
@@ -120,23 +119,13 @@ def _slot_source(slot: bpy.types.MaterialSlot) -> Source:
 
 
 def _read_cameras(context_scene: bpy.types.Scene, cameras: Sequence[bpy.types.Object]) -> tuple[list[Photo], dict[str, Camera], list[str]]:
-    render = context_scene.render
-    aspect = render.pixel_aspect_x, render.pixel_aspect_y
-    frame = render.resolution_x * aspect[0] / (render.resolution_y * aspect[1])
-    photos, read, warnings, other_shape = [], {}, [], []
+    photos, read, warnings = [], {}, []
     for obj in cameras:
         photo, more = read_photo(obj)
-        height, width = photo.rgb.shape[:2]
-        read[obj.name] = read_camera(obj, (width, height), aspect)
-        if abs(width * aspect[0] / (height * aspect[1]) / frame - 1) > 0.01:
-            other_shape.append(f"'{obj.name}' ({width} × {height})")
+        read[obj.name] = read_photo_camera(obj, context_scene)
         photos.append(photo)
         warnings += more
-    if other_shape:
-        warnings.append(
-            f"The scene renders {render.resolution_x} × {render.resolution_y}, the photos of {', '.join(other_shape)} have another shape, "
-            "which is used"
-        )
+    warnings += framing_warnings(cameras, context_scene)
     if all(photo.held_out for photo in photos):
         raise SceneProblem("Every photo is held out: turn off Held Out on at least one camera")
     return photos, read, warnings

@@ -8,7 +8,7 @@ import bpy
 
 from ..exchange.cameras import write_focal_px
 from ..exchange.photo_files import load_photo
-from ..exchange.photos import background_images, write_mask, write_photo
+from ..exchange.photos import background_images, photo_size, shown, write_mask, write_photo
 from ..exchange.placement import bounding_sphere, filling_distance, ring_matrix
 from ..exchange.problems import SceneProblem
 from ..exif import Exif
@@ -158,10 +158,10 @@ class FITTOPHOTO_OT_match_photo(_OneCamera, bpy.types.Operator):
             return {"CANCELLED"}
         backgrounds = background_images(camera)
         if backgrounds:
-            backgrounds[0].image = image  # framed as the one before
+            backgrounds[0].source, backgrounds[0].image = "IMAGE", image  # framed as the one before
         else:
             write_photo(camera, image)
-        for mask in (background.image for background in backgrounds[1:2]):
+        for mask in (shown(background) for background in backgrounds[1:2]):
             if tuple(mask.size) != tuple(image.size):
                 write_mask(camera, None)
                 self.report({"WARNING"}, f"The mask '{mask.name}' has another size than the photo and was taken off the camera")
@@ -193,15 +193,15 @@ class FITTOPHOTO_OT_add_mask(_OneCamera, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Loads the mask and puts it behind the photo."""
         camera = active_camera(context)
-        photo = background_images(camera)[0].image
+        size = photo_size(camera)
         try:
             mask, _ = load_photo(self.filepath)
         except SceneProblem as problem:
             self.report({"ERROR"}, str(problem))
             return {"CANCELLED"}
-        if tuple(mask.size) != tuple(photo.size):
-            sizes = [f"{image.size[0]} × {image.size[1]}" for image in (mask, photo)]
-            self.report({"ERROR"}, f"The mask is {sizes[0]} pixels, its photo {sizes[1]}: make them the same size")
+        if tuple(mask.size) != size:
+            photo = f"{size[0]} × {size[1]}" if size else "cannot be read"
+            self.report({"ERROR"}, f"The mask is {mask.size[0]} × {mask.size[1]} pixels, its photo {photo}: make them the same size")
             return {"CANCELLED"}
         mask.colorspace_settings.name = "Non-Color"  # type: ignore[assignment]  # names from the colour configuration
         write_mask(camera, mask)

@@ -76,12 +76,11 @@ def spoil(build, kind):
         path = build.folder / "empty.png"
         path.write_bytes(b"")
         background.image = bpy.data.images.load(str(path))
-    elif kind == "offset":
-        background.offset = (0.1, 0)
-    elif kind == "scale":
-        background.scale = 2
-    elif kind == "rotation":
-        background.rotation = 0.5
+    elif kind == "scaled to nothing":
+        background.scale = 0
+    elif kind == "mask elsewhere":
+        obj.data.background_images.new().image = write_image("Moved", MASK)
+        obj.data.background_images[1].offset = (0.1, 0)
     elif kind == "mask size":
         obj.data.background_images.new().image = write_image("Small", MASK[:20])
     elif kind == "empty mask":
@@ -93,9 +92,8 @@ BAD = {
     "no photo": "'Bad' has no photo",
     "missing file": r"'Bad'.*missing.*gone\.jpg",
     "zero size": r"'Bad'.*no pixels.*empty\.png",
-    "offset": "'Bad' has its Offset",
-    "scale": "'Bad' has its Scale",
-    "rotation": "'Bad' has its Rotation",
+    "scaled to nothing": "'Bad' has no size: set its Scale",
+    "mask elsewhere": "'Bad' has another Offset than its photo",
     "mask size": "'Bad' is 64 × 20",
     "empty mask": "mask of camera 'Bad' is empty",
 }
