@@ -1,13 +1,13 @@
-"""Lights and world: Blender's power, colour, exposure and temperature ↔ power and colour of the scene."""
+"""Lamps: Blender's power, colour, exposure, temperature and size ↔ those of the scene."""
+
+from dataclasses import replace
 
 import bpy
 import numpy as np
 
-from dr_backend.scene import Light, World
+from dr_backend.scene import Light
 
 from .cameras import rigid_matrix, write_rigid_matrix
-from .identity import uses_nodes
-from .images import read_image
 from .problems import SceneProblem
 
 _TEMPERATURE = "use_temperature"  # Blender 4.5 and later, with exposure
@@ -38,75 +38,62 @@ def read_light(obj: bpy.types.Object) -> tuple[Light, list[str]]:
         color=(np.array(data.color[:], np.float64) * _temperature_color(data)).astype(np.float32),
         power=np.array(data.energy * 2.0 ** getattr(data, "exposure", 0.0), np.float32),
         kind=data.type.lower(),
-        spot_angle_rad=float(data.spot_size) if data.type == "SPOT" else 0.785398,
-        spot_blend=float(data.spot_blend) if data.type == "SPOT" else 0.15,
+        casts_shadow=bool(data.use_shadow),
     )
+    if data.type == "SUN":
+        return replace(light, angle_rad=np.array(data.angle, np.float32)), warnings
+    if data.type == "AREA":
+        shape = "ellipse" if data.shape in ("DISK", "ELLIPSE") else "rectangle"
+        return replace(light, size=_area_size(obj).astype(np.float32), shape=shape, spread_rad=float(data.spread)), warnings
+    light = replace(light, radius=np.array(data.shadow_soft_size, np.float32), soft_falloff=bool(getattr(data, "use_soft_falloff", True)))
+    if data.type == "SPOT":
+        if np.ptp(_scales(obj)) > 1e-3 * _scales(obj).max():
+            warnings.append(f"Spot light '{obj.name}' is scaled unevenly; its cone is treated as round")
+        light = replace(light, spot_angle_rad=float(data.spot_size), spot_blend=float(data.spot_blend))
     return light, warnings
 
 
+def _scales(obj: bpy.types.Object) -> np.ndarray:
+    """The object's scale along its own axes in the world, (3,)."""
+    return np.linalg.norm(np.array(obj.matrix_world, np.float64)[:3, :3], axis=0)
+
+
+def _area_size(obj: bpy.types.Object) -> np.ndarray:
+    """Width and height of an area light in world units, (2,)."""
+    data = obj.data
+    height = data.size if data.shape in ("SQUARE", "DISK") else data.size_y
+    return np.array([data.size, height], np.float64) * _scales(obj)[:2]
+
+
 def write_light(obj: bpy.types.Object, light: Light) -> None:
-    """Sets colour, power, cone and transform of a lamp of the same kind: the inverse of ``read_light``. Exposure and temperature stay."""
+    """Sets colour, power, size, cone and transform of a lamp of the same kind: the inverse of ``read_light``.
+
+    Exposure, temperature and scale stay; a square or disk that became oblong turns into a rectangle or ellipse.
+    """
     data = obj.data
     temperature = _temperature_color(data)
     data.color = np.divide(np.asarray(light.color, np.float64), temperature, out=np.zeros(3), where=temperature > 0).tolist()
     data.energy = float(light.power) / 2.0 ** getattr(data, "exposure", 0.0)
+    data.use_shadow = light.casts_shadow
     if light.kind == "spot":
         data.spot_size, data.spot_blend = light.spot_angle_rad, light.spot_blend
+    if light.radius is not None:
+        data.shadow_soft_size = float(light.radius)
+        if hasattr(data, "use_soft_falloff"):
+            data.use_soft_falloff = light.soft_falloff
+    if light.angle_rad is not None:
+        data.angle = float(light.angle_rad)
+    if light.size is not None:
+        _write_area(obj, light)
     write_rigid_matrix(obj, np.asarray(light.world_from_light))
 
 
-def _background(world: bpy.types.World) -> bpy.types.Node | None:
-    output = world.node_tree.get_output_node("ALL") if uses_nodes(world) and world.node_tree is not None else None
-    links = output.inputs["Surface"].links if output is not None else ()
-    node = links[0].from_node if links else None
-    return node if node is not None and node.type == "BACKGROUND" else None
-
-
-def _average(image: bpy.types.Image) -> np.ndarray:
-    """Mean over the sphere of an equirectangular image (H, W): rows near the poles count for less."""
-    rgb = read_image(image)[0][..., :3].astype(np.float64)
-    weights = np.sin(np.pi * (np.arange(len(rgb)) + 0.5) / len(rgb))
-    return (rgb.mean(1) * weights[:, None]).sum(0) / weights.sum()
-
-
-def read_world(world: bpy.types.World | None) -> tuple[World, list[str]]:
-    """Uniform background light, black without a world, and warnings. An image is averaged over the sphere.
-
-    Raises:
-        SceneProblem: The world's image is missing or unreadable.
-    """
-    if world is None:
-        return World(np.zeros(3, np.float32)), []
-    node = _background(world)
-    if node is None:
-        warnings = [f"World '{world.name}' has no Background node; its viewport colour is used"] if uses_nodes(world) else []
-        return World(np.array(world.color[:3], np.float32)), warnings
-    socket, strength = node.inputs["Color"], node.inputs["Strength"].default_value
-    warnings = []
-    color = np.array(socket.default_value[:3], np.float64)
-    if node.inputs["Strength"].is_linked:
-        warnings.append(f"The strength of world '{world.name}' is driven by nodes; its own value {strength:.3g} is used")
-    if socket.is_linked:
-        source = socket.links[0].from_node
-        if source.type == "TEX_ENVIRONMENT" and source.image is not None:
-            try:
-                color = _average(source.image)
-            except SceneProblem as problem:
-                raise SceneProblem(f"World '{world.name}': {problem}") from problem
-            warnings.append(f"World '{world.name}' is lit by an image; its average colour is used")
-        else:
-            warnings.append(f"The colour of world '{world.name}' comes from nodes; the Background node's own colour is used")
-    return World((color * strength).astype(np.float32)), warnings
-
-
-def write_world(world: bpy.types.World, value: World) -> None:
-    """Sets the colour of an unlinked Background node (or of a world without nodes): the inverse of ``read_world``. Strength stays."""
-    radiance = np.asarray(value.radiance, np.float64)
-    node = _background(world)
-    if node is None:
-        world.color = radiance.tolist()
-        return
-    strength = node.inputs["Strength"]
-    if strength.default_value == 0:
-        strength.default_value = 1
-    node.inputs["Color"].default_value = (*(radiance / strength.default_value).tolist(), 1)
+def _write_area(obj: bpy.types.Object, light: Light) -> None:
+    data = obj.data
+    size = np.asarray(light.size, np.float64) / _scales(obj)[:2]
+    oblong = abs(size[0] - size[1]) > 1e-6 * size.max()
+    even, uneven = ("DISK", "ELLIPSE") if light.shape == "ellipse" else ("SQUARE", "RECTANGLE")
+    if oblong or data.shape not in (even, uneven):
+        data.shape = uneven if oblong else even
+    data.size, data.size_y = size.tolist()
+    data.spread = light.spread_rad

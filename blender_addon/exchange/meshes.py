@@ -176,6 +176,7 @@ def read_mesh(
             custom_normals=None if custom is None else custom[corners],
             face_material=slot[polygon],
             materials=tuple(materials),
+            casts_shadow=bool(obj.visible_shadow),
         )
     return MeshRead(read, binding, warnings)
 

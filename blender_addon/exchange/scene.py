@@ -11,7 +11,7 @@ from dr_backend.scene import Camera, Light, Material, Mesh, Photo, Scene, World,
 
 from .checks import check_lists, check_seen, shared_material_warnings
 from .identity import check_modes, describe, find
-from .lights import read_light, read_world
+from .lights import read_light
 from .materials import (
     DEFAULT_COLOR,
     LABEL,
@@ -27,6 +27,7 @@ from .meshes import MeshRead, check_mesh_object, check_positions, find_mesh_obje
 from .photos import framing_warnings, read_photo, read_photo_camera
 from .problems import SceneProblem
 from .sources import Source
+from .worlds import read_world
 
 
 @dataclass(frozen=True)

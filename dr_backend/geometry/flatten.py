@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..scene import Light, Mesh, Scene, leaves, with_leaves
+from ..scene import Light, Mesh, Scene, World, leaves, with_leaves
 from ..scene.types import Extension, Interpolation
 from .normals import corner_normals, unit
+from .sky import Sky, sky_of
 from .topology import Topology, prepare
 
+Node = TypeVar("Node", Light, World)
 DEFAULT_ALBEDO = 0.8  # Blender draws a mesh without material as a white of 80 %
 
 
@@ -48,6 +50,7 @@ class FlatScene:
     lights: tuple[Light, ...]
     world_radiance: Float[Tensor, " 3"] | None
     colors: Float[Tensor, "F 3 3"] | None = None  # per corner; None where no material shows a colour attribute
+    sky: Sky | None = None  # the world's light where it is not the same all around; world_radiance is its mean then
 
     @property
     def faces(self) -> Int[Tensor, "F 3"]:
@@ -113,9 +116,10 @@ def _shading_normals(scene: Scene, world: Tensor, topology: Topology) -> Tensor:
     return torch.cat(parts)
 
 
-def _light_tensors(light: Light, device: torch.device, dtype: torch.dtype) -> Light:
-    changes: dict[str, Any] = {f.name: _to_tensor(v, device, dtype) for f in fields(light) if hasattr(v := getattr(light, f.name), "dtype")}
-    return replace(light, **changes)
+def _tensors_of(node: Node, device: torch.device, dtype: torch.dtype) -> Node:
+    """A light or world with tensors for arrays."""
+    changes: dict[str, Any] = {f.name: _to_tensor(v, device, dtype) for f in fields(node) if hasattr(v := getattr(node, f.name), "dtype")}
+    return replace(node, **changes)
 
 
 def _flat_material(scene: Scene, key: tuple[str | None, bool], device: torch.device, dtype: torch.dtype) -> FlatMaterial:
@@ -150,6 +154,7 @@ def flatten(
     topology = topology or prepare(scene, where)
     meshes = scene.meshes.values()
     positions = [_world_positions(scene, mesh, where, dtype) for mesh in meshes]
+    sky_world = None if scene.world is None else _tensors_of(scene.world, where, dtype)
     shown = any(material.color_attribute for material in scene.materials.values())
     uvs = _per_corner(scene, topology, "uvs", 2, where, dtype)
     world = torch.cat(positions) if positions else torch.zeros(0, 3, device=where, dtype=dtype)
@@ -159,8 +164,9 @@ def flatten(
         uvs=uvs,
         corner_normals=None if scene.unlit else _shading_normals(scene, world, topology),
         materials=tuple(_flat_material(scene, key, where, dtype) for key in topology.material_keys),
-        lights=tuple(_light_tensors(light, where, dtype) for light in scene.lights.values()),
-        world_radiance=None if scene.world is None else _to_tensor(scene.world.radiance, where, dtype),
+        lights=tuple(_tensors_of(light, where, dtype) for light in scene.lights.values()),
+        world_radiance=None if sky_world is None else sky_world.radiance,
+        sky=None if sky_world is None else sky_of(sky_world),
         colors=_per_corner(scene, topology, "colors", 3, where, dtype) if shown else None,
     )
 

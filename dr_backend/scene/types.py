@@ -50,6 +50,7 @@ class Mesh:
     normal_groups: Array | None = None  # (F, 3) int32: smooth corners of equal number share a normal; None: those of a vertex do
     custom_normals: Array | None = None  # (F, 3, 3) in object space, set by hand: they do not follow the positions
     shape_of: str = ""
+    casts_shadow: bool = True
 
 
 @dataclass(frozen=True)
@@ -67,21 +68,38 @@ class Material:
 
 @dataclass(frozen=True)
 class Light:
-    """A lamp in Blender's units: watts for point, spot and area, W/m² for sun. It shines along its local -z."""
+    """A lamp in Blender's units: watts for point, spot and area, W/m² for sun. It shines along its local -z.
 
-    world_from_light: Array  # (4, 4)
+    Without ``radius``, ``size`` or ``angle_rad`` it is a point, or a sun whose rays are parallel.
+    """
+
+    world_from_light: Array  # (4, 4) rigid: no scale
     color: Array  # (3,)
     power: Array  # ()
     kind: LightKind = "point"
     spot_angle_rad: float = 0.785398  # full cone angle
     spot_blend: float = 0.15
+    radius: Array | None = None  # () of point and spot, in world units
+    size: Array | None = None  # (2,) of area: width along its local x, height along its local y, in world units
+    angle_rad: Array | None = None  # () of sun: its diameter in the sky
+    shape: Literal["rectangle", "ellipse"] = "rectangle"  # of area
+    spread_rad: float = 3.141593  # of area: full angle beyond which it sends nothing
+    soft_falloff: bool = True  # point and spot: a disk that turns to every surface point, else a ball
+    casts_shadow: bool = True
 
 
 @dataclass(frozen=True)
 class World:
-    """Uniform background light: radiance of Blender's world, colour times strength."""
+    """Light from all around: one colour, an image, or spherical harmonics for light that is to be found. Radiance, strength included.
 
-    radiance: Array  # (3,)
+    ``harmonics`` are coefficients of the real spherical harmonics up to order 2 (see ``sphere.py``).
+    """
+
+    radiance: Array  # (3,); of an image its mean over the sphere
+    image: Array | None = None  # (H, W, 3) equirectangular, replaces radiance
+    strength: Array | None = None  # () by which the image is multiplied
+    image_from_world: Array | None = None  # (3, 3) rotation of directions, as a Mapping node turns them
+    harmonics: Array | None = None  # (9, 3), replaces radiance and image
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from torch import Tensor
 from ..geometry.flatten import FlatMaterial, FlatScene
 from ..geometry.normals import unit
 from ..raster.interpolate import mix_corners
-from .lambert import shade
+from .diffuse import reflected
 from .textures import texel_at
+from .visibility import Points, lift, shadows_of
 
 
 def albedo_at(scene: FlatScene, face: Int[Tensor, " P"], barycentric: Float[Tensor, "P 3"]) -> Float[Tensor, "P 3"]:
@@ -47,7 +48,20 @@ def radiance_at(
     albedo = albedo_at(scene, face, barycentric)
     if scene.unlit or scene.corner_normals is None:
         return albedo
-    normals = unit(mix_corners(scene.corner_normals, face, barycentric)) * facing[:, None]
+    side = facing[:, None]
+    normals = unit(mix_corners(scene.corner_normals, face, barycentric)) * side
     corners = scene.positions.index_select(0, scene.faces.reshape(-1)).reshape(-1, 3, 3)
     points = mix_corners(corners, face, barycentric)
-    return shade(albedo, points, normals, scene.lights, scene.world_radiance)
+    return reflected(scene, albedo, points, normals, _ray_starts(scene, corners, face, barycentric, side, points, normals))
+
+
+@torch.no_grad()
+def _ray_starts(
+    scene: FlatScene, corners: Tensor, face: Tensor, barycentric: Tensor, side: Tensor, points: Tensor, normals: Tensor
+) -> Points | None:
+    """Where shadow rays start; None where nothing casts a shadow."""
+    if scene.corner_normals is None or shadows_of(scene) is None:
+        return None
+    around, smooth = corners[face], scene.corner_normals[face] * side[:, None]
+    outward = unit(torch.linalg.cross(around[:, 1] - around[:, 0], around[:, 2] - around[:, 0])) * side
+    return Points(points.detach(), outward, normals.detach(), lift(points, around, smooth, barycentric))

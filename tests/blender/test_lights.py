@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from blender_addon.exchange import SceneProblem, read_scene
-from blender_addon.exchange.images import write_image
-from blender_addon.exchange.lights import read_light, read_world, write_light, write_world
+from blender_addon.exchange.images import write_float_image, write_image
+from blender_addon.exchange.lights import read_light, write_light
+from blender_addon.exchange.worlds import read_world, write_world
 from dr_backend.scene import World
+from dr_backend.scene.sphere import from_harmonics, to_harmonics
 
 
 @pytest.mark.parametrize("kind", ["POINT", "SUN", "SPOT", "AREA"])
@@ -61,16 +63,99 @@ def test_world_round_trips(build):
     assert (read_world(None)[0].radiance == 0).all()
 
 
-def test_world_lit_by_an_image_is_averaged_over_the_sphere(build):
+def lit_by_image(image, turn=None):
     world, node = make_world()
+    tree = world.node_tree
+    texture = tree.nodes.new("ShaderNodeTexEnvironment")
+    texture.image = image
+    tree.links.new(texture.outputs["Color"], node.inputs["Color"])
+    if turn is not None:
+        mapping = tree.nodes.new("ShaderNodeMapping")
+        mapping.inputs["Rotation"].default_value = turn
+        tree.links.new(tree.nodes.new("ShaderNodeTexCoord").outputs["Generated"], mapping.inputs["Vector"])
+        tree.links.new(mapping.outputs["Vector"], texture.inputs["Vector"])
+    return world, texture
+
+
+def test_world_image_is_carried_with_its_rotation(build):
     image = np.zeros((64, 128, 3), np.float32)
     image[16:48] = 1  # the middle half of the rows sees sin(45°) of the sphere
-    texture = world.node_tree.nodes.new("ShaderNodeTexEnvironment")
-    texture.image = write_image("Dome", image)
-    world.node_tree.links.new(texture.outputs["Color"], node.inputs["Color"])
-    read, warnings = read_world(world)
+    read, warnings = read_world(lit_by_image(write_image("Dome", image), (0.1, 0.2, 0.3))[0])
     assert read.radiance == pytest.approx([1.5 * np.sin(np.pi / 4)] * 3, rel=1e-3)
-    assert "'Sky' is lit by an image" in warnings[0]
+    np.testing.assert_array_equal(read.image, image)
+    np.testing.assert_allclose(read.image_from_world @ read.image_from_world.T, np.eye(3), atol=1e-6)
+    assert (read.strength, warnings) == (1.5, [])
+
+
+@pytest.mark.parametrize("turn", [None, (0.1, 0.2, 0.3)])
+@pytest.mark.parametrize("onto", ["color", "image"])
+def test_world_image_round_trips_exactly(build, turn, onto):
+    pixels = np.random.default_rng(0).random((16, 32, 3), np.float32) * 7
+    source = lit_by_image(write_float_image("Sky", pixels), turn)[0]
+    read = read_world(source)[0]
+    np.testing.assert_array_equal(read.image, pixels)
+    other = make_world()[0] if onto == "color" else lit_by_image(write_image("Old", pixels), (1, 0, 0))[0]
+    write_world(other, read)
+    again = read_world(other)[0]
+    np.testing.assert_array_equal(again.image, pixels)
+    assert again.strength == read.strength
+    np.testing.assert_allclose(again.image_from_world, read.image_from_world, atol=2e-7)
+    write_world(other, World(np.array([0.3, 0.6, 0.9])))
+    assert read_world(other)[0].radiance == pytest.approx((0.3, 0.6, 0.9))
+    assert read_world(other)[0].image is None
+
+
+def test_harmonics_become_a_world_and_come_back(build):
+    coefficients = np.random.default_rng(1).normal(0, 0.1, (9, 3)) + np.eye(9)[:, :1] * 3
+    world = make_world()[0]
+    write_world(world, World(np.zeros(3), harmonics=coefficients))
+    read = read_world(world)[0]
+    np.testing.assert_allclose(to_harmonics(read.image), coefficients, atol=2e-3)
+    np.testing.assert_array_equal(from_harmonics(np.zeros((9, 3)), 4, 8), np.zeros((4, 8, 3)))
+
+
+def test_an_image_placed_otherwise_is_averaged(build):
+    world, texture = lit_by_image(write_image("Dome", np.full((4, 8, 3), 0.5)), (0.1, 0.2, 0.3))
+    texture.inputs["Vector"].links[0].from_node.inputs["Scale"].default_value = (1, 2, 1)
+    read, warnings = read_world(world)
+    assert read.image is None
+    assert read.radiance == pytest.approx([0.75] * 3, rel=0.01)
+    assert "average" in warnings[0]
+
+
+SIZES = {
+    "POINT": {"shadow_soft_size": 0.7},
+    "SPOT": {"shadow_soft_size": 0.2, "use_soft_falloff": False},
+    "SUN": {"angle": 0.3},
+    "SQUARE": {"size": 0.5, "spread": 1.0},
+    "RECTANGLE": {"size": 0.5, "size_y": 1.5},
+    "DISK": {"size": 0.6},
+    "ELLIPSE": {"size": 0.6, "size_y": 0.2},
+}
+
+
+@pytest.mark.parametrize("shape", list(SIZES))
+def test_sizes_and_shapes_round_trip(build, shape):
+    kind = shape if shape in ("POINT", "SPOT", "SUN") else "AREA"
+    obj = build.light("Lamp", kind)
+    for name, value in (({"shape": shape} if kind == "AREA" else {}) | SIZES[shape]).items():
+        setattr(obj.data, name, value)
+    obj.scale, obj.data.use_shadow = (2, 3, 1) if kind == "AREA" else (1, 1, 1), False
+    bpy.context.view_layer.update()
+    light, warnings = read_light(obj)
+    assert warnings == []
+    if kind == "AREA":
+        height = SIZES[shape].get("size_y", SIZES[shape]["size"])
+        assert light.size == pytest.approx((2 * SIZES[shape]["size"], 3 * height))
+    other = build.light("Other", kind)
+    write_light(other, light)
+    bpy.context.view_layer.update()
+    again = read_light(other)[0]
+    for leaf in ("radius", "size", "angle_rad"):
+        value = getattr(light, leaf)
+        assert value is None or getattr(again, leaf) == pytest.approx(value, rel=1e-6)
+    for setting in ("shape", "spread_rad", "soft_falloff", "casts_shadow"):
+        assert getattr(again, setting) == getattr(light, setting)
 
 
 def test_without_lights_the_scene_is_unlit(build):

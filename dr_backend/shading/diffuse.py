@@ -1,0 +1,64 @@
+"""Matte surfaces under lamps and sky, with their shadows and without bounced light."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..geometry.flatten import FlatScene
+from ..geometry.sky import directions_like
+from ..scene import Light
+from .lamps import arriving
+from .visibility import Points, shadows_of
+
+
+def _from_lamp(
+    scene: FlatScene, lamp: Light, points: Float[Tensor, "P 3"], normals: Float[Tensor, "P 3"], starts: Points | None
+) -> Float[Tensor, "P 3"]:
+    """Irradiance by one lamp."""
+    light = arriving(lamp, points)
+    cosine = torch.einsum("psk,pk->ps", light.toward, normals).clamp_min(0.0)
+    received = light.irradiance * cosine
+    shadows = shadows_of(scene) if starts is not None and lamp.casts_shadow else None
+    if shadows is not None and starts is not None:
+        source = [t for t in (lamp.world_from_light, lamp.radius, lamp.size, lamp.angle_rad) if t is not None]
+        kind = f"{lamp.kind} {lamp.shape} {lamp.soft_falloff}"
+        received = received * shadows.visible(scene, starts, kind, source, light.toward, light.distance)
+    return received.sum(1, keepdim=True) * lamp.color
+
+
+def _from_sky(scene: FlatScene, normals: Float[Tensor, "P 3"], starts: Points | None) -> Float[Tensor, "P 3"] | None:
+    """Irradiance by the world; None without one and where it is black for good."""
+    radiance = scene.world_radiance
+    if radiance is None or (scene.sky is None and not radiance.requires_grad and not bool(radiance.any())):
+        return None
+    shadows = shadows_of(scene) if starts is not None else None
+    if scene.sky is None and shadows is None:
+        return math.pi * radiance.expand_as(normals)
+    directions = directions_like(normals) if scene.sky is None else scene.sky.directions
+    cosine = (normals @ directions.T).clamp_min(0.0)
+    seen = cosine
+    if shadows is not None and starts is not None:
+        far = torch.full_like(directions[None, :, 0], torch.inf)
+        seen = cosine * shadows.visible(scene, starts, "sky", [directions], directions[None], far)
+    if scene.sky is not None:
+        return seen @ scene.sky.power
+    return math.pi * (seen.sum(1) / cosine.sum(1).clamp_min(1e-9))[:, None] * radiance
+
+
+def reflected(
+    scene: FlatScene, albedo: Float[Tensor, "P 3"], points: Float[Tensor, "P 3"], normals: Float[Tensor, "P 3"], starts: Points | None
+) -> Float[Tensor, "P 3"]:
+    """Linear radiance toward the viewer by Lambert's law: albedo × irradiance / π, summed over lamps and world.
+
+    ``normals`` are unit vectors on the viewer's side; without ``starts`` nothing is shadowed. Gradients: exact for every input but
+    visibility, which is constant.
+    """
+    total = _from_sky(scene, normals, starts)
+    total = torch.zeros_like(albedo) if total is None else total
+    for lamp in scene.lights:
+        total = total + _from_lamp(scene, lamp, points, normals, starts)
+    return albedo * total / math.pi
