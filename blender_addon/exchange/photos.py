@@ -158,10 +158,11 @@ def _check_mask(obj: bpy.types.Object, mask: np.ndarray, rgba: np.ndarray) -> No
 
 
 def write_photo(obj: bpy.types.Object, photo: bpy.types.Image, mask: bpy.types.Image | None = None) -> None:
-    """Makes these images the camera's only background images: what ``read_photo`` then reads."""
+    """Makes these images the camera's only background images, filling its frame: what ``read_photo`` then reads."""
     data = obj.data
     data.background_images.clear()
-    data.background_images.new().image = photo
+    background = data.background_images.new()
+    background.image, background.frame_method = photo, "STRETCH"  # the default became Fit in Blender 5
     data.show_background_images = True
     if mask is not None:
         write_mask(obj, mask)
