@@ -46,7 +46,8 @@ def add_camera(name: str, location: tuple[float, float, float], turn: tuple[floa
     image.pixels.foreach_set(pixels.ravel())
     image.update()
     camera.data.show_background_images = True
-    camera.data.background_images.new().image = image
+    background = camera.data.background_images.new()
+    background.image, background.frame_method = image, "STRETCH"  # Fit by default since Blender 5
     return camera
 
 
