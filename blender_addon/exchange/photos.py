@@ -14,7 +14,7 @@ from .framing import Framing
 from .images import read_coverage, read_image
 from .problems import SceneProblem
 
-FRAMING = ("frame_method", "offset", "scale", "rotation", "use_flip_x", "use_flip_y")
+_MOVES = ("offset", "scale", "rotation", "use_flip_x", "use_flip_y")
 
 
 def shown(background: bpy.types.CameraBackgroundImage) -> bpy.types.Image | bpy.types.MovieClip | None:
@@ -108,7 +108,7 @@ def _read_mask(photo: bpy.types.CameraBackgroundImage, mask: bpy.types.CameraBac
     image, block = shown(mask), shown(photo)
     if not isinstance(image, bpy.types.Image):
         raise SceneProblem("The mask is a movie clip: choose an image")
-    for setting in FRAMING:
+    for setting in _MOVES:
         one, other = (np.asarray(getattr(background, setting)) for background in (photo, mask))
         if not (np.allclose(one, other, atol=1e-6) if one.dtype.kind == "f" else one == other):
             label = setting.removeprefix("use_").replace("_", " ").title()
@@ -177,5 +177,5 @@ def write_mask(obj: bpy.types.Object, mask: bpy.types.Image | None) -> None:
         background = obj.data.background_images.new()
         background.image = mask
         background.alpha = 0  # it is not to be looked at
-        for name in FRAMING:
+        for name in ("frame_method", *_MOVES):
             setattr(background, name, getattr(photo, name))
