@@ -2,11 +2,12 @@
 
 import bpy
 
-from . import command, handlers, loss_plot, operators, panels, preferences, properties, session
+from . import command, handlers, loss_plot, operators, overlay, panels, preferences, properties, session
 
 CLASSES = (
     properties.FITTOPHOTO_PG_scene,
     properties.FITTOPHOTO_PG_object,
+    properties.FITTOPHOTO_PG_window,
     preferences.FITTOPHOTO_AP_preferences,
     *operators.CLASSES,
     *panels.CLASSES,
@@ -19,7 +20,9 @@ def register() -> None:
         bpy.utils.register_class(cls)
     bpy.types.Scene.fit_to_photo = bpy.props.PointerProperty(type=properties.FITTOPHOTO_PG_scene)
     bpy.types.Object.fit_to_photo = bpy.props.PointerProperty(type=properties.FITTOPHOTO_PG_object)
+    bpy.types.WindowManager.fit_to_photo = bpy.props.PointerProperty(type=properties.FITTOPHOTO_PG_window)
     command.register()
+    overlay.register()
     handlers.register()
 
 
@@ -28,8 +31,10 @@ def unregister() -> None:
     session.stop()
     operators.setup.stop_setup()
     handlers.unregister()
+    overlay.unregister()
     loss_plot.unregister()
     command.unregister()
+    del bpy.types.WindowManager.fit_to_photo
     del bpy.types.Object.fit_to_photo
     del bpy.types.Scene.fit_to_photo
     for cls in reversed(CLASSES):

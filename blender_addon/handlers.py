@@ -5,7 +5,7 @@ from typing import Any
 
 import bpy
 
-from . import preview, session
+from . import overlay, preview, session
 
 persistent: Callable[[Callable[..., None]], Callable[..., None]] = bpy.app.handlers.persistent
 
@@ -34,6 +34,7 @@ def _after_undo(*_: Any) -> None:
 
 @persistent
 def _after_loading(*_: Any) -> None:
+    overlay.forget_all()
     preview.remove_all()
 
 

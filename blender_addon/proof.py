@@ -1,15 +1,16 @@
 """Blender's own renders of one fit's cameras, before and after, taken one at a time, and the figures that follow from them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import bpy
 import numpy as np
 
-from dr_backend.scene import Photo
+from dr_backend.scene import Camera, Photo
 
 from . import report
+from .comparison import Comparison
 from .exchange.identity import describe, find
 from .exchange.problems import SceneProblem
 from .selection import Selection
@@ -24,11 +25,19 @@ class Proof:
         scene: The scene of the fit.
         selection: What takes part in it.
         photos: What the renders are compared with.
+        cameras: How each camera projects onto its photo.
         warn: Takes a sentence when there can be no report.
     """
 
-    def __init__(self, scene: bpy.types.Scene, selection: Selection, photos: Sequence[Photo], warn: Callable[[str], None]) -> None:
-        self.photos, self._warn = list(photos), warn
+    def __init__(
+        self,
+        scene: bpy.types.Scene,
+        selection: Selection,
+        photos: Sequence[Photo],
+        cameras: Mapping[str, Camera],
+        warn: Callable[[str], None],
+    ) -> None:
+        self.photos, self._projections, self._warn = list(photos), dict(cameras), warn
         self._scene = describe(scene)
         self._meshes, self._lights = ([describe(obj) for obj in selection.objects(scene, n)] for n in (selection.meshes, selection.lights))
         self._cameras = {obj.name: describe(obj) for obj in selection.objects(scene, selection.cameras)}
@@ -78,6 +87,15 @@ class Proof:
         """The report's numbers per camera, JSON-ready; none where a render is missing."""
         photos = self._compared()
         return report.build_report(photos, self._views["before"], self._views["after"]) if photos else {"cameras": []}
+
+    def comparisons(self) -> Iterator[tuple[str, Comparison]]:
+        """Each camera's present name, and its photo beside its render after the fit."""
+        for photo in self._compared():
+            camera = find(bpy.data.objects, self._cameras[photo.camera])
+            if camera is not None:
+                render = self._views["after"][photo.camera]
+                rgb, mask = report.photo_at(photo, *render.shape[:2])
+                yield camera.name, Comparison(self._projections[photo.camera], rgb, mask, render)
 
     def save_sheet(self, path: Path) -> None:
         """Writes photos and renders side by side, if there are any."""

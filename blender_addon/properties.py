@@ -6,6 +6,7 @@ from dr_backend.job import FitSettings
 from dr_backend.parameters import PARAMETERS
 
 from .exchange.result import read_strength, read_texture_mix, show_before, shows_before, write_strength, write_texture_mix
+from .overlay import redraw_views
 from .photo_list import photo_index, show_photo
 
 _QUALITIES = (
@@ -24,6 +25,13 @@ _DEVICES = (
     ("auto", "Auto", "The graphics card if it can be used, else the processor"),
     ("cpu", "CPU", "Works everywhere"),
     ("cuda", "CUDA", "An NVIDIA graphics card"),
+)
+_VIEWS = (
+    ("NONE", "Viewport", "The 3D view as it is"),
+    ("PHOTO", "Photo", "The photo over the 3D view"),
+    ("RENDER", "Render", "Blender's own render of this camera over the 3D view"),
+    ("DIFFERENCE", "Difference", "How far render and photo are apart; black where they agree"),
+    ("ERROR", "Error Map", "Where render and photo disagree, as a heat map: nothing where they agree, yellow where they are far apart"),
 )
 _DEFAULTS = FitSettings()
 
@@ -105,6 +113,17 @@ class FITTOPHOTO_PG_scene(bpy.types.PropertyGroup):
     """``scene.fit_to_photo``."""
 
     __annotations__ = _scene_fields()
+
+
+class FITTOPHOTO_PG_window(bpy.types.PropertyGroup):
+    """``window_manager.fit_to_photo``: what is shown but never saved."""
+
+    view: bpy.props.EnumProperty(
+        name="View",
+        description="What the 3D view shows while one looks through a camera",
+        items=_VIEWS,
+        update=lambda settings, context: redraw_views(),
+    )
 
 
 class FITTOPHOTO_PG_object(bpy.types.PropertyGroup):

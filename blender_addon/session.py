@@ -18,7 +18,7 @@ import bpy
 
 from dr_backend.job import Event, FitSettings, JobError, JobFolder
 
-from . import preferences
+from . import overlay, preferences
 from .environment import BackendProblem
 from .exchange.identity import find
 from .exchange.problems import SceneProblem
@@ -114,7 +114,7 @@ class Session:
         self._job.save(exported.scene, exported.photos, self.settings)
         self._client = WorkerClient(worker_command(python, folder), folder)
         self._client.start()
-        self._proof = Proof(scene, chosen, exported.photos, self.warnings.append)
+        self._proof = Proof(scene, chosen, exported.photos, exported.scene.cameras, self.warnings.append)
         if self.options.render_report:
             self._proof.want("before")
         self.progress.activity = "Starting the backend"
@@ -270,6 +270,8 @@ class Session:
         assert self._proof is not None
         kind, now = self._last.kind, time.monotonic()
         self.report = self._proof.figures()
+        for name, comparison in self._proof.comparisons():
+            overlay.remember(name, comparison)
         sheet = self.options.sheet or (self._job.path / "report.png" if self._job and self._keep_job else None)
         if sheet is not None:
             self._proof.save_sheet(sheet)

@@ -1,6 +1,6 @@
 """The buttons: what F3 finds, scripts call and panels show."""
 
-from . import fit, photos, result, setup
+from . import fit, photos, result, setup, views
 
 CLASSES = (
     fit.FITTOPHOTO_OT_run,
@@ -10,6 +10,7 @@ CLASSES = (
     result.FITTOPHOTO_OT_keep,
     result.FITTOPHOTO_OT_look_through,
     result.FITTOPHOTO_OT_copy_report,
+    views.FITTOPHOTO_OT_render_view,
     photos.FITTOPHOTO_OT_add_photos,
     photos.FITTOPHOTO_OT_match_photo,
     photos.FITTOPHOTO_OT_add_mask,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import bpy
 
-from .. import session
+from .. import overlay, session
 from ..exchange.problems import SceneProblem
 from ..exchange.result import has_result, keep_all, revert_all
 from ..figures import parse_report, report_text
@@ -50,6 +50,7 @@ class FITTOPHOTO_OT_revert(_OnResult, bpy.types.Operator):
         answer = self._change(context, revert_all)
         if answer == {"FINISHED"}:
             context.scene.fit_to_photo.last_report = ""
+            overlay.forget_all()  # those renders show what is gone
         return answer
 
 

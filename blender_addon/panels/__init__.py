@@ -1,6 +1,6 @@
 """The sidebar tab of the 3D view."""
 
-from . import main, photos, result, setup
+from . import main, photos, result, setup, views
 
 CLASSES = (
     photos.FITTOPHOTO_UL_photos,
@@ -8,6 +8,7 @@ CLASSES = (
     main.FITTOPHOTO_PT_main,
     main.FITTOPHOTO_PT_advanced,
     result.FITTOPHOTO_PT_result,
+    views.FITTOPHOTO_PT_views,
     result.FITTOPHOTO_PT_report,
     setup.FITTOPHOTO_PT_setup,
 )
