@@ -18,6 +18,7 @@ from .photos import Target, make_target
 from .renderers.base import Renderer
 from .renderers.table import choose
 from .scene import Photo, Scene, leaf_path, leaves, split_path, with_leaves
+from .shading.visibility import NO_SHADOWS
 from .stages import Stage, plan_stages
 from .texture_size import texture_sides
 
@@ -160,6 +161,8 @@ def make_problem(scene: Scene, photos: list[Photo], settings: FitSettings) -> Pr
     unmasked = [p.camera for p in fitted if p.mask is None]
     if unmasked and settings.geometry:
         warnings.append(f"{', '.join(unmasked)}: no mask, so the outline is not compared, only the colours")
+    if NO_SHADOWS and (scene.world is not None or any(light.casts_shadow for light in scene.lights.values())):
+        warnings.append(NO_SHADOWS)
     masks = len(unmasked) < len(fitted)
 
     def choose_renderer(stage: Stage) -> tuple[Renderer, str]:

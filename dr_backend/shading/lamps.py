@@ -66,7 +66,7 @@ def _from(places: Float[Tensor, "P S 3"], points: Float[Tensor, "P 3"]) -> tuple
 
 def _sun(light: Light, points: Float[Tensor, "P 3"]) -> Arriving:
     backward = unit(light.world_from_light[:3, 2])
-    if light.angle_rad is None or not float(light.angle_rad) > 1e-5:
+    if light.angle_rad is None or not float(light.angle_rad.detach()) > 1e-5:
         toward = backward.expand(len(points), 1, 3)
     else:
         half = 0.5 * light.angle_rad
@@ -83,7 +83,7 @@ def _sun(light: Light, points: Float[Tensor, "P 3"]) -> Arriving:
 def _area(light: Light, points: Float[Tensor, "P 3"]) -> Arriving:
     axis = unit(-light.world_from_light[:3, 2])
     centre = light.world_from_light[:3, 3]
-    if light.size is None or not float(light.size.max()) > 1e-6:
+    if light.size is None or not float(light.size.detach().max()) > 1e-6:
         places = centre.expand(len(points), 1, 3)
     else:
         count = SAMPLES if light.spread_rad > WIDE_RAD else NARROW_SAMPLES
@@ -118,7 +118,7 @@ def _ball(light: Light, points: Float[Tensor, "P 3"], radius: Tensor) -> tuple[T
 def _bulb(light: Light, points: Float[Tensor, "P 3"]) -> Arriving:
     """A point or spot lamp: a point, a ball, or with soft falloff a disk that turns to every surface point."""
     centre = light.world_from_light[:3, 3]
-    if light.radius is None or not float(light.radius) > 1e-6:
+    if light.radius is None or not float(light.radius.detach()) > 1e-6:
         toward, distance = _from(centre.expand(len(points), 1, 3), points)
         share = distance.square().reciprocal()
     elif not light.soft_falloff:

@@ -1,0 +1,155 @@
+"""Lamps, sky and shadows: gradients, answers that are kept, and what happens without Warp."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from dr_backend.geometry import flatten, prepare, to_tensors
+from dr_backend.renderers.reference import ReferenceRenderer
+from dr_backend.scene import Light, Mesh, Scene, World, leaves, with_leaves
+from dr_backend.shading import surface, visibility
+from dr_backend.shading.lamps import arriving
+from tests.shapes import camera, icosphere
+
+KINDS = {
+    "point": {"radius": np.array(0.4)},
+    "ball": {"radius": np.array(0.4), "soft_falloff": False},
+    "spot": {"radius": np.array(0.3), "spot_angle_rad": 1.6, "spot_blend": 0.5},
+    "sun": {"angle_rad": np.array(0.3)},
+    "area": {"size": np.array([0.8, 0.5])},
+    "ellipse": {"size": np.array([0.8, 0.5]), "shape": "ellipse", "spread_rad": 2.0},
+}
+
+
+def lamp(kind: str, **changes) -> Light:
+    matrix = np.eye(4)
+    matrix[:3, 3] = (0.6, -0.4, 2.5)
+    kinds = {"ball": "point", "ellipse": "area"}
+    return Light(matrix, np.array([1.0, 0.8, 0.6]), np.array(50.0), kinds.get(kind, kind), **KINDS[kind], **changes)
+
+
+def ball_over_ground(**light_or_world) -> Scene:
+    positions, faces = icosphere(2)
+    ground = np.array([(-3, -3, -1.2), (3, -3, -1.2), (3, 3, -1.2), (-3, 3, -1.2)], float)
+    meshes = {
+        "Ball": Mesh(positions * 0.6, faces, np.eye(4), face_smooth=np.ones(len(faces), bool)),
+        "Ground": Mesh(ground, np.array([[0, 1, 2], [0, 2, 3]]), np.eye(4)),
+    }
+    return Scene(meshes=meshes, **light_or_world)
+
+
+def brightness(scene: Scene, path: str, value: torch.Tensor, topology) -> torch.Tensor:
+    flat = flatten(with_leaves(scene, {path: value}), topology=topology, dtype=torch.float64)
+    out = ReferenceRenderer().render(flat, [camera(24, 24)])[0]
+    return (out.rgb * torch.linspace(0.5, 1.5, 24, dtype=torch.float64)[:, None]).mean()
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_gradients_of_lamps(kind):
+    """Against central differences, shadows off: they are constants."""
+    scene = to_tensors(ball_over_ground(lights={"Lamp": lamp(kind, casts_shadow=False)}), dtype=torch.float64)
+    topology = prepare(scene)
+    generator = torch.Generator().manual_seed(1)
+    for path, start in leaves(scene).items():
+        if not path.startswith("lights/"):
+            continue
+        step = torch.randn(start.shape, generator=generator, dtype=torch.float64) * 1e-5
+        if path.endswith("world_from_light"):
+            step = step * (torch.arange(16).view(4, 4) % 4 == 3) * (torch.arange(4) < 3)[:, None]
+        value = start.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(brightness(scene, path, value, topology), value)
+        wanted = brightness(scene, path, start + step, topology) - brightness(scene, path, start - step, topology)
+        found = 2 * (gradient * step).sum()
+        assert float(found) == pytest.approx(float(wanted), rel=0.02, abs=1e-11), path
+
+
+@pytest.mark.parametrize("kind", ["point", "ball", "spot", "area"])
+def test_far_away_a_lamp_is_a_point(kind):
+    points = torch.tensor([[0.3, 0.2, -40.0]])
+    near = replace(lamp(kind), radius=None, size=None)
+    scene = to_tensors(Scene(lights={"a": lamp(kind), "b": near}))
+    sized, point = (arriving(light, points).irradiance.sum() for light in scene.lights.values())
+    assert float(sized) == pytest.approx(float(point), rel=1e-3)
+
+
+def test_harmonics_light_as_their_radiance_does():
+    coefficients = np.zeros((9, 3))
+    coefficients[0] = 0.5 / 0.28209479
+    coefficients[2] = (0.2, 0.0, -0.1)  # brighter or darker from above
+    positions, faces = icosphere(2)
+    ball = {"Ball": Mesh(positions, faces, np.eye(4), face_smooth=np.ones(len(faces), bool), casts_shadow=False)}
+    scene = to_tensors(Scene(meshes=ball, world=World(np.zeros(3), harmonics=coefficients)))
+    out = ReferenceRenderer().render(flatten(scene), [camera(33, 33)])[0]
+    normals_up = 1.0  # the camera looks down at the pole
+    irradiance = np.pi * 0.5 + 2 * np.pi / 3 * 0.48860251 * coefficients[2] * normals_up
+    np.testing.assert_allclose(out.rgb[16, 16].numpy(), 0.8 * irradiance / np.pi, rtol=0.01)
+    grown = scene.world.harmonics.clone().requires_grad_()
+    flat = flatten(with_leaves(scene, {"world/harmonics": grown}))
+    ReferenceRenderer().render(flat, [camera(33, 33)])[0].rgb.sum().backward()
+    assert (grown.grad[0] > 0).all()
+
+
+@pytest.fixture
+def casts(monkeypatch):
+    """How often rays were cast."""
+    count = [0]
+    cast = visibility.Shadows._cast
+
+    def counted(self, *arguments):
+        count[0] += 1
+        return cast(self, *arguments)
+
+    monkeypatch.setattr(visibility.Shadows, "_cast", counted)
+    return count
+
+
+@pytest.mark.skipif(bool(visibility.NO_SHADOWS), reason=visibility.NO_SHADOWS)
+def test_shadows_are_asked_for_once_until_something_moves(casts):
+    scene = to_tensors(ball_over_ground(lights={"Lamp": lamp("point")}, world=World(np.full(3, 0.2))))
+    topology = prepare(scene)
+    flat = flatten(scene, topology=topology)
+    views = [camera(32, 32), camera(32, 32, distance=4.0)]
+    first = ReferenceRenderer().render(flat, views)[0].rgb
+    assert casts == [4], "lamp and world, in two views"
+    dimmer = with_leaves(scene, {"lights/Lamp/power": torch.tensor(20.0)})
+    ReferenceRenderer().render(flatten(dimmer, topology=topology), views)
+    again = ReferenceRenderer().render(flatten(scene, topology=topology), views)[0].rgb
+    assert casts == [4]
+    assert torch.equal(first, again)
+    moved = with_leaves(scene, {"meshes/Ball/positions": scene.meshes["Ball"].positions + 0.1})
+    ReferenceRenderer().render(flatten(moved, topology=topology), views)
+    assert casts == [8]
+
+
+@pytest.mark.skipif(bool(visibility.NO_SHADOWS), reason=visibility.NO_SHADOWS)
+def test_a_ball_shadows_the_ground_unless_it_casts_none(casts):
+    along = np.array([[0.8, 0, -0.6, 0], [0, 1, 0, 0], [0.6, 0, 0.8, 0], [0, 0, 0, 1.0]])
+    sun = Light(along, np.ones(3), np.array(2.0), "sun")
+    without = ball_over_ground(lights={"Sun": replace(sun, casts_shadow=False)})
+    ghost = ball_over_ground(lights={"Sun": sun})
+    ghost = replace(ghost, meshes={name: replace(mesh, casts_shadow=False) for name, mesh in ghost.meshes.items()})
+    bright, clear = picture(without), picture(ghost)
+    assert casts == [0]
+    assert torch.equal(bright, clear)
+    shadowed = picture(ball_over_ground(lights={"Sun": sun}))
+    fallen = (bright > 0) & (shadowed == 0)
+    area = float(fallen[..., 0].sum()) * (4.2 / (64 * 1.2)) ** 2
+    assert 0.5 < area / (np.pi * 0.6**2) < 1.3, "the ball's shadow, partly behind it"
+
+
+def picture(scene: Scene) -> torch.Tensor:
+    return ReferenceRenderer().render(flatten(to_tensors(scene)), [camera(64, 64)])[0].rgb
+
+
+def test_unlit_scenes_never_ask_for_shadows(monkeypatch):
+    monkeypatch.setattr(surface, "shadows_of", None)
+    ReferenceRenderer().render(flatten(to_tensors(ball_over_ground())), [camera(16, 16)])
+
+
+def test_without_warp_lamps_shine_through(monkeypatch):
+    monkeypatch.setattr(visibility, "NO_SHADOWS", "Shadows are left out")
+    flat = flatten(to_tensors(ball_over_ground(lights={"Lamp": lamp("point")})))
+    assert visibility.shadows_of(flat) is None
+    assert float(ReferenceRenderer().render(flat, [camera(16, 16)])[0].rgb.max()) > 0
