@@ -10,6 +10,7 @@ from gpu_extras.batch import batch_for_shader
 from mathutils import Vector
 
 from .comparison import Comparison, View
+from .exchange.images import to_linear
 
 _comparisons: dict[str, Comparison] = {}  # by name of the camera
 _textures: dict[tuple[str, View], gpu.types.GPUTexture] = {}
@@ -44,7 +45,8 @@ def redraw_views() -> None:
 
 def _texture(name: str, view: View) -> gpu.types.GPUTexture:
     if (name, view) not in _textures:
-        picture = np.ascontiguousarray(_comparisons[name].picture(view)[::-1], np.float32)
+        picture = np.array(_comparisons[name].picture(view)[::-1], np.float32)
+        picture[..., :3] = to_linear(picture[..., :3])  # Blender encodes what is drawn over a view
         height, width = picture.shape[:2]
         values = gpu.types.Buffer("FLOAT", picture.size, picture.ravel())  # type: ignore[call-arg]  # the stubs have no constructors
         _textures[name, view] = gpu.types.GPUTexture((width, height), format="RGBA16F", data=values)  # type: ignore[call-arg]
