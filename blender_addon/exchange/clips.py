@@ -13,6 +13,8 @@ from .distortion import Distortion
 from .images import read_image
 from .problems import SceneProblem
 
+_NONE_WHERE_ZERO = {"DIVISION": ("division_k1", "division_k2"), "NUKE": ("nuke_k1", "nuke_k2")}
+
 
 @dataclass(frozen=True)
 class Lens:
@@ -97,7 +99,7 @@ def read_lens(clip: bpy.types.MovieClip) -> Lens:
         distortion = Distortion(camera.k1, camera.k2, camera.k3)
     elif model == "BROWN" and camera.brown_k4 == 0:  # Blender's Brown has y pointing up, and p1 and p2 the other way round
         distortion = Distortion(camera.brown_k1, camera.brown_k2, camera.brown_k3, -camera.brown_p2, camera.brown_p1)
-    elif (model == "DIVISION" and camera.division_k1 == camera.division_k2 == 0) or (model == "NUKE" and camera.nuke_k1 == camera.nuke_k2 == 0):
+    elif model in _NONE_WHERE_ZERO and all(getattr(camera, name) == 0 for name in _NONE_WHERE_ZERO[model]):
         distortion = Distortion()
     else:
         kind = "Brown with K4" if model == "BROWN" else model.title()

@@ -14,10 +14,12 @@ _TURNED = "fit_to_photo_turned"  # custom property: the file that an upright cop
 _JPEG_QUALITY = 97
 
 
-def load_photo(path: str) -> tuple[bpy.types.Image, Exif]:
+def load_photo(path: str, made_for: tuple[int, int] | None = None) -> tuple[bpy.types.Image, Exif]:
     """The image of a photo file and the file's EXIF data. A file that is in use already is not loaded again.
 
     A photo that is stored lying or mirrored becomes an upright copy, packed into the .blend; the file itself is never changed.
+    Where a camera of another program was ``made_for`` pictures of a size (width, height), and the photo has that shape as it is
+    stored, it stays as it is: that program did not heed the orientation either.
 
     Raises:
         SceneProblem: There is no such file, or Blender cannot read it as a still image.
@@ -27,7 +29,7 @@ def load_photo(path: str) -> tuple[bpy.types.Image, Exif]:
         exif = read_exif(path)
     except OSError as error:
         raise SceneProblem(f"The photo {path} cannot be opened: {error.strerror or error}") from error
-    if exif.orientation != 1:
+    if exif.orientation != 1 and made_for is None:
         for image in bpy.data.images:
             if image.get(_TURNED) == path:
                 return image, exif
@@ -40,7 +42,7 @@ def load_photo(path: str) -> tuple[bpy.types.Image, Exif]:
         if image not in before:
             bpy.data.images.remove(image)
         raise SceneProblem(f"{path} is not a photo that Blender can read: save it as JPEG, PNG, TIFF or OpenEXR")
-    if exif.orientation != 1:
+    if exif.orientation != 1 and not (made_for and abs(image.size[0] * made_for[1] / (image.size[1] * made_for[0]) - 1) < 0.01):
         image = _turned(image, exif.orientation)
         image[_TURNED] = path
     return image, exif

@@ -34,6 +34,11 @@ def photo_block(obj: bpy.types.Object) -> bpy.types.Image | bpy.types.MovieClip 
     return next((shown(background) for background in background_images(obj)), None)
 
 
+def thumbnail_block(obj: bpy.types.Object) -> bpy.types.ID | None:
+    """What to draw a thumbnail of: a movie clip has none, but the image that it was imported with."""
+    return next((background.image or shown(background) for background in background_images(obj)), None)
+
+
 def photo_size(obj: bpy.types.Object) -> tuple[int, int] | None:
     """Width and height of the camera's photo in pixels; None without one that can be read. Loads the file."""
     block = photo_block(obj)

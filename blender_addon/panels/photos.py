@@ -2,7 +2,7 @@
 
 import bpy
 
-from ..exchange.photos import photo_block
+from ..exchange.photos import thumbnail_block
 from ..photo_list import has_photo, mask_state
 from ..selection import Selection
 from .tab import Tab
@@ -30,11 +30,12 @@ class FITTOPHOTO_UL_photos(bpy.types.UIList):
         row.prop(camera.fit_to_photo, "include", text="")
         parts = row.row(align=True)
         parts.active = camera.fit_to_photo.include
-        parts.label(text=camera.name, icon_value=layout.icon(photo_block(camera)))
+        parts.label(text=camera.name, icon_value=layout.icon(thumbnail_block(camera)))
         state = parts.row()
         state.alignment = "RIGHT"
         state.label(text=mask_state(camera))
-        parts.prop(camera.fit_to_photo, "held_out", text="", icon="HOLDOUT_ON" if camera.fit_to_photo.held_out else "HOLDOUT_OFF", emboss=False)
+        icon_name = "HOLDOUT_ON" if camera.fit_to_photo.held_out else "HOLDOUT_OFF"
+        parts.prop(camera.fit_to_photo, "held_out", text="", icon=icon_name, emboss=False)
 
     def filter_items(self, context: bpy.types.Context, data: object, property: str) -> tuple[list[int], list[int]]:
         """Shows cameras with a photo only, by name."""
@@ -57,8 +58,9 @@ class FITTOPHOTO_PT_photos(Tab, bpy.types.Panel):
         if any(has_photo(obj) for obj in scene.objects):
             layout.template_list(FITTOPHOTO_UL_photos.bl_idname, "", scene, "objects", scene.fit_to_photo, "photo_index", rows=3)
         if scene.camera is not None and has_photo(scene.camera):
-            layout.template_icon(photo_block(scene.camera).preview_ensure().icon_id, scale=_THUMBNAIL_SCALE)
+            layout.template_icon(thumbnail_block(scene.camera).preview_ensure().icon_id, scale=_THUMBNAIL_SCALE)
         layout.operator("fit_to_photo.add_photos", icon="ADD")
+        layout.operator("fit_to_photo.import_cameras", icon="IMPORT")
         row = layout.row(align=True)
         row.operator("fit_to_photo.match_photo", icon="IMAGE_DATA")
         row.operator("fit_to_photo.add_mask", icon="MOD_MASK")
