@@ -75,6 +75,7 @@ class Fit:
         self.step = 0
         self.history: list[float] = []
         self._best: dict[str, Tensor] = {}
+        self._first_stage = 0
         self._order = torch.Generator().manual_seed(problem.settings.seed)
         self._pool = ThreadPoolExecutor(os.cpu_count() if problem.device == "cpu" else 1)
         self._work = [s.steps * s.views * s.max_side**2 for s in problem.stages]
@@ -82,6 +83,13 @@ class Fit:
     def best(self) -> dict[str, Tensor]:
         """The best leaves so far by path, detached."""
         return dict(self._best)
+
+    def resume(self, values: dict[str, Tensor], stage: int) -> None:
+        """Starts from the best leaves of an earlier run, at the beginning of the stage that it was in."""
+        self.problem = moved(self.problem, values)
+        self._best = dict(values)
+        self._first_stage = stage
+        self.step = sum(s.steps for s in self.problem.stages[:stage])
 
     def run(self) -> Iterator[Progress]:
         """One ``Progress`` a step.
@@ -95,7 +103,7 @@ class Fit:
         torch.set_num_threads(1)
         try:
             with self._pool:
-                for index, stage in enumerate(self.problem.stages):
+                for index, stage in list(enumerate(self.problem.stages))[self._first_stage :]:
                     yield from self._run_stage(index, stage)
         finally:
             torch.set_num_threads(threads)

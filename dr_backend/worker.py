@@ -115,13 +115,18 @@ def run_fit(folder: Path, events: TextIO, commands: Commands) -> int:
 def _fit(job: JobFolder, emit: Callable[..., None], commands: Commands) -> tuple[str, str]:
     """Runs the loop of one job and saves its result: the kind and message of the last event."""
     scene, photos, settings = job.load()
-    from .fit import Fit  # torch takes seconds to import: a damaged job is refused before
+    import torch  # takes seconds: a damaged job is refused before
+
+    from .fit import Fit
     from .problem import make_problem
 
     problem = make_problem(scene, photos, settings)
     for warning in problem.warnings:
         emit("warning", message=warning)
     fit = Fit(problem)
+    if not job.is_done() and (kept := job.load_checkpoint()) is not None:
+        fit.resume({path: torch.as_tensor(value, device=problem.device) for path, value in kept.items()}, job.load_checkpoint_stage())
+    job.discard_result()
     start = time.monotonic()
     reporter = _Reporter(job, emit, commands, problem.device, len(problem.stages))
     last = None
@@ -133,6 +138,8 @@ def _fit(job: JobFolder, emit: Callable[..., None], commands: Commands) -> tuple
         if commands.should_stop():
             break
     cancelled = last is not None and last.step < last.steps
+    if cancelled:
+        reporter.checkpoint(last, fit)
     status = "cancelled" if cancelled else "done"
     message = f"Stopped at step {last.step} of {last.steps}" if cancelled and last else "Fitted"
     summary = {
@@ -161,6 +168,7 @@ class _Reporter:
         self._stage_index = -1
         self._start = time.monotonic()
         self._last_step = self._next_preview = 0.0
+        self._done_before: float | None = None  # share of the work that an earlier run made
         self._last_checkpoint = self._start
         self.renderers: list[str] = []  # in the order they were used
 
@@ -168,6 +176,8 @@ class _Reporter:
         """One step of the fit was made."""
         now = time.monotonic()
         stage = progress.stage.name
+        if self._done_before is None:
+            self._done_before = progress.work_done
         if progress.stage_index != self._stage_index:
             self._stage_index = progress.stage_index
             if progress.renderer not in self.renderers:
@@ -178,7 +188,7 @@ class _Reporter:
             self._last_step = now
             # the first steps pay for buffers and kernels: until a hundredth is done the guess would frighten
             worked = now - self._start - self._commands.waited_s
-            left = worked * (1 - progress.work_done) / max(progress.work_done, 0.01)
+            left = worked * (1 - progress.work_done) / max(progress.work_done - self._done_before, 0.01)
             self._emit("step", step=progress.step, steps=progress.steps, stage=stage, loss=progress.loss, seconds_left=round(left, 1))
         if self._commands.wants_previews and now >= self._next_preview:
             self._preview(progress, fit)
@@ -187,7 +197,7 @@ class _Reporter:
 
     def checkpoint(self, progress: Any, fit: Any) -> None:
         """Keeps the best result so far on disk."""
-        self._job.save_checkpoint(_to_numpy(fit.best()))
+        self._job.save_checkpoint(_to_numpy(fit.best()), progress.stage_index)
         self._last_checkpoint = time.monotonic()
         self._emit("checkpoint", step=progress.step)
 

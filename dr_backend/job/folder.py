@@ -159,11 +159,30 @@ class JobFolder:
         path = self.path / "preview.npz"
         return _load_arrays(path) if path.exists() else None
 
-    def save_checkpoint(self, values: dict[str, np.ndarray]) -> None:
-        """Keeps the best leaves so far, so that a crash costs seconds."""
+    def save_checkpoint(self, values: dict[str, np.ndarray], stage: int = 0) -> None:
+        """Keeps the best leaves so far and the stage they are of, so that a crash costs seconds and the fit can be resumed."""
         self.save_arrays("checkpoint.npz", values)
+        self.save_json("checkpoint.json", {"stage": stage})
 
     def load_checkpoint(self) -> dict[str, np.ndarray] | None:
         """Leaves of the last checkpoint; None without one."""
         path = self.path / "checkpoint.npz"
         return _load_arrays(path) if path.exists() else None
+
+    def load_checkpoint_stage(self) -> int:
+        """Index of the stage that the last checkpoint is of; 0 without one."""
+        if not (self.path / "checkpoint.json").exists():
+            return 0
+        stage = self.load_json("checkpoint.json").get("stage")
+        if not isinstance(stage, int) or stage < 0:
+            raise JobError("bad_job", f"checkpoint.json names no stage: {stage!r}", "Discard this fit and run Fit to Photo again")
+        return stage
+
+    def is_done(self) -> bool:
+        """Whether a run came to its end, rather than being stopped or killed."""
+        return (self.path / "result.json").exists() and self.load_json("result.json").get("status") == "done"
+
+    def discard_result(self) -> None:
+        """Takes an earlier result away, mark first, before the job runs again."""
+        for name in ("result.json", "result.npz"):
+            (self.path / name).unlink(missing_ok=True)

@@ -51,7 +51,7 @@ def test_nothing_lies_outside_and_nothing_temporary_is_left(job, tmp_path):
     job.save_result({"meshes/X/positions": np.zeros((3, 3))}, {"status": "done"})
     job.save_checkpoint({"meshes/X/positions": np.zeros((3, 3))})
     files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
-    names = {"job.json", "scene.npz", "photos/0.npz", "photos/1.npz", "result.npz", "result.json", "checkpoint.npz"}
+    names = {"job.json", "scene.npz", "photos/0.npz", "photos/1.npz", "result.npz", "result.json", "checkpoint.npz", "checkpoint.json"}
     assert files == {f"new/job/{name}" for name in names}
 
 

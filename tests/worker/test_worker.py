@@ -138,6 +138,40 @@ def test_a_killed_worker_leaves_no_half_result(job):
     assert job.load_result() is None
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
+def test_a_killed_fit_goes_on_where_it_stopped(job):
+    process = start(job)
+    while wait_for(process, "checkpoint")[-1].data["step"] <= 80:  # in a later stage than the first
+        pass
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    stage, kept = job.load_checkpoint_stage(), job.load_checkpoint()
+    assert stage > 0
+    process = start(job)
+    events = wait_for(process, "done")
+    assert process.wait(20) == 0
+    assert [e.data["index"] for e in events if e.kind == "stage"] == list(range(stage, 4))
+    assert min(e.data["step"] for e in events if e.kind == "step") > 80
+    assert not np.array_equal(job.load_result()[0]["meshes/Ball/positions"], kept["meshes/Ball/positions"])
+
+
+def test_a_stopped_fit_goes_on_and_a_whole_one_begins_anew(job):
+    process = start(job)
+    wait_for(process, "checkpoint")
+    process.stdin.close()
+    process.stdin = None
+    assert process.wait(5) == 3
+    process.communicate()
+    start_again = start(job)
+    stages = [e.data["index"] for e in wait_for(start_again, "done") if e.kind == "stage"]
+    assert stages == list(range(stages[0], 4))
+    start_again.wait(20)
+    again = start(job)
+    assert wait_for(again, "step")[-1].data["step"] == 1
+    again.kill()
+    again.communicate()
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
