@@ -61,6 +61,23 @@ class Topology:
         return self.face_material.int().contiguous()
 
     @cached_property
+    def shells32(self) -> Int[Tensor, " F"]:
+        """For each face the lowest vertex of the connected surface that it belongs to, as kernels read it."""
+        lowest = torch.arange(int(self.faces.max()) + 1 if self.faces.numel() else 0, device=self.faces.device)
+        while True:
+            reached = lowest[self.faces].amin(1, keepdim=True).expand(-1, 3)
+            before = lowest
+            lowest = lowest.scatter_reduce(0, self.faces.reshape(-1), reached.reshape(-1), "amin")
+            lowest = lowest[lowest]  # jumping halves the way that is left
+            if torch.equal(lowest, before):
+                return lowest[self.faces[:, 0]].int().contiguous()
+
+    @cached_property
+    def shell_count(self) -> int:
+        """Number of connected surfaces."""
+        return len(self.shells32.unique())
+
+    @cached_property
     def edges32(self) -> tuple[Int[Tensor, "E 2"], Int[Tensor, "E 2"], Int[Tensor, "E 2"]]:
         """``edges`` as kernels read them: vertices, faces, direction."""
         return tuple(t.int().contiguous() for t in (self.edges.vertices, self.edges.faces, self.edges.direction))

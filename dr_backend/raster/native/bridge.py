@@ -13,9 +13,10 @@ from torch.autograd.function import once_differentiable
 
 from ...geometry.flatten import FlatMaterial
 from .batch import Batch, Seen
-from .coverage import Blend, blend, unblend
+from .coverage import Blend, Crossings, blend, unblend
+from .cuts import cross_cuts
 from .interpolate import interpolate, pull_corners
-from .outline import find_crossings
+from .outline import cross_edges
 from .paint import address, gather_texels, paint, unpaint
 from .texture import reduce_levels, spread_levels, tabulate
 
@@ -143,18 +144,28 @@ class _Paint(Function):
         return (None, None, None, grad_colors, grad_texels, *batch.world_gradients(positions, *zip(*parts, strict=True), needed))
 
 
+def _crossings(batch: Batch, seen: Seen) -> Crossings:
+    """The outline of a view, and where its surfaces cut through each other."""
+    topology = batch.topology
+    edge, *edges = cross_edges(
+        seen.projected, topology.faces32, *topology.edges32, batch.culled, seen.bins, seen.face_id, seen.view, batch.inner
+    )
+    if topology.shell_count < 2:
+        return Crossings(edge, edge.new_zeros(0, 2), *edges)
+    cut, *cuts = cross_cuts(seen.projected, topology.faces32, topology.shells32, seen.face_id, seen.view, batch.inner, *edges[:2])
+    return Crossings(edge, cut, *(torch.cat(pair) for pair in zip(edges, cuts, strict=True)))
+
+
 class _Blend(Function):
     """Colours and coverage of every view with their outlines blended, in place."""
 
     @staticmethod
     def forward(ctx: Any, batch: Batch, positions: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        views, topology = len(batch.seen), batch.topology
+        views = len(batch.seen)
         images = list(rest[4 * views :]) or [None] * views
 
         def work(seen: Seen, rgb: Tensor | None) -> tuple[Blend, Tensor]:
-            found = find_crossings(
-                seen.projected, topology.faces32, *topology.edges32, batch.culled, seen.bins, seen.face_id, seen.view, batch.inner
-            )
+            found = _crossings(batch, seen)
             alpha = (seen.face_id >= 0).float()
             return blend(found, rgb, alpha, batch.inner), alpha
 
@@ -181,7 +192,8 @@ class _Blend(Function):
             if alpha is None and rgb is None:
                 return total, None
             return total, unblend(
-                made, rgb, alpha, seen.projected, batch.topology.edges32[0], seen.view, batch.inner, total, _wants_lens(needed, index)
+                made, rgb, alpha, seen.projected, batch.topology.faces32, batch.topology.edges32[0], seen.view, batch.inner, total,
+                _wants_lens(needed, index),
             )
 
         parts = batch.map(work, range(views), batch.seen, ctx.blends, by_alpha, by_rgb)
@@ -189,7 +201,7 @@ class _Blend(Function):
         return (None, *world, *(by_rgb if ctx.colored else ()))
 
 
-def locate(batch: Batch, positions: Float[Tensor, "V 3"]) -> tuple[list[Float[Tensor, "H W 3"]], list[Float[Tensor, "H W"]]]:
+def locate(batch: Batch, positions: Float[Tensor, "V 3"]) -> tuple[list[Float[Tensor, "_ _ 3"]], list[Float[Tensor, "_ _"]]]:
     """Barycentric coordinates and depth of each view's pixels. Gradients: exact within faces, for positions and cameras."""
     outputs = _Locate.apply(batch, positions, *batch.camera_tensors())
     return list(outputs[: len(batch.seen)]), list(outputs[len(batch.seen) :])
@@ -198,7 +210,7 @@ def locate(batch: Batch, positions: Float[Tensor, "V 3"]) -> tuple[list[Float[Te
 def paint_views(
     batch: Batch, positions: Float[Tensor, "V 3"], uvs: Float[Tensor, "F 3 2"], materials: Sequence[FlatMaterial],
     colors: Float[Tensor, "M 3"], texels: Float[Tensor, "T 3"],
-) -> tuple[list[Float[Tensor, "H W 3"]], list[Float[Tensor, "H W"]]]:
+) -> tuple[list[Float[Tensor, "_ _ 3"]], list[Float[Tensor, "_ _"]]]:
     """Base colours and depth of each view's pixels, outlines hard.
 
     Gradients: exact within faces for positions, cameras, colours and texels; none for ``uvs``.
@@ -209,8 +221,8 @@ def paint_views(
 
 
 def blend_views(
-    batch: Batch, positions: Float[Tensor, "V 3"], images: Sequence[Float[Tensor, "H W 3"]] = ()
-) -> tuple[list[Float[Tensor, "H W"]], list[Float[Tensor, "H W 3"]]]:
+    batch: Batch, positions: Float[Tensor, "V 3"], images: Sequence[Float[Tensor, "_ _ 3"]] = ()
+) -> tuple[list[Float[Tensor, "_ _"]], list[Float[Tensor, "_ _ 3"]]]:
     """Coverage of each view's pixels, and its image with blended outlines; the images given are changed in place.
 
     Gradients: exact for the images, and for the position of the outline.

@@ -11,10 +11,22 @@ from torch import Tensor
 
 from ..project import Projected, View
 from .bins import Floats, Ints, Vec3s
+from .cuts import pull_cuts
 from .interpolate import Lens, lens_of
 from .launch import Launcher, array, kernel
-from .outline import Crossings, line_of
+from .outline import line_of
 from .sums import add_into
+
+
+@dataclass(frozen=True)
+class Crossings:
+    """Seen crossings, the outermost of each pair of pixels."""
+
+    edge: Int[Tensor, " E"]  # of the first E crossings
+    cut: Int[Tensor, "D 2"]  # of the others: the faces that cut through each other, the inner pixel's first
+    inner: Int[Tensor, " C"]  # row * width + column of the pixel on the surface's side
+    outer: Int[Tensor, " C"]
+    distance: Float[Tensor, " C"]  # from the inner centre towards the outer one, 0..1
 
 
 @dataclass(frozen=True)
@@ -73,14 +85,13 @@ def slide(inside: wp.vec3, outside: wp.vec3, near: float) -> float:
 
 
 @kernel
-def _unmix(
-    first: int, edge: Ints, inner: Ints, outer: Ints, distance: Floats, target: Ints, share: Floats, scale: Floats, step_rgb: Vec3s,
-    step_alpha: Floats, by_rgb: Vec3s, by_alpha: Floats, vertices: Ints, camera: Vec3s, near: float, lens: Lens,
-    place: Ints, by_end: Vec3s, pixels: Ints, more_rgb: Vec3s, by_lens: Floats,
+def _ask(
+    first: int, inner: Ints, outer: Ints, distance: Floats, target: Ints, share: Floats, scale: Floats, step_rgb: Vec3s,
+    step_alpha: Floats, by_rgb: Vec3s, by_alpha: Floats, by_distance: Floats, pixels: Ints, more_rgb: Vec3s,
 ):
-    """Gradients for the ends of a crossing's edge, for the two pixels, and for the intrinsics. The owner is a crossing."""
+    """Gradients for a crossing's distance, and for the colours of its two pixels. The owner is a crossing."""
     c = first + wp.tid()
-    t, e = target[c], edge[c]
+    t = target[c]
     asked = float(0.0)
     if by_alpha.shape[0] > 0:
         asked += by_alpha[t] * step_alpha[c]
@@ -91,9 +102,19 @@ def _unmix(
         pixels[2 * c + 1] = wp.where(t == inner[c], outer[c], inner[c])
         more_rgb[2 * c] = -taken
         more_rgb[2 * c + 1] = taken
-    by_position = asked * scale[c]
-    if distance[c] < 0.5:  # short of half-way the share falls with the distance
-        by_position = -by_position
+    # short of half-way the share falls with the distance
+    by_distance[c] = asked * scale[c] * wp.where(distance[c] < 0.5, -1.0, 1.0)
+
+
+@kernel
+def _pull_edges(
+    first: int, edge: Ints, inner: Ints, outer: Ints, by_distance: Floats, vertices: Ints, camera: Vec3s, near: float, lens: Lens,
+    place: Ints, by_end: Vec3s, by_lens: Floats,
+):
+    """Gradients for the ends of a crossing's edge, and for the intrinsics. The owner is a crossing."""
+    c = first + wp.tid()
+    e = edge[c]
+    by_position = by_distance[c]
     if outer[c] < inner[c]:  # the distance grows where the position falls
         by_position = -by_position
 
@@ -152,7 +173,7 @@ def blend(
     found: Crossings, rgb: Float[Tensor, "H W 3"] | None, alpha: Float[Tensor, "H W"], launcher: Launcher
 ) -> Blend:
     """Blends colours and coverage in place."""
-    count, device = len(found.edge), alpha.device
+    count, device = len(found.inner), alpha.device
     target, other = torch.empty_like(found.inner), torch.empty_like(found.inner)
     share, scale, step, more = torch.empty(4, count, device=device).unbind(0)
     launcher.run(
@@ -173,7 +194,8 @@ def blend(
 
 def unblend(
     made: Blend, by_rgb: Float[Tensor, "H W 3"] | None, by_alpha: Float[Tensor, "H W"] | None, projected: Projected,
-    edge_vertices: Int[Tensor, "E 2"], view: View, launcher: Launcher, grad_camera: Float[Tensor, "V 3"], intrinsics: bool,
+    faces: Int[Tensor, "F 3"], edge_vertices: Int[Tensor, "E 2"], view: View, launcher: Launcher, grad_camera: Float[Tensor, "V 3"],
+    intrinsics: bool,
 ) -> Float[Tensor, " 4"] | None:
     """The adjoint of ``blend``: ``by_rgb`` becomes the gradient for the unblended colours in place, vertices' goes into ``grad_camera``.
 
@@ -183,18 +205,33 @@ def unblend(
         With ``intrinsics`` the gradient for centre x, centre y, focal x and focal y.
     """
     found, device = made.crossings, grad_camera.device
-    count = len(found.edge)
-    place, pixels = torch.empty(2, count, 2, dtype=torch.int32, device=device).unbind(0)
-    by_end = torch.empty(count, 2, 3, device=device)
+    count, edges, cuts = len(found.inner), len(found.edge), len(found.cut)
+    by_distance = torch.empty(count, device=device)
+    pixels = torch.empty(count, 2, dtype=torch.int32, device=device)
     more_rgb = None if by_rgb is None else torch.empty(count, 2, 3, device=device)
-    by_lens = torch.empty(count, 4, device=device) if intrinsics else None
     launcher.run(
-        _unmix, count, array(found.edge), array(found.inner), array(found.outer), array(found.distance), array(made.target),
-        array(made.share), array(made.scale), array(made.rgb, 3), array(made.alpha), array(by_rgb, 3), array(by_alpha),
-        array(edge_vertices), array(projected.camera, 3), view.near, lens_of(view), array(place), array(by_end, 3), array(pixels),
-        array(more_rgb, 3), array(by_lens),
+        _ask, count, array(found.inner), array(found.outer), array(found.distance), array(made.target), array(made.share),
+        array(made.scale), array(made.rgb, 3), array(made.alpha), array(by_rgb, 3), array(by_alpha), array(by_distance), array(pixels),
+        array(more_rgb, 3),
     )
-    add_into(grad_camera, place, by_end, launcher)
     if by_rgb is not None and more_rgb is not None:
         add_into(by_rgb, pixels, more_rgb, launcher)
+    place = torch.empty(edges, 2, dtype=torch.int32, device=device)
+    by_end = torch.empty(edges, 2, 3, device=device)
+    by_lens = torch.zeros(edges + cuts, 4, device=device) if intrinsics else None
+    lens = lens_of(view)
+    launcher.run(
+        _pull_edges, edges, array(found.edge), array(found.inner), array(found.outer), array(by_distance), array(edge_vertices),
+        array(projected.camera, 3), view.near, lens, array(place), array(by_end, 3), array(by_lens),
+    )
+    add_into(grad_camera, place, by_end, launcher)
+    if cuts:
+        place = torch.empty(cuts, 6, dtype=torch.int32, device=device)
+        by_corner = torch.empty(cuts, 6, 3, device=device)
+        tail = None if by_lens is None else by_lens[edges:]
+        launcher.run(
+            pull_cuts, cuts, array(found.cut), array(found.inner[edges:]), array(found.outer[edges:]), array(by_distance[edges:]),
+            array(faces), array(projected.camera, 3), lens, array(place), array(by_corner, 3), array(tail),
+        )
+        add_into(grad_camera, place, by_corner, launcher)
     return None if by_lens is None else by_lens.double().sum(0).float()

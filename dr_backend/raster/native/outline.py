@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import warp as wp
 from jaxtyping import Float, Int
@@ -23,16 +21,6 @@ OUTER = wp.constant(wp.float32(OUTER_TOLERANCE))
 
 NONE_KEY = 0x7FFFFFFFFFFFFFFF  # of a crossing that is not seen: sorted to the end
 Longs = wp.array(dtype=wp.int64)
-
-
-@dataclass(frozen=True)
-class Crossings:
-    """Seen crossings, the outermost of each pair of pixels."""
-
-    edge: Int[Tensor, " C"]
-    inner: Int[Tensor, " C"]  # row * width + column of the pixel on the surface's side
-    outer: Int[Tensor, " C"]
-    distance: Float[Tensor, " C"]  # from the inner centre towards the outer one, 0..1
 
 
 @wp.struct
@@ -177,12 +165,15 @@ def seen(faces: Ints, camera: Vec3s, inner: int, outer: int, nearness: float, le
     return depth_on(faces, camera, inner, lens, x_px, y_px) <= depth + INNER * size + tolerance
 
 
-def find_crossings(
+def cross_edges(
     projected: Projected, faces: Int[Tensor, "F 3"], edge_vertices: Int[Tensor, "E 2"], edge_faces: Int[Tensor, "E 2"],
     edge_direction: Int[Tensor, "E 2"], culled: Int[Tensor, " F"] | None, bins: Bins, face_id: Int[Tensor, "H W"], view: View,
     launcher: Launcher,
-) -> Crossings:
-    """The crossings that make the outline of a view. See ``raster.silhouettes`` and ``raster.coverage`` for the rules."""
+) -> tuple[Int[Tensor, " C"], Int[Tensor, " C"], Int[Tensor, " C"], Float[Tensor, " C"]]:
+    """Edge, inner and outer pixel and distance of the crossings that make the outline of a view.
+
+    See ``raster.silhouettes`` and ``raster.coverage`` for the rules.
+    """
     device, count = faces.device, len(edge_vertices)
     chunks = CHUNKS if launcher.device.type == "cpu" else max(1, -(-count // CHUNK_EDGES_GPU))
     chunk = -(-count // chunks)
@@ -212,4 +203,4 @@ def find_crossings(
     last = (pairs[1:] != pairs[:-1]).nonzero().squeeze(1)
     last = torch.cat([last, last.new_tensor([total - 1])]) if total else last
     chosen = order[last[keys[last] != NONE_KEY]]
-    return Crossings(edges[chosen], inners[chosen], outers[chosen], distances[chosen])
+    return edges[chosen], inners[chosen], outers[chosen], distances[chosen]
