@@ -1,6 +1,6 @@
 """The buttons: what F3 finds, scripts call and panels show."""
 
-from . import fit, import_cameras, photos, result, setup, views
+from . import fit, import_cameras, photos, presets, result, setup, views
 
 CLASSES = (
     fit.FITTOPHOTO_OT_run,
@@ -15,6 +15,8 @@ CLASSES = (
     photos.FITTOPHOTO_OT_match_photo,
     photos.FITTOPHOTO_OT_add_mask,
     import_cameras.FITTOPHOTO_OT_import_cameras,
+    presets.FITTOPHOTO_OT_use_preset,
+    presets.FITTOPHOTO_OT_add_preset,
     setup.FITTOPHOTO_OT_check_setup,
     setup.FITTOPHOTO_OT_setup_backend,
     setup.FITTOPHOTO_OT_cancel_setup,

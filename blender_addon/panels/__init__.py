@@ -1,8 +1,9 @@
 """The sidebar tab of the 3D view."""
 
-from . import main, photos, result, setup, views
+from . import main, photos, presets, result, setup, views
 
 CLASSES = (
+    presets.FITTOPHOTO_MT_presets,
     photos.FITTOPHOTO_UL_photos,
     photos.FITTOPHOTO_PT_photos,
     main.FITTOPHOTO_PT_main,

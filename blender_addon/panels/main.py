@@ -7,6 +7,7 @@ from dr_backend.parameters import PARAMETERS
 from .. import session
 from ..selection import select
 from .photos import draw_objects
+from .presets import draw_presets
 from .progress import draw_progress
 from .setup import draw_backend
 from .tab import Tab, wrapped
@@ -28,6 +29,7 @@ class FITTOPHOTO_PT_main(Tab, bpy.types.Panel):
         chosen = select(context.scene, context.view_layer)
         draw_objects(self.layout, context.scene, chosen)
         settings = context.scene.fit_to_photo
+        draw_presets(self.layout)
         row = self.layout.row(align=True)
         for parameter in PARAMETERS:
             row.prop(settings, parameter.key, toggle=True)

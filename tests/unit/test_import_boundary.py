@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TORCH_FREE = ("scene", "parameters", "job")
-ADDON_MAY = {"bpy", "bpy_extras", "bmesh", "mathutils", "gpu", "gpu_extras", "bl_math", "numpy", "imbuf"}
+ADDON_MAY = {"bpy", "bl_operators", "bpy_extras", "bmesh", "mathutils", "gpu", "gpu_extras", "bl_math", "numpy", "imbuf"}
 
 # Room (or file) of dr_backend → rooms it may import besides itself. What is not named is not allowed.
 MAY_IMPORT = {
