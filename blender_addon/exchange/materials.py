@@ -1,4 +1,4 @@
-"""Materials: the base colour of a Principled or Diffuse BSDF ↔ a constant or an image. Other channels are not carried."""
+"""Materials: the base colour of a Principled or Diffuse BSDF ↔ a constant or an image. The other channels are in ``gloss.py``."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -9,6 +9,7 @@ import numpy as np
 
 from dr_backend.scene import Material
 
+from .gloss import gloss_sources, not_carried, read_gloss
 from .identity import is_foreign, load_kept, object_mode, save_kept, uses_nodes
 from .images import read_image, write_image
 from .problems import SceneProblem
@@ -18,16 +19,6 @@ LABEL = "Fit to Photo"
 PLAIN_SIZE = 8  # texels along a side of a constant image: the backend chooses the size that it returns
 DEFAULT_COLOR = (0.8, 0.8, 0.8)  # Blender's own surface where no material is set
 _BASE_COLOR = {"BSDF_PRINCIPLED": "Base Color", "BSDF_DIFFUSE": "Color"}
-# Principled inputs that change the look and have no leaf, with the value at which they do nothing.
-_NOT_CARRIED = {
-    "Metallic": 0.0,
-    "Alpha": 1.0,
-    "Transmission Weight": 0.0,
-    "Subsurface Weight": 0.0,
-    "Coat Weight": 0.0,
-    "Sheen Weight": 0.0,
-    "Emission Strength": 0.0,
-}
 
 
 def find_shader(material: bpy.types.Material) -> tuple[bpy.types.Node, bool] | None:
@@ -88,27 +79,29 @@ def _base_color(name: str, source: Source, uv_maps: Collection[str], painted: bo
     return replace(textured, interpolation=source.interpolation, encoded=encoded, uv_matrix=source.uv_matrix), warnings
 
 
-def _not_carried(name: str, shader: bpy.types.Node, lit: bool) -> list[str]:
-    names = [
-        socket.name
-        for socket in shader.inputs
-        if socket.name in _NOT_CARRIED and (socket.is_linked or abs(socket.default_value - _NOT_CARRIED[socket.name]) > 1e-6)
-    ]
-    names += [key for key in ("Normal", "Coat Normal") if key in shader.inputs and shader.inputs[key].is_linked]
-    if lit and shader.type == "BSDF_PRINCIPLED":
-        specular = shader.inputs.get("Specular IOR Level")
-        if specular is not None and (specular.is_linked or specular.default_value > 0):
-            names.append("Specular")
-    return [f"The fit sees only the base colour of material '{name}', not its {', '.join(names)}"] if names else []
+def material_uv_map(material: bpy.types.Material) -> str:
+    """The UV map that the mesh has to carry for this material's images: the base colour's, else that of the first other image."""
+    found = find_shader(material) if uses_nodes(material) else None
+    if found is None:
+        return ""
+    sources = [read_source(base_color_socket(found[0])), *gloss_sources(found[0]).values()]
+    return next((source.uv_map for source in sources if source.image is not None and not source.misplaced), "")
+
+
+def tangent_uv_map(material: bpy.types.Material) -> str | None:
+    """The UV map that a normal image of this material turns by (empty: the one that renders); None without one."""
+    found = find_shader(material) if uses_nodes(material) else None
+    normal = gloss_sources(found[0]).get("normal") if found is not None else None
+    return None if normal is None or normal.image is None else normal.uv_map
 
 
 def read_material(
     material: bpy.types.Material, uv_maps: Collection[str] = (), *, lit: bool = False, painted: bool = True
 ) -> tuple[Material, list[str]]:
-    """The material's base colour, and warnings about what is not carried.
+    """The material as far as it is carried, and warnings about the rest.
 
-    ``uv_maps`` names the UV maps of the fitted meshes that use it; an image placed otherwise is replaced by its average. ``lit`` adds
-    specular reflection to the warnings. With ``painted`` the image is mixed as the one that ``write_material`` makes will be: Linear,
+    ``uv_maps`` names the UV maps of the fitted meshes that use it; an image placed otherwise is replaced by its average. Only a ``lit``
+    scene sees more than the base colour. With ``painted`` the image is mixed as the one that ``write_material`` makes will be: Linear,
     and in linear colours.
 
     Raises:
@@ -124,11 +117,14 @@ def read_material(
     shader, direct = found
     try:
         read, warnings = _base_color(name, read_source(base_color_socket(shader)), uv_maps, painted)
+        if lit:
+            read, more = read_gloss(read, name, shader, "" if painted else material_uv_map(material))
+            warnings += more
     except SceneProblem as problem:
         raise SceneProblem(f"Material '{name}': {problem}") from problem
     if not direct:
         warnings.append(f"Material '{name}' mixes shaders; the fit sees only '{shader.name}'")
-    return read, warnings + _not_carried(name, shader, lit)
+    return read, warnings + not_carried(name, shader, lit)
 
 
 def check_material(material: bpy.types.Material) -> None:

@@ -12,7 +12,7 @@ from dr_backend.scene import Mesh
 
 from .evaluated import as_rendered
 from .identity import describe, find, is_foreign, load_kept, object_mode, save_kept
-from .normals import read_custom_normals, read_normal_groups
+from .normals import read_custom_normals, read_normal_groups, read_tangents
 from .problems import SceneProblem
 from .sources import Source
 from .unwrap import UV_MAP, pack_uvs, smart_uvs, unpack_uvs
@@ -117,10 +117,12 @@ def read_mesh(
     texture: bool = False,
     geometry: bool = True,
     sources: Sequence[Source] = (),
+    tangents: str | None = None,
 ) -> MeshRead:
     """The object's mesh before modifiers, with shape keys mixed at their current values; without ``geometry``, which is for a fit that
     does not move it, the mesh as it renders. ``materials`` are the slots' keys in the scene, ``sources`` what feeds their base colours:
-    each face gets the UVs and colours that its material asks for.
+    each face gets the UVs and colours that its material asks for. ``tangents`` names the UV map that a normal image turns by (empty: the
+    one that renders).
 
     With ``texture`` a mesh without UV map gets one from Smart UV Project, which is put on the mesh only when a texture is written.
 
@@ -164,6 +166,9 @@ def read_mesh(
         if made:
             warnings.append(f"'{obj.name}' has no UV map: one named '{UV_MAP}' is made with Smart UV Project")
         corners = _integers(triangles, "loops", 3)
+        turned = None if tangents is None else read_tangents(mesh, tangents)
+        if tangents is not None and turned is None:
+            warnings.append(f"The normal image on '{obj.name}' is not seen: it needs a UV map and no polygons of more than four corners")
         groups, custom = read_normal_groups(mesh, smooth), read_custom_normals(mesh)
         read = Mesh(
             positions=positions,
@@ -176,6 +181,7 @@ def read_mesh(
             custom_normals=None if custom is None else custom[corners],
             face_material=slot[polygon],
             materials=tuple(materials),
+            tangents=None if turned is None else turned[corners],
             casts_shadow=bool(obj.visible_shadow),
         )
     return MeshRead(read, binding, warnings)

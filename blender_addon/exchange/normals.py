@@ -52,3 +52,19 @@ def read_custom_normals(mesh: bpy.types.Mesh) -> np.ndarray | None:
     flat = np.empty(len(mesh.loops) * 3, np.float32)
     mesh.corner_normals.foreach_get("vector", flat)
     return flat.reshape(-1, 3)
+
+
+def read_tangents(mesh: bpy.types.Mesh, uv_map: str) -> np.ndarray | None:
+    """Tangent and sign per corner (L, 4) in object space, as normal images are turned by; None where Blender cannot tell them."""
+    layer = mesh.uv_layers.get(uv_map) if uv_map else next((layer for layer in mesh.uv_layers if layer.active_render), None)
+    if layer is None:
+        return None
+    try:
+        mesh.calc_tangents(uvmap=layer.name)
+    except RuntimeError:  # polygons of more than four corners
+        return None
+    tangent, sign = np.empty(len(mesh.loops) * 3, np.float32), np.empty(len(mesh.loops), np.float32)
+    mesh.loops.foreach_get("tangent", tangent)
+    mesh.loops.foreach_get("bitangent_sign", sign)
+    mesh.free_tangents()
+    return np.concatenate([tangent.reshape(-1, 3), sign[:, None]], 1)

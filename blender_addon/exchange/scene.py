@@ -19,8 +19,10 @@ from .materials import (
     base_color_source,
     check_image,
     check_material,
+    material_uv_map,
     plain_image,
     read_material,
+    tangent_uv_map,
     write_material,
 )
 from .meshes import MeshRead, check_mesh_object, check_positions, find_mesh_object, read_mesh, write_mesh, write_uvs
@@ -88,7 +90,7 @@ def read_scene(
     for obj in meshes:
         check_mesh_object(obj)
     photos, read_cameras, warnings = _read_cameras(context_scene, cameras)
-    mesh_reads = _read_meshes(meshes, texture, geometry)
+    mesh_reads = _read_meshes(meshes, texture, geometry, lit)
     for read in mesh_reads.values():
         warnings += read.warnings
     fitted = [read_cameras[photo.camera] for photo in photos if not photo.held_out]
@@ -101,12 +103,13 @@ def read_scene(
     return Exported(scene, photos, warnings + more + light_warnings, bindings)
 
 
-def _read_meshes(meshes: Sequence[bpy.types.Object], texture: bool, geometry: bool) -> dict[str, MeshRead]:
+def _read_meshes(meshes: Sequence[bpy.types.Object], texture: bool, geometry: bool, lit: bool) -> dict[str, MeshRead]:
     reads: dict[str, MeshRead] = {}
     owners: dict[str, str] = {}
     for obj in meshes:
         sources = () if texture else tuple(_slot_source(slot) for slot in obj.material_slots)
-        read = read_mesh(obj, _slot_keys(obj), texture=texture, geometry=geometry, sources=sources)
+        tangents = next((m for s in obj.material_slots if lit and s.material and (m := tangent_uv_map(s.material)) is not None), None)
+        read = read_mesh(obj, _slot_keys(obj), texture=texture, geometry=geometry, sources=sources, tangents=tangents)
         owner = owners.setdefault(obj.data.name_full, obj.name)
         if geometry and owner != obj.name:
             read = replace(read, mesh=replace(read.mesh, shape_of=owner))
@@ -116,7 +119,7 @@ def _read_meshes(meshes: Sequence[bpy.types.Object], texture: bool, geometry: bo
 
 def _slot_source(slot: bpy.types.MaterialSlot) -> Source:
     source = None if slot.material is None else base_color_source(slot.material)
-    return source or Source(DEFAULT_COLOR)
+    return Source(DEFAULT_COLOR) if source is None else replace(source, uv_map=material_uv_map(slot.material))
 
 
 def _read_cameras(context_scene: bpy.types.Scene, cameras: Sequence[bpy.types.Object]) -> tuple[list[Photo], dict[str, Camera], list[str]]:

@@ -1,6 +1,6 @@
 """What feeds an input of a shader: a value, an image with its placement, a colour attribute, or nodes that have no counterpart here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import bpy
 import numpy as np
@@ -18,6 +18,7 @@ class Source:
     value: tuple[float, ...]
     image: bpy.types.Image | None = None
     alpha: bool = False  # the image's alpha instead of its colour
+    component: int | None = None  # one of the image's colours, where a Separate Color node takes it
     extension: Extension = "repeat"
     interpolation: Interpolation = "linear"
     uv_map: str = ""  # empty: the one that renders
@@ -99,6 +100,10 @@ def read_source(socket: bpy.types.NodeSocket) -> Source:
         return Source(value, attribute=node.attribute_name)
     if node.type in ("RGB", "VALUE"):
         return Source(_value(origin))
+    if node.type == "SEPARATE_COLOR" and node.mode == "RGB":
+        whole = read_source(node.inputs["Color"])
+        if whole.image is not None and not whole.alpha and whole.component is None:
+            return replace(whole, value=value, component=("Red", "Green", "Blue").index(origin.name))
     if node.type != "TEX_IMAGE" or node.image is None:
         return Source(value, unknown=str(node.bl_label) + (" without image" if node.type == "TEX_IMAGE" else ""))
     if node.projection != "FLAT":

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..scene import Light, Mesh, Scene, World, leaves, with_leaves
+from ..scene import Light, Material, Mesh, Scene, World, leaves, with_leaves
 from ..scene.types import Extension, Interpolation
 from .normals import corner_normals, unit
 from .sky import Sky, sky_of
@@ -21,6 +21,35 @@ DEFAULT_ALBEDO = 0.8  # Blender draws a mesh without material as a white of 80 %
 
 
 @dataclass(frozen=True)
+class Texture:
+    """An image with its placement on the UVs."""
+
+    image: Float[Tensor, "H W K"]
+    extension: Extension = "repeat"
+    interpolation: Interpolation = "linear"
+    encoded: bool = False  # texels are mixed as sRGB
+    uv_matrix: Float[Tensor, "2 3"] | None = None  # from the mesh's UVs to the image's
+
+    @property
+    def plain(self) -> bool:
+        """Whether a bilinear lookup, repeated or extended, is all that the image asks for."""
+        return self.extension in ("repeat", "extend") and self.interpolation == "linear" and not self.encoded and self.uv_matrix is None
+
+
+@dataclass(frozen=True)
+class FlatGloss:
+    """What a Principled surface has beside its base colour. Textures replace the values of the same name."""
+
+    metallic: Float[Tensor, ""]
+    roughness: Float[Tensor, ""]
+    ior: Float[Tensor, ""]
+    specular: Float[Tensor, ""]
+    emission: Float[Tensor, " 3"]
+    textures: dict[str, Texture]
+    normal_strength: float
+
+
+@dataclass(frozen=True)
 class FlatMaterial:
     """A surface in linear colour."""
 
@@ -28,14 +57,20 @@ class FlatMaterial:
     image: Float[Tensor, "H W 3"] | None = None  # replaces the base colour
     extension: Extension = "repeat"
     interpolation: Interpolation = "linear"
-    encoded: bool = False  # texels are mixed as sRGB
-    uv_matrix: Float[Tensor, "2 3"] | None = None  # from the mesh's UVs to the image's
+    encoded: bool = False
+    uv_matrix: Float[Tensor, "2 3"] | None = None
     color_attribute: bool = False  # the scene's corner colours replace the base colour
+    gloss: FlatGloss | None = None  # None: matte
+
+    @property
+    def texture(self) -> Texture:
+        """The base colour's image with its placement."""
+        return Texture(self.image, self.extension, self.interpolation, self.encoded, self.uv_matrix)
 
     @property
     def plain(self) -> bool:
-        """Whether a bilinear lookup, repeated or extended, is all that the image asks for: what a kernel may do by itself."""
-        return self.extension in ("repeat", "extend") and self.interpolation == "linear" and not self.encoded and self.uv_matrix is None
+        """Whether a bilinear lookup of the base colour's image is all that the material asks for: what a kernel may do by itself."""
+        return not self.color_attribute and (self.image is None or self.texture.plain)
 
 
 @dataclass(frozen=True)
@@ -50,6 +85,9 @@ class FlatScene:
     lights: tuple[Light, ...]
     world_radiance: Float[Tensor, " 3"] | None
     colors: Float[Tensor, "F 3 3"] | None = None  # per corner; None where no material shows a colour attribute
+    world: World | None = None  # in tensors
+    tangents: Float[Tensor, "F 3 4"] | None = None  # in world space, with a sign; None where no material has a normal image
+    eye: Float[Tensor, " 4"] | None = None  # where the viewer is, (x, y, z, 1), or for parallel rays the direction to it, (x, y, z, 0)
     sky: Sky | None = None  # the world's light where it is not the same all around; world_radiance is its mean then
 
     @property
@@ -100,6 +138,19 @@ def _per_corner(scene: Scene, topology: Topology, field: str, width: int, device
     return torch.cat(parts)
 
 
+def _world_tangents(scene: Scene, topology: Topology, device: torch.device, dtype: torch.dtype) -> Tensor | None:
+    """Tangents (F, 3, 4) in world space; None where no mesh has any."""
+    if all(mesh.tangents is None for mesh in scene.meshes.values()):
+        return None
+    tangents = _per_corner(scene, topology, "tangents", 4, device, dtype)
+    parts = []
+    for mesh, part in zip(scene.meshes.values(), topology.meshes.values(), strict=True):
+        matrix = _to_tensor(mesh.world_from_object, device, dtype)[:3, :3]
+        own = tangents[part.faces]
+        parts.append(torch.cat([unit(own[..., :3] @ matrix.T), own[..., 3:] * (-1.0 if part.mirrored else 1.0)], -1).detach())
+    return torch.cat(parts)
+
+
 def _shading_normals(scene: Scene, world: Tensor, topology: Topology) -> Tensor:
     """Normals (F, 3, 3) that surfaces are shaded with: those set by hand where a mesh has them, else those of the positions."""
     normals = corner_normals(world, topology.faces, topology.face_smooth, topology.normal_groups)
@@ -136,6 +187,31 @@ def _flat_material(scene: Scene, key: tuple[str | None, bool], device: torch.dev
         encoded=material.encoded,
         color_attribute=material.color_attribute,
         uv_matrix=None if material.uv_matrix is None else _to_tensor(material.uv_matrix, device, dtype),
+        gloss=None if scene.unlit or material.shader == "diffuse" else _flat_gloss(material, textured, device, dtype),
+    )
+
+
+def _flat_gloss(material: Material, textured: bool, device: torch.device, dtype: torch.dtype) -> FlatGloss:
+    def value(name: str, default: float | tuple[float, ...]) -> Tensor:
+        found = getattr(material, name)
+        return torch.tensor(default, device=device, dtype=dtype) if found is None else _to_tensor(found, device, dtype)
+
+    textures = {}
+    for name, placement in material.placements.items():
+        image = getattr(material, f"{name}_image")
+        if textured and image is not None:
+            matrix = placement.get("uv_matrix")
+            placed = None if matrix is None else torch.tensor(matrix, device=device, dtype=dtype).reshape(2, 3)
+            settings = {key: placement[key] for key in ("extension", "interpolation", "encoded") if key in placement}
+            textures[name] = Texture(_to_tensor(image, device, dtype), uv_matrix=placed, **settings)
+    return FlatGloss(
+        metallic=value("metallic", 0.0),
+        roughness=value("roughness", 0.5),
+        ior=value("ior", 1.5),
+        specular=value("specular", 0.5),
+        emission=value("emission", (0.0, 0.0, 0.0)),
+        textures=textures,
+        normal_strength=material.normal_strength,
     )
 
 
@@ -166,6 +242,8 @@ def flatten(
         materials=tuple(_flat_material(scene, key, where, dtype) for key in topology.material_keys),
         lights=tuple(_tensors_of(light, where, dtype) for light in scene.lights.values()),
         world_radiance=None if sky_world is None else sky_world.radiance,
+        world=sky_world,
+        tangents=None if scene.unlit else _world_tangents(scene, topology, where, dtype),
         sky=None if sky_world is None else sky_of(sky_world),
         colors=_per_corner(scene, topology, "colors", 3, where, dtype) if shown else None,
     )
@@ -188,6 +266,8 @@ def cut(flat: FlatScene) -> tuple[FlatScene, list[Tensor], list[Tensor]]:
             return copies[-1]
         if isinstance(value, tuple):
             return tuple(fresh(item) for item in value)
+        if isinstance(value, dict):
+            return {key: fresh(item) for key, item in value.items()}
         if is_dataclass(value) and not isinstance(value, Topology):
             return replace(value, **{f.name: fresh(getattr(value, f.name)) for f in fields(value)})
         return value

@@ -1,6 +1,7 @@
 """Directions: spread evenly, those of an equirectangular image's pixels, and the spherical harmonics over them. NumPy, float64."""
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -29,15 +30,18 @@ def pixel_solid_angles(height: int, width: int) -> np.ndarray:
     return (2 * np.pi / width * (edges[:-1] - edges[1:]))[:, None]
 
 
-def harmonics(directions: np.ndarray) -> np.ndarray:
-    """The nine real spherical harmonics up to order 2 at unit vectors (…, 3): (…, 9) in the order 1, y, z, x, xy, yz, 3z² − 1, xz, x² − y².
+def harmonic_terms(x: Any, y: Any, z: Any) -> list[Any]:
+    """The nine real spherical harmonics up to order 2 at unit vectors, arrays or tensors: 1, y, z, x, xy, yz, 3z² − 1, xz, x² − y².
 
     Ramamoorthi and Hanrahan 2001, "An efficient representation for irradiance environment maps", eq. 3.
     """
-    x, y, z = np.moveaxis(directions, -1, 0)
-    first = [np.full_like(x, 0.28209479), 0.48860251 * y, 0.48860251 * z, 0.48860251 * x]
-    second = [1.09254843 * x * y, 1.09254843 * y * z, 0.31539157 * (3 * z * z - 1), 1.09254843 * x * z, 0.54627422 * (x * x - y * y)]
-    return np.stack(first + second, axis=-1)
+    first = [0.28209479 + 0 * x, 0.48860251 * y, 0.48860251 * z, 0.48860251 * x]
+    return first + [1.09254843 * x * y, 1.09254843 * y * z, 0.31539157 * (3 * z * z - 1), 1.09254843 * x * z, 0.54627422 * (x * x - y * y)]
+
+
+def harmonics(directions: np.ndarray) -> np.ndarray:
+    """``harmonic_terms`` at unit vectors (…, 3): (…, 9)."""
+    return np.stack(harmonic_terms(*np.moveaxis(directions, -1, 0)), axis=-1)
 
 
 def to_harmonics(image: np.ndarray) -> np.ndarray:

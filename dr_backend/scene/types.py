@@ -48,6 +48,7 @@ class Mesh:
     materials: tuple[str, ...] = ()  # keys of Scene.materials; empty: a white diffuse surface
     colors: Array | None = None  # (F, 3, 3) linear, per corner: the colour attribute that the faces' materials show
     normal_groups: Array | None = None  # (F, 3) int32: smooth corners of equal number share a normal; None: those of a vertex do
+    tangents: Array | None = None  # (F, 3, 4) in object space with Blender's sign, constant: for materials with a normal image
     custom_normals: Array | None = None  # (F, 3, 3) in object space, set by hand: they do not follow the positions
     shape_of: str = ""
     casts_shadow: bool = True
@@ -55,7 +56,11 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Material:
-    """A diffuse surface: base colour, or the image or colour attribute that drives it."""
+    """A surface: matte, or with ``shader`` principled also glossy, metallic and glowing as Blender's Principled BSDF.
+
+    Images replace the values of the same name, one channel for metallic and roughness. ``placements`` says for each of them (metallic,
+    roughness, emission, normal) what extension, interpolation, encoded and uv_matrix say for the base colour.
+    """
 
     base_color: Array  # (3,)
     base_color_image: Array | None = None  # (H, W, 3); replaces base_color where the mesh has UVs
@@ -64,6 +69,18 @@ class Material:
     encoded: bool = False  # texels are mixed as sRGB, as Cycles does with 8-bit images; the leaf stays linear
     color_attribute: bool = False  # the colours of the mesh replace base_color
     uv_matrix: Array | None = None  # (2, 3): from the mesh's UVs to the image's, as a Mapping node places it
+    shader: Literal["diffuse", "principled"] = "diffuse"
+    metallic: Array | None = None  # ()
+    roughness: Array | None = None  # ()
+    ior: Array | None = None  # ()
+    specular: Array | None = None  # () Blender's Specular IOR Level: 0.5 leaves the reflection as the IOR says
+    emission: Array | None = None  # (3,) radiance, strength included
+    metallic_image: Array | None = None  # (H, W, 1)
+    roughness_image: Array | None = None  # (H, W, 1)
+    emission_image: Array | None = None  # (H, W, 3), strength included
+    normal_image: Array | None = None  # (H, W, 3) in 0..1, in the tangent space of the UVs
+    normal_strength: float = 1.0
+    placements: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -15,12 +16,30 @@ from .lamps import arriving
 from .visibility import Points, shadows_of
 
 
-def _from_lamp(
-    scene: FlatScene, lamp: Light, points: Float[Tensor, "P 3"], normals: Float[Tensor, "P 3"], starts: Points | None
-) -> Float[Tensor, "P 3"]:
+@dataclass(frozen=True)
+class Bent:
+    """Normals as a normal image bent them, and those of the smooth surface below."""
+
+    normals: Float[Tensor, "P 3"]
+    smooth: Float[Tensor, "P 3"]
+
+    def shadowing(self, cosine: Float[Tensor, "P S"]) -> Float[Tensor, "P S"]:
+        """Share of light that bent normals let through, at these cosines to the smooth surface; it softens where light grazes.
+
+        Conty Estevez et al. 2019, "A microfacet-based shadowing function to solve the bump terminator problem", Ray Tracing Gems.
+        """
+        between = (self.normals * self.smooth).sum(1, keepdim=True).clamp(1e-3, 1.0).square()
+        roughness = (0.125 * (1.0 / between - 1.0)).clamp(0.0, 1.0)
+        steep = 1.0 / cosine.clamp(1e-3, 1.0).square() - 1.0
+        return 2.0 / (1.0 + (1.0 + roughness * steep).sqrt()) * (cosine > 0)
+
+
+def _from_lamp(scene: FlatScene, lamp: Light, points: Float[Tensor, "P 3"], bent: Bent, starts: Points | None) -> Float[Tensor, "P 3"]:
     """Irradiance by one lamp."""
     light = arriving(lamp, points)
-    cosine = torch.einsum("psk,pk->ps", light.toward, normals).clamp_min(0.0)
+    cosine = torch.einsum("psk,pk->ps", light.toward, bent.normals).clamp_min(0.0)
+    if bent.smooth is not bent.normals:
+        cosine = cosine * bent.shadowing(torch.einsum("psk,pk->ps", light.toward, bent.smooth))
     received = light.irradiance * cosine
     shadows = shadows_of(scene) if starts is not None and lamp.casts_shadow else None
     if shadows is not None and starts is not None:
@@ -30,35 +49,42 @@ def _from_lamp(
     return received.sum(1, keepdim=True) * lamp.color
 
 
-def _from_sky(scene: FlatScene, normals: Float[Tensor, "P 3"], starts: Points | None) -> Float[Tensor, "P 3"] | None:
+def _from_sky(scene: FlatScene, bent: Bent, starts: Points | None) -> Float[Tensor, "P 3"] | None:
     """Irradiance by the world; None without one and where it is black for good."""
     radiance = scene.world_radiance
     if radiance is None or (scene.sky is None and not radiance.requires_grad and not bool(radiance.any())):
         return None
+    normals = bent.normals
     shadows = shadows_of(scene) if starts is not None else None
-    if scene.sky is None and shadows is None:
+    if scene.sky is None and shadows is None and bent.smooth is normals:
         return math.pi * radiance.expand_as(normals)
     directions = directions_like(normals) if scene.sky is None else scene.sky.directions
     cosine = (normals @ directions.T).clamp_min(0.0)
-    seen = cosine
+    seen = cosine if bent.smooth is normals else cosine * bent.shadowing(bent.smooth @ directions.T)
     if shadows is not None and starts is not None:
         far = torch.full_like(directions[None, :, 0], torch.inf)
-        seen = cosine * shadows.visible(scene, starts, "sky", [directions], directions[None], far)
+        seen = seen * shadows.visible(scene, starts, "sky", [directions], directions[None], far)
     if scene.sky is not None:
         return seen @ scene.sky.power
     return math.pi * (seen.sum(1) / cosine.sum(1).clamp_min(1e-9))[:, None] * radiance
 
 
 def reflected(
-    scene: FlatScene, albedo: Float[Tensor, "P 3"], points: Float[Tensor, "P 3"], normals: Float[Tensor, "P 3"], starts: Points | None
+    scene: FlatScene,
+    albedo: Float[Tensor, "P 3"],
+    points: Float[Tensor, "P 3"],
+    normals: Float[Tensor, "P 3"],
+    starts: Points | None,
+    smooth: Float[Tensor, "P 3"] | None = None,
 ) -> Float[Tensor, "P 3"]:
     """Linear radiance toward the viewer by Lambert's law: albedo × irradiance / π, summed over lamps and world.
 
-    ``normals`` are unit vectors on the viewer's side; without ``starts`` nothing is shadowed. Gradients: exact for every input but
-    visibility, which is constant.
+    ``normals`` are unit vectors on the viewer's side, ``smooth`` those before a normal image bent them; without ``starts`` nothing is
+    shadowed. Gradients: exact for every input but visibility, which is constant.
     """
-    total = _from_sky(scene, normals, starts)
+    bent = Bent(normals, normals if smooth is None else smooth)
+    total = _from_sky(scene, bent, starts)
     total = torch.zeros_like(albedo) if total is None else total
     for lamp in scene.lights:
-        total = total + _from_lamp(scene, lamp, points, normals, starts)
+        total = total + _from_lamp(scene, lamp, points, bent, starts)
     return albedo * total / math.pi

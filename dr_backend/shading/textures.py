@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..geometry.flatten import FlatMaterial
+from ..geometry.flatten import Texture
 from ..raster.texture import sample_texture
 
 
@@ -39,18 +39,18 @@ def _fade(uv: Float[Tensor, "P 2"], size: tuple[int, int]) -> Float[Tensor, "P 1
     return (inside[0] * inside[1])[:, None]
 
 
-def texel_at(material: FlatMaterial, uv: Float[Tensor, "P 2"]) -> Float[Tensor, "P 3"]:
-    """The base-colour image at UVs; zero outside a clipped one.
+def texel_at(texture: Texture, uv: Float[Tensor, "P 2"]) -> Float[Tensor, "P K"]:
+    """An image at UVs; zero outside a clipped one.
 
     8-bit sRGB images are mixed as they are encoded, which is how Cycles holds them. Gradients: exact for image and coordinates; Closest
     passes none to coordinates.
     """
-    image, extension = material.image, material.extension
-    if material.plain:
+    image, extension = texture.image, texture.extension
+    if texture.plain:
         return sample_texture(image, uv, extension)
-    if material.uv_matrix is not None:
-        uv = torch.addmm(material.uv_matrix[:, 2], uv, material.uv_matrix[:, :2].T)
-    if material.encoded:
+    if texture.uv_matrix is not None:
+        uv = torch.addmm(texture.uv_matrix[:, 2], uv, texture.uv_matrix[:, :2].T)
+    if texture.encoded:
         image = to_srgb(image)
     kept = None
     if extension == "mirror":
@@ -58,11 +58,11 @@ def texel_at(material: FlatMaterial, uv: Float[Tensor, "P 2"]) -> Float[Tensor, 
     elif extension == "clip":
         size = (image.shape[1], image.shape[0])
         inside = ((uv >= 0) & (uv <= 1)).all(1, keepdim=True)
-        kept = inside.to(uv.dtype) if material.interpolation == "closest" else _fade(uv, size)
-    if material.interpolation == "closest":
+        kept = inside.to(uv.dtype) if texture.interpolation == "closest" else _fade(uv, size)
+    if texture.interpolation == "closest":
         values = _closest(image, uv, extension == "repeat")
     else:
         values = sample_texture(image, uv, "repeat" if extension == "repeat" else "extend")
     if kept is not None:
         values = values * kept
-    return to_linear(values) if material.encoded else values
+    return to_linear(values) if texture.encoded else values

@@ -1,10 +1,13 @@
 """Materials: what feeds the base colour, the image that is written, and its removal."""
 
+from dataclasses import replace
+
 import bpy
 import numpy as np
 import pytest
 
 from blender_addon.exchange import SceneProblem, read_scene, revert_all, write_result
+from blender_addon.exchange.gloss import write_gloss
 from blender_addon.exchange.images import load_png, read_image, save_png, to_linear, to_srgb, write_image
 from blender_addon.exchange.materials import LABEL, PLAIN_SIZE, check_material, read_material, write_material
 from tests.blender.conftest import fingerprint
@@ -116,7 +119,8 @@ def test_what_is_not_carried_is_listed_once(build):
     shiny = build.material("Shiny")
     principled(shiny).inputs["Specular IOR Level"].default_value = 0.5
     assert read_material(shiny)[1] == []
-    assert "Specular" in read_material(shiny, lit=True)[1][0]
+    read, warnings = read_material(shiny, lit=True)
+    assert (read.shader, float(read.specular), warnings) == ("principled", 0.5, [])
 
 
 def test_mixed_shaders_and_none_at_all(build):
@@ -235,3 +239,45 @@ def test_a_missing_texture_file_is_named(build):
     add_image(obj.data.materials[0], image)
     with pytest.raises(SceneProblem, match=r"Material 'Paint'.*gone\.png"):
         export(build, obj)
+
+
+GLOSS = ("metallic", "roughness", "ior", "specular", "emission")
+
+
+def test_gloss_round_trips_exactly(build):
+    shader = principled(build.material())
+    for name, value in {"Metallic": 0.3, "Roughness": 0.7, "IOR": 1.8, "Specular IOR Level": 0.4, "Emission Strength": 2.5}.items():
+        shader.inputs[name].default_value = value
+    shader.inputs["Emission Color"].default_value = (0.1, 0.5, 0.9, 1)
+    read, warnings = read_material(bpy.data.materials["Paint"], lit=True)
+    assert (warnings, read.emission) == ([], pytest.approx((0.25, 1.25, 2.25)))
+    rng = np.random.default_rng(0)
+    widths = {"metallic": 1, "roughness": 1, "emission": 3, "normal": 3}
+    images = {f"{channel}_image": rng.random((4, 6, width), np.float32) for channel, width in widths.items()}
+    placements = {c.split("_")[0]: {"extension": "clip", "interpolation": "closest", "encoded": False} for c in images}
+    wanted = replace(read, **images, placements=placements, normal_strength=0.5)
+    other = build.material("Other")
+    for _ in range(2):  # also over its own nodes
+        write_gloss(principled(other), wanted)
+        again, warnings = read_material(other, lit=True)
+        assert warnings == []
+        assert (again.placements, again.normal_strength) == (placements, 0.5)
+        for field in GLOSS:
+            np.testing.assert_allclose(getattr(again, field), getattr(wanted, field), rtol=2e-7)
+        for field, image in images.items():
+            np.testing.assert_allclose(getattr(again, field), image, rtol=2e-7, atol=1e-7)
+
+
+def test_what_feeds_the_gloss_and_is_not_carried_is_named(build):
+    material = build.material()
+    tree, shader = material.node_tree, principled(material)
+    noise, bump = tree.nodes.new("ShaderNodeTexNoise"), tree.nodes.new("ShaderNodeBump")
+    tree.links.new(noise.outputs[0], shader.inputs["Roughness"])
+    tree.links.new(bump.outputs["Normal"], shader.inputs["Normal"])
+    node = tree.nodes.new("ShaderNodeTexImage")
+    node.image, node.projection = write_image("Wood", RGB), "BOX"
+    tree.links.new(node.outputs["Color"], shader.inputs["Metallic"])
+    shader.inputs["Coat Weight"].default_value = 0.5
+    warnings = " ".join(read_material(material, lit=True)[1])
+    for words in ("Roughness of material 'Paint' comes from a Noise Texture", "Bump", "Box projection", "Coat Weight"):
+        assert words in warnings

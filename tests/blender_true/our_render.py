@@ -10,6 +10,7 @@ from blender_addon.exchange.scene import Exported
 from dr_backend.geometry import flatten, to_tensors
 from dr_backend.renderers.table import make
 from dr_backend.scene import Camera
+from dr_backend.shading.surface import seen_from
 
 BAND = 512  # rows of samples at a time, so that shading fits in memory
 
@@ -36,7 +37,8 @@ def render(exported: Exported, camera: str, supersample: int) -> np.ndarray:
     with torch.no_grad():
         for row in range(0, height, step):
             rows = min(step, height - row)
-            out = renderer.render(flat, [_enlarged(view, supersample, row * supersample, rows * supersample)])[0]
+            band = _enlarged(view, supersample, row * supersample, rows * supersample)
+            out = renderer.render(seen_from(flat, band), [band])[0]
             picture = torch.cat([out.rgb, out.alpha[..., None]], -1).permute(2, 0, 1)[None]
             bands.append(F.avg_pool2d(picture, supersample)[0].permute(1, 2, 0).numpy())
     picture = np.concatenate(bands)

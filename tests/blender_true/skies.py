@@ -20,7 +20,7 @@ def _sky_image(sun: float) -> bpy.types.Image:
     return write_float_image("Sky", rgb)
 
 
-def _use_image(studio: Studio, sun: float, turn: tuple[float, float, float] | None = None) -> None:
+def use_image(studio: Studio, sun: float, turn: tuple[float, float, float] | None = None) -> None:
     background = studio.background((0, 0, 0), 0.8)
     tree = studio.scene.world.node_tree
     texture = tree.nodes.new("ShaderNodeTexEnvironment")
@@ -36,7 +36,7 @@ def _use_image(studio: Studio, sun: float, turn: tuple[float, float, float] | No
 @fixture("skies", UNSHADOWED, variants=["plain", "turned", "tilted"], samples=128)
 def image_on_a_ball(studio: Studio, variant: str) -> None:
     studio.ball(studio.diffuse()).scale = (1.6, 1.6, 1.6)
-    _use_image(studio, 40, {"plain": None, "turned": (0, 0, 2.0), "tilted": (0.5, -0.4, 1.0)}[variant])
+    use_image(studio, 40, {"plain": None, "turned": (0, 0, 2.0), "tilted": (0.5, -0.4, 1.0)}[variant])
 
 
 def _corner(studio: Studio) -> None:
@@ -57,7 +57,7 @@ def ambient_shadow_of_one_color(studio: Studio) -> None:
 @fixture("skies", SHADOWED, variants=["overcast", "with a sun"], samples=256)
 def ambient_shadow_of_an_image(studio: Studio, variant: str) -> None:
     _corner(studio)
-    _use_image(studio, 0 if variant == "overcast" else 120)
+    use_image(studio, 0 if variant == "overcast" else 120)
 
 
 @fixture("skies", SHADOWED, samples=128)

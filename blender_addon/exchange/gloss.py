@@ -1,0 +1,194 @@
+"""The Principled BSDF beside its base colour: metallic, roughness, reflection, emission and normal image, there and back."""
+
+from dataclasses import replace
+from typing import Any
+
+import bpy
+import numpy as np
+
+from dr_backend.scene import Material
+
+from .images import read_image, write_float_image
+from .problems import SceneProblem
+from .sources import Source, origin_of, read_source
+
+LABEL = "Fit to Photo"
+LUMINANCE = (0.2126, 0.7152, 0.0722)  # how Blender turns a colour into a value
+_VALUES = {"metallic": "Metallic", "roughness": "Roughness", "ior": "IOR", "specular": "Specular IOR Level"}
+# Inputs that change the look and have no leaf, with the value at which they do nothing.
+_NOT_CARRIED = {
+    "Alpha": 1.0,
+    "Transmission Weight": 0.0,
+    "Subsurface Weight": 0.0,
+    "Coat Weight": 0.0,
+    "Sheen Weight": 0.0,
+    "Anisotropic": 0.0,
+    "Diffuse Roughness": 0.0,
+    "Thin Film Thickness": 0.0,
+}
+_ONLY_WHERE_LIT = {"Metallic": 0.0, "Emission Strength": 0.0}
+
+
+def not_carried(name: str, shader: bpy.types.Node, lit: bool) -> list[str]:
+    """A warning that names the inputs of the shader which a fit does not see; an unlit one sees the base colour alone."""
+    neutral = _NOT_CARRIED if lit else _NOT_CARRIED | _ONLY_WHERE_LIT
+    names = [
+        socket.name
+        for socket in shader.inputs
+        if socket.name in neutral and (socket.is_linked or abs(socket.default_value - neutral[socket.name]) > 1e-6)
+    ]
+    tint = shader.inputs.get("Specular Tint")
+    if lit and tint is not None and (tint.is_linked or min(tint.default_value[:3]) < 1):
+        names.append("Specular Tint")
+    unseen = ("Coat Normal",) if lit and shader.type == "BSDF_PRINCIPLED" else ("Normal", "Coat Normal")
+    names += [key for key in unseen if key in shader.inputs and shader.inputs[key].is_linked]
+    return [f"The fit does not see the {', '.join(names)} of material '{name}'"] if names else []
+
+
+def _normal_source(shader: bpy.types.Node) -> tuple[Source | None, float, str]:
+    """What feeds the Normal input by way of a Normal Map node, its strength, and the label of what is in the way instead."""
+    origin = origin_of(shader.inputs["Normal"])
+    if origin is None:
+        return None, 1.0, ""
+    node = origin.node
+    if node.type != "NORMAL_MAP" or node.space != "TANGENT" or node.inputs["Strength"].is_linked:
+        return None, 1.0, f"{node.bl_label} node"
+    source = read_source(node.inputs["Color"])
+    return source, float(node.inputs["Strength"].default_value), ""
+
+
+def gloss_sources(shader: bpy.types.Node) -> dict[str, Source]:
+    """What feeds each channel that an image may drive: metallic, roughness, emission, normal."""
+    if shader.type != "BSDF_PRINCIPLED":
+        return {}
+    found = {
+        "metallic": read_source(shader.inputs["Metallic"]),
+        "roughness": read_source(shader.inputs["Roughness"]),
+        "emission": read_source(shader.inputs["Emission Color"]),
+    }
+    normal = _normal_source(shader)[0]
+    return found if normal is None else found | {"normal": normal}
+
+
+def _channel_image(name: str, source: Source) -> np.ndarray:
+    """The image as its channel uses it: colours (H, W, 3), or values (H, W, 1) for metallic and roughness."""
+    rgba = read_image(source.image)[0]
+    if source.alpha:
+        values = rgba[..., 3:]
+    elif source.component is not None:
+        values = rgba[..., source.component : source.component + 1]
+    elif name in ("emission", "normal"):
+        return np.ascontiguousarray(rgba[..., :3])
+    else:
+        values = (rgba[..., :3] @ np.array(LUMINANCE, np.float32))[..., None]
+    return np.ascontiguousarray(np.repeat(values, 3, -1) if name in ("emission", "normal") else values)
+
+
+def _placement(source: Source) -> dict[str, Any]:
+    colors = source.component is None and not source.alpha
+    encoded = colors and not source.image.is_float and source.image.colorspace_settings.name == "sRGB"
+    placed: dict[str, Any] = {"extension": source.extension, "interpolation": source.interpolation, "encoded": encoded}
+    return placed if source.uv_matrix is None else placed | {"uv_matrix": [float(v) for v in source.uv_matrix.ravel()]}
+
+
+def _own_value(socket: bpy.types.NodeSocket) -> tuple[float, ...]:
+    source = read_source(socket)
+    return source.value if not source.unknown else _default(socket)
+
+
+def _default(socket: bpy.types.NodeSocket) -> tuple[float, ...]:
+    value = socket.default_value
+    return (float(value),) if isinstance(value, (int, float)) else tuple(float(v) for v in value)[:3]
+
+
+def read_gloss(plain: Material, name: str, shader: bpy.types.Node, uv_map: str) -> tuple[Material, list[str]]:
+    """The material with what its Principled BSDF adds, and warnings. ``uv_map`` is the one that the mesh carries for this material.
+
+    Raises:
+        SceneProblem: An image is missing or unreadable.
+    """
+    if shader.type != "BSDF_PRINCIPLED":
+        return plain, []
+    warnings = []
+    values = {field: np.array(_own_value(shader.inputs[socket])[0], np.float32) for field, socket in _VALUES.items()}
+    strength = float(shader.inputs["Emission Strength"].default_value)
+    emission = np.array(_own_value(shader.inputs["Emission Color"])[:3], np.float64) * strength
+    images: dict[str, np.ndarray] = {}
+    placements: dict[str, dict[str, Any]] = {}
+    for channel, source in gloss_sources(shader).items():
+        if channel == "emission" and strength == 0:
+            continue
+        label = {"emission": "Emission Color", "normal": "Normal"}.get(channel) or _VALUES[channel]
+        if source.image is not None and not source.misplaced and source.uv_map == uv_map:
+            image = _channel_image(channel, source)
+            images[f"{channel}_image"] = image * np.float32(strength) if channel == "emission" else image
+            placements[channel] = _placement(source)
+        elif source.image is not None:
+            where = source.misplaced or f"the UV map '{source.uv_map or 'that renders'}'"
+            warnings.append(f"The image that feeds the {label} of material '{name}' is placed by {where}; its own value is used")
+        elif source.attribute is not None or source.unknown:
+            what = source.unknown or "Color Attribute"
+            warnings.append(f"The {label} of material '{name}' comes from a {what} node; its own value is used")
+    for socket in (*(_VALUES[k] for k in ("ior", "specular")), "Emission Strength"):
+        if (source := read_source(shader.inputs[socket])).image is not None or source.attribute is not None or source.unknown:
+            warnings.append(f"The {socket} of material '{name}' comes from nodes; its own value is used")
+    blocked = _normal_source(shader)[2]
+    if blocked:
+        warnings.append(f"The Normal of material '{name}' comes from a {blocked}, which the fit does not see")
+    return replace(
+        plain,
+        shader="principled",
+        emission=emission.astype(np.float32),
+        normal_strength=_normal_source(shader)[1],
+        placements=placements,
+        **values,
+        **images,
+    ), warnings
+
+
+def write_gloss(shader: bpy.types.Node, material: Material) -> None:
+    """Sets the Principled BSDF's inputs to the material's values and images: the inverse of ``read_gloss``.
+
+    An input that something feeds keeps its link where the material has no image for it. Emission keeps its strength unless that is zero;
+    images become packed float images that lie on the UVs as ``placements`` say.
+
+    Raises:
+        SceneProblem: The shader is no Principled BSDF.
+    """
+    if shader.type != "BSDF_PRINCIPLED":
+        raise SceneProblem(f"'{shader.name}' is no Principled BSDF, so it has no metallic or roughness to write: use a Principled BSDF")
+    for field, socket in _VALUES.items():
+        if getattr(material, field) is not None:
+            shader.inputs[socket].default_value = float(getattr(material, field))
+    strength = shader.inputs["Emission Strength"]
+    if material.emission is not None:
+        wanted = np.asarray(material.emission, np.float64)
+        if strength.default_value == 0 and (wanted.any() or material.emission_image is not None):
+            strength.default_value = 1.0
+        if strength.default_value:
+            shader.inputs["Emission Color"].default_value = (*(wanted / strength.default_value).tolist(), 1)
+    for channel, placement in material.placements.items():
+        image = getattr(material, f"{channel}_image")
+        if image is None:
+            continue
+        values = np.asarray(image) / (strength.default_value if channel == "emission" else 1.0)
+        _write_image(shader, channel, np.broadcast_to(values, (*values.shape[:2], 3)), placement, material.normal_strength)
+
+
+def _write_image(shader: bpy.types.Node, channel: str, rgb: np.ndarray, placement: dict[str, Any], strength: float) -> None:
+    tree = shader.id_data
+    label = f"{LABEL} {channel.title()}"
+    node = next((n for n in tree.nodes if n.type == "TEX_IMAGE" and n.label == label), None) or tree.nodes.new("ShaderNodeTexImage")
+    node.label, node.image = label, write_float_image(label, rgb)
+    node.extension = placement.get("extension", "repeat").upper()
+    node.interpolation = placement.get("interpolation", "linear").title()
+    if "uv_matrix" in placement:
+        raise SceneProblem(f"The {channel} image is placed by a Mapping node: apply it to the UV map, then fit again")
+    if channel != "normal":
+        tree.links.new(node.outputs["Color"], shader.inputs["Emission Color" if channel == "emission" else _VALUES[channel]])
+        return
+    origin = origin_of(shader.inputs["Normal"])
+    bend = origin.node if origin is not None and origin.node.type == "NORMAL_MAP" else tree.nodes.new("ShaderNodeNormalMap")
+    bend.space, bend.inputs["Strength"].default_value = "TANGENT", strength
+    tree.links.new(node.outputs["Color"], bend.inputs["Color"])
+    tree.links.new(bend.outputs["Normal"], shader.inputs["Normal"])
