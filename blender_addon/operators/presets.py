@@ -56,9 +56,8 @@ class FITTOPHOTO_OT_add_preset(AddPresetBase, bpy.types.Operator):
 
     preset_menu = MENU
     preset_subdir = SUBDIR
-    preset_defines = ["settings = bpy.context.scene.fit_to_photo"]
 
     @property
     def preset_values(self) -> list[str]:
-        """What Blender writes into the preset's file."""
-        return [f"settings.{name}" for name in preset_settings()]
+        """What Blender writes into the preset's file; in full, for short names of presets are lost in Blender 4.3 with Python 3.13."""
+        return [f"bpy.context.scene.fit_to_photo.{name}" for name in preset_settings()]
