@@ -1,0 +1,68 @@
+"""The native renderer gives the same bits however many threads work for it, and to however many threads that ask at once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from dr_backend.renderers.base import RenderOutput
+from dr_backend.renderers.native import NativeRenderer
+from dr_backend.scene import Material, Scene
+from tests.renderers.parity import body, image, rendered, scene_of
+from tests.shapes import camera
+
+KINDS = ["outline", "painted", "lit"]
+VIEWS = [
+    camera(80, 72),
+    camera(41, 64, distance=1.4),
+    camera(64, 33, orthographic=True),
+    replace(camera(64, 48), near=2.8),
+    camera(50, 50, distance=0.3),
+]
+
+
+def made(kind: str, views: int) -> Scene:
+    """A body with two images behind a smaller one, seen by some cameras."""
+    mesh = body(3)
+    mesh = replace(mesh, materials=("fine", "coarse"), face_material=np.arange(len(mesh.faces)) % 2)
+    # The fine image is filtered: its levels gather gradients too.
+    materials = {"fine": Material(np.full(3, 0.5), image(61, 130)), "coarse": Material(np.full(3, 0.5), image(5, 3), encoded=True)}
+    smaller = body(2, seed=1, at=(0.3, 0.2, 1.2), size=0.3, material="fine")
+    return scene_of(mesh, smaller, views=VIEWS[:views], materials=materials, lit=kind == "lit")
+
+
+def bits(renderer: NativeRenderer, kind: str, views: int) -> list[torch.Tensor]:
+    """Every image and gradient."""
+    outputs, gradients = rendered(renderer, made(kind, views), color=kind != "outline")
+    images = [getattr(out, field).detach() for out in outputs for field in RenderOutput.__dataclass_fields__]
+    return images + list(gradients.values())
+
+
+@pytest.fixture(autouse=True)
+def torch_on_one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("views", [1, 3, 5])
+def test_same_bits_for_any_number_of_threads(kind, views):
+    expected = bits(NativeRenderer(threads=1), kind, views)
+    assert sum(bool(part.any()) for part in expected) > 4 * views
+    for threads in (1, 2, 4):
+        found = bits(NativeRenderer(threads=threads), kind, views)
+        assert [torch.equal(*pair) for pair in zip(found, expected, strict=True)] == [True] * len(expected)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_same_bits_for_several_that_ask_at_once(threads):
+    renderer = NativeRenderer(threads=threads)
+    asked = [(kind, views) for kind in KINDS for views in (1, 2)] * 3
+    expected = {each: bits(renderer, *each) for each in asked[:6]}
+    with ThreadPoolExecutor(4) as pool:
+        for each, found in zip(asked, pool.map(lambda each: bits(renderer, *each), asked), strict=True):
+            assert all(torch.equal(*pair) for pair in zip(found, expected[each], strict=True)), each
