@@ -60,6 +60,7 @@ class FlatMaterial:
     encoded: bool = False
     uv_matrix: Float[Tensor, "2 3"] | None = None
     color_attribute: bool = False  # the scene's corner colours replace the base colour
+    backface_culling: bool = False  # the inside of faces is not seen
     gloss: FlatGloss | None = None  # None: matte
 
     @property
@@ -99,6 +100,14 @@ class FlatScene:
     def face_material(self) -> Int[Tensor, " F"]:
         """Index into ``materials``."""
         return self.topology.face_material
+
+    @property
+    def culled(self) -> Int[Tensor, " F"] | None:
+        """1 for faces whose inside is not seen; None where all are seen from both sides."""
+        if not any(m.backface_culling for m in self.materials):
+            return None
+        marks = torch.tensor([m.backface_culling for m in self.materials], device=self.positions.device)
+        return marks.int()[self.face_material]
 
     @property
     def unlit(self) -> bool:
@@ -186,6 +195,7 @@ def _flat_material(scene: Scene, key: tuple[str | None, bool], device: torch.dev
         interpolation=material.interpolation,
         encoded=material.encoded,
         color_attribute=material.color_attribute,
+        backface_culling=material.backface_culling,
         uv_matrix=None if material.uv_matrix is None else _to_tensor(material.uv_matrix, device, dtype),
         gloss=None if scene.unlit or material.shader == "diffuse" else _flat_gloss(material, textured, device, dtype),
     )

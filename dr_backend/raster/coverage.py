@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ..geometry.topology import EdgeTable
+from ..geometry.topology import Topology
+from .cuts import cuts
 from .interpolate import barycentric_at, face_forms
 from .project import Projected, View
 from .silhouettes import Crossings, crossings, outline
@@ -51,6 +54,10 @@ def _outermost(found: Crossings) -> Int[Tensor, " D"]:
     return order[last]
 
 
+def _joined(parts: Sequence[Crossings]) -> Crossings:
+    return Crossings(**{name: torch.cat([getattr(part, name) for part in parts]) for name in vars(parts[0])})
+
+
 def _blend(image: Float[Tensor, "N K"], found: Crossings) -> Float[Tensor, "N K"]:
     """A box filter one pixel wide across each crossing: short of half-way the inner pixel shows some of the outer, beyond it the
     outer pixel some of the inner. Where several crossings claim more than a whole pixel their shares are scaled to one.
@@ -71,18 +78,19 @@ def _blend(image: Float[Tensor, "N K"], found: Crossings) -> Float[Tensor, "N K"
 def blend_outlines(
     image: Float[Tensor, "N K"],
     projected: Projected,
-    faces: Int[Tensor, "F 3"],
-    edges: EdgeTable,
+    topology: Topology,
     face_id: Int[Tensor, "H W"],
     view: View,
+    shown: Bool[Tensor, " F"] | None = None,
 ) -> Float[Tensor, "N K"]:
     """``image`` (rows of pixels, premultiplied) with its outlines blended by the part of each pixel that the surface covers.
 
     Gradients: exact for the image; for vertices and camera they are those of the outline's position, the term that a hard rasterizer
-    loses. Outlines made by two surfaces that cut through each other have no edge and get none; neither do parts too thin to own a
-    pixel centre.
+    loses, also where surfaces cut through each other. Parts too thin to own a pixel centre get none.
     """
-    rows, columns = crossings(outline(projected, faces, edges, view), view)
-    found = Crossings(**{name: torch.cat([value, getattr(columns, name)]) for name, value in vars(rows).items()})
-    found = found.where(_visible(found, projected, faces, face_id.reshape(-1), view))
-    return _blend(image, found.where(_outermost(found)))
+    found = _joined(crossings(outline(projected, topology.faces, topology.edges, view, shown), view))
+    found = found.where(_visible(found, projected, topology.faces, face_id.reshape(-1), view))
+    found = found.where(_outermost(found))
+    if topology.shell_count > 1:
+        found = _joined((found, *cuts(projected, topology, face_id, view, found)))
+    return _blend(image, found)

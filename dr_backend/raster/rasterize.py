@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from .clip import clip_faces
@@ -110,14 +110,19 @@ def _sort_key(nearness: Float[Tensor, " N"], face: Int[Tensor, " N"]) -> Int[Ten
 
 @torch.no_grad()
 def rasterize(
-    projected: Projected, faces: Int[Tensor, "F 3"], view: View
+    projected: Projected, faces: Int[Tensor, "F 3"], view: View, shown: Bool[Tensor, " F"] | None = None
 ) -> tuple[Int[Tensor, "H W"], Float[Tensor, "H W"]]:
     """Index and depth of the nearest face at each pixel centre; -1 and infinite where there is none.
 
-    Equal depths go to the lower index. Both sides of a face are seen. Faces that cross the near plane are cut there.
+    Equal depths go to the lower index. Faces are seen from both sides unless ``shown`` leaves them out.
+    Faces that cross the near plane are cut there.
     No gradients: see ``interpolate`` and ``coverage``.
     """
     source: Tensor | None = None
+    if shown is not None:
+        kept = torch.nonzero(shown).squeeze(1)
+        face_id, depth = rasterize(projected, faces[kept], view)
+        return torch.where(face_id >= 0, kept[face_id.clamp_min(0)] if len(kept) else face_id, -1), depth
     if faces.numel() and bool((projected.depth < view.near).any()):
         corners, source = clip_faces(projected.camera[faces], view.near)
         xy, nearness = to_screen(corners, view)

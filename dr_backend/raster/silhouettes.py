@@ -48,13 +48,18 @@ def facing(camera: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], view: View) 
     return torch.where(toward > 0, 1, -1)
 
 
-def outline(projected: Projected, faces: Int[Tensor, "F 3"], edges: EdgeTable, view: View) -> Outline:
-    """Boundary edges, and edges whose two faces lie on the same side of them on the screen.
+def outline(
+    projected: Projected, faces: Int[Tensor, "F 3"], edges: EdgeTable, view: View, shown: Bool[Tensor, " F"] | None = None
+) -> Outline:
+    """Boundary edges, and edges whose two faces lie on the same side of them on the screen; not those between faces that are not shown.
 
     The second holds for any winding, so meshes with turned-over faces keep their outline. Gradients: exact for vertices and camera.
     """
     side = facing(projected.camera, faces, view)[edges.faces] * edges.direction
-    chosen = torch.nonzero((edges.faces[:, 1] < 0) | (side[:, 0] == side[:, 1])).squeeze(1)
+    outer = (edges.faces[:, 1] < 0) | (side[:, 0] == side[:, 1])
+    if shown is not None:
+        outer &= shown[edges.faces[:, 0]] | (shown[edges.faces[:, 1]] & (edges.faces[:, 1] >= 0))
+    chosen = torch.nonzero(outer).squeeze(1)
     ends = edges.vertices[chosen]
     start, end = clip_edges(projected.camera.index_select(0, ends[:, 0]), projected.camera.index_select(0, ends[:, 1]), view.near)
     start_xy, start_nearness = to_screen(start, view)

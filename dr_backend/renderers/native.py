@@ -14,7 +14,7 @@ from ..raster.native.bridge import blend_views, locate, paint_views
 from ..raster.native.launch import Launcher, load
 from ..raster.project import view_of
 from ..scene import Camera
-from ..shading.surface import radiance_at
+from ..shading.surface import radiance_at, seen_from
 from ..shading.textures import to_srgb
 from .base import Capabilities, RenderOutput
 
@@ -42,10 +42,8 @@ class NativeRenderer:
 
     def render(self, scene: FlatScene, cameras: Sequence[Camera], *, color: bool = True) -> list[RenderOutput]:
         """One image per camera; without ``color`` depth carries no gradient and ``rgb`` is zero."""
-        if not cameras:
-            return []
         positions = scene.positions.contiguous()
-        batch = Batch(scene.topology, positions, None, [view_of(camera, positions) for camera in cameras], self._launcher)
+        batch = Batch(scene.topology, positions, scene.culled, [view_of(camera, positions) for camera in cameras], self._launcher)
         faces = [seen.face_id for seen in batch.seen]
         if not color:
             alphas, _ = blend_views(batch, positions)
@@ -54,7 +52,8 @@ class NativeRenderer:
                 RenderOutput(black.expand(*seen.face_id.shape, 3), alpha, seen.face_id, seen.depth)
                 for seen, alpha in zip(batch.seen, alphas, strict=True)
             ]
-        images, depths = (self._paint if _paintable(scene) else self._shade)(scene, batch, positions)
+        in_kernels = scene.unlit and bool(scene.materials) and not any(m.color_attribute for m in scene.materials)
+        images, depths = self._paint(scene, batch, positions) if in_kernels else self._shade(scene, cameras, batch, positions)
         alphas, images = blend_views(batch, positions, images)
         return [RenderOutput(*each) for each in zip(images, alphas, faces, depths, strict=True)]
 
@@ -66,37 +65,29 @@ class NativeRenderer:
     @staticmethod
     def _paint(scene: FlatScene, batch: Batch, positions: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Base colours and depths of an unlit scene."""
-        images = [(to_srgb(m.image) if m.encoded else m.image).reshape(-1, 3) for m in scene.materials if m.image is not None]
-        texels = images[0] if len(images) == 1 else torch.cat(images) if images else positions.new_zeros(0, 3)
-        colors = torch.stack([m.base_color for m in scene.materials]) if scene.materials else positions.new_zeros(0, 3)
-        return paint_views(batch, positions, _image_uvs(scene).contiguous(), scene.materials, colors, texels.contiguous())
+        uvs = scene.uvs
+        for index, material in enumerate(scene.materials):
+            if material.image is not None and material.uv_matrix is not None:
+                placed = uvs @ material.uv_matrix[:, :2].T + material.uv_matrix[:, 2]
+                uvs = torch.where((scene.face_material == index)[:, None, None], placed, uvs)
+        images = [to_srgb(m.image) if m.encoded else m.image for m in scene.materials if m.image is not None]
+        texels = [image.reshape(-1, 3) for image in images]
+        joined = texels[0] if len(texels) == 1 else torch.cat([*texels, positions.new_zeros(0, 3)])
+        colors = torch.stack([m.base_color for m in scene.materials])
+        return paint_views(batch, positions, uvs.detach().contiguous(), scene.materials, colors, joined.contiguous())
 
     @staticmethod
-    def _shade(scene: FlatScene, batch: Batch, positions: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Radiance and depths of any scene."""
+    def _shade(
+        scene: FlatScene, cameras: Sequence[Camera], batch: Batch, positions: Tensor
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Radiance and depths of a lit scene."""
         weights, depths = locate(batch, positions)
         images = []
-        for seen, weight in zip(batch.seen, weights, strict=True):
+        for seen, camera, weight in zip(batch.seen, cameras, weights, strict=True):
             flat = seen.face_id.reshape(-1).long()
             pixel = torch.nonzero(flat >= 0).squeeze(1)
             face = flat[pixel]
-            rgb = radiance_at(scene, face, weight.reshape(-1, 3).index_select(0, pixel), seen.bins.facing.long()[face])
-            image = positions.new_zeros(len(flat), 3).index_copy(0, pixel, rgb).view(*seen.face_id.shape, 3)
-            images.append(image.clone())  # outlines are blended in place, which autograd does not allow in a view
+            barycentric = weight.reshape(-1, 3).index_select(0, pixel)
+            rgb = radiance_at(seen_from(scene, camera), face, barycentric, seen.bins.facing.long()[face])
+            images.append(positions.new_zeros(len(flat), 3).index_copy(0, pixel, rgb).view(*seen.face_id.shape, 3))
         return images, depths
-
-
-def _paintable(scene: FlatScene) -> bool:
-    """Whether the kernels can colour the scene by themselves: they know images, but neither light nor colours nor gradients of corners."""
-    moving = scene.uvs.requires_grad or any(m.uv_matrix is not None and m.uv_matrix.requires_grad for m in scene.materials)
-    return scene.unlit and not moving and not any(m.color_attribute for m in scene.materials)
-
-
-def _image_uvs(scene: FlatScene) -> Tensor:
-    """UVs (F, 3, 2) as the images of the faces' materials are placed."""
-    uvs = scene.uvs
-    for index, material in enumerate(scene.materials):
-        if material.uv_matrix is not None:
-            placed = scene.uvs @ material.uv_matrix[:, :2].T + material.uv_matrix[:, 2]
-            uvs = torch.where((scene.face_material == index)[:, None, None], placed, uvs)
-    return uvs

@@ -13,7 +13,7 @@ from ..raster.project import project, view_of
 from ..raster.rasterize import rasterize
 from ..raster.silhouettes import facing
 from ..scene import Camera
-from ..shading.surface import radiance_at
+from ..shading.surface import radiance_at, seen_from
 from .base import Capabilities, RenderOutput
 
 BYTES_PER_PIXEL = 700  # measured peak of a textured forward and backward pass, covered pixels
@@ -45,16 +45,18 @@ class ReferenceRenderer:
     def _render_view(self, scene: FlatScene, camera: Camera, color: bool) -> RenderOutput:
         view = view_of(camera, scene.positions)
         projected = project(scene.positions, view)
-        face_id, depth = rasterize(projected, scene.faces, view)
+        turned = facing(projected.camera, scene.faces, view)
+        shown = None if scene.culled is None else (turned > 0) | (scene.culled == 0)
+        face_id, depth = rasterize(projected, scene.faces, view, shown)
         shape = (view.height, view.width)
         alpha = (face_id >= 0).to(scene.positions.dtype).reshape(-1, 1)
         if not color:
-            alpha = blend_outlines(alpha, projected, scene.faces, scene.topology.edges, face_id, view)
+            alpha = blend_outlines(alpha, projected, scene.topology, face_id, view, shown)
             return RenderOutput(scene.positions.new_zeros(*shape, 3), alpha.view(shape), face_id, depth)
         fragments = interpolate(projected, scene.faces, face_id, view)
         depth = depth.view(-1).index_copy(0, fragments.pixel, fragments.depth)
-        rgb = radiance_at(scene, fragments.face, fragments.barycentric, facing(projected.camera, scene.faces, view)[fragments.face])
+        rgb = radiance_at(seen_from(scene, camera), fragments.face, fragments.barycentric, turned[fragments.face])
         image = scene.positions.new_zeros(face_id.numel(), 3).index_copy(0, fragments.pixel, rgb)
         image = torch.cat([image, alpha], dim=1)
-        image = blend_outlines(image, projected, scene.faces, scene.topology.edges, face_id, view)
+        image = blend_outlines(image, projected, scene.topology, face_id, view, shown)
         return RenderOutput(image[:, :3].reshape(*shape, 3), image[:, 3].reshape(shape), face_id, depth.view(shape))

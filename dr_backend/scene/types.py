@@ -69,6 +69,7 @@ class Material:
     encoded: bool = False  # texels are mixed as sRGB, as Cycles does with 8-bit images; the leaf stays linear
     color_attribute: bool = False  # the colours of the mesh replace base_color
     uv_matrix: Array | None = None  # (2, 3): from the mesh's UVs to the image's, as a Mapping node places it
+    backface_culling: bool = False  # the inside of faces is not seen
     shader: Literal["diffuse", "principled"] = "diffuse"
     metallic: Array | None = None  # ()
     roughness: Array | None = None  # ()
