@@ -17,8 +17,9 @@ class FITTOPHOTO_MT_presets(bpy.types.Menu):
         """Draws both kinds."""
         for label in BUILT_IN:
             self.layout.operator("fit_to_photo.use_preset", text=label).name = label
-        self.layout.separator()
-        self.draw_preset(context)
+        if bpy.utils.preset_paths(SUBDIR):  # without any, Blender would complain
+            self.layout.separator()
+            self.draw_preset(context)
 
 
 def draw_presets(layout: bpy.types.UILayout) -> None:
