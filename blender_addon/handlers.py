@@ -5,7 +5,7 @@ from typing import Any
 
 import bpy
 
-from . import overlay, preview, session
+from . import left, overlay, preview, session
 
 persistent: Callable[[Callable[..., None]], Callable[..., None]] = bpy.app.handlers.persistent
 
@@ -24,6 +24,9 @@ def _before_saving(*_: Any) -> None:
 @persistent
 def _after_saving(*_: Any) -> None:
     _show_again()
+    fit = session.current()
+    if fit is not None:
+        fit.save_session()
 
 
 @persistent
@@ -35,6 +38,7 @@ def _after_undo(*_: Any) -> None:
 @persistent
 def _after_loading(*_: Any) -> None:
     overlay.forget_all()
+    left.look_again()
     preview.remove_all()
 
 

@@ -1,10 +1,12 @@
 """The live preview of one fit in the viewport."""
 
+import sys
 from typing import Any
 
 import bpy
 import numpy as np
 
+from dr_backend.job import JobError, JobFolder
 from dr_backend.scene import split_path
 
 from .exchange.identity import find
@@ -27,8 +29,13 @@ class LivePreview:
         objects = [obj for name in self._objects if (obj := self._find(name)) is not None]
         return sum(add_preview(obj) for obj in objects) > 0
 
-    def show(self, values: dict[str, np.ndarray]) -> None:
-        """Shows fitted leaves."""
+    def show_latest(self, job: JobFolder) -> None:
+        """Shows what the worker wrote last."""
+        try:
+            values = job.load_preview() or {}
+        except JobError as error:  # the worker may be replacing the file: the next one follows soon
+            print(f"Fit to Photo: a preview could not be shown: {error}", file=sys.stderr)
+            return
         for path, value in values.items():
             group, name, leaf = split_path(path)
             if group == "meshes" and leaf == "positions" and name in self._objects and np.isfinite(value).all():

@@ -64,3 +64,8 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def sentences(message: str, hint: str) -> str:
+    """A message and its hint as sentences that end like sentences; an empty one is left out."""
+    return " ".join(text if text.endswith((".", "!", "?")) else f"{text}." for text in (message, hint) if text)

@@ -6,31 +6,30 @@ It holds names, never pointers into Blender's data: undo and editing may move th
 
 import enum
 import json
-import shutil
-import sys
-import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import bpy
 
 from dr_backend.job import Event, FitSettings, JobError, JobFolder
+from dr_backend.scene import Camera, Photo
 
-from . import overlay, preferences
+from . import jobs, left, overlay, preferences
 from .environment import BackendProblem
 from .exchange.identity import find
 from .exchange.problems import SceneProblem
-from .exchange.scene import read_scene, write_result
+from .exchange.scene import Bindings, read_scene, write_result
 from .preview import LivePreview
-from .progress import Progress
+from .progress import Progress, sentences
 from .proof import Proof
 from .properties import fit_settings
 from .selection import Selection, Wanted, select
 from .worker_client import WorkerClient, worker_command
 
-# The best result so far is worth keeping after these; after others (nothing visible, diverged) it is not to be trusted.
+# The best result so far is worth keeping after these, and the fit worth resuming; after others (nothing visible, diverged) neither is.
 _KEEP_CHECKPOINT = ("crashed", "out_of_memory", "disk_full", "cannot_write")
 
 
@@ -76,12 +75,14 @@ class Session:
         self.cancelling = False  # whether it was asked to stop
         self.paused = False
         self.preview: LivePreview | None = None  # where the viewport follows the fit
+        self._resumable = False  # whether the job is left to be resumed
         self._preview_waits = False  # the worker wrote one that was not shown yet
         self.report: dict[str, Any] = {}
         self._keep_job = preferences.read_preferences().keep_jobs
         self._job: JobFolder | None = None
         self._client: WorkerClient | None = None
-        self._bindings: Any = None
+        self._bindings = Bindings()
+        self._lock: IO[bytes] | None = None
         self._proof: Proof | None = None
         self._last: Event | None = None
         self._started = time.monotonic()
@@ -90,8 +91,6 @@ class Session:
     def finished(self) -> bool:
         """Whether nothing is left to do."""
         return self.state in ENDED
-
-    # -- start -----------------------------------------------------------------------------------------------------------------
 
     def _export(self) -> None:
         """Reads the scene, writes the job and starts the worker."""
@@ -103,20 +102,43 @@ class Session:
         exported = read_scene(scene, *groups, texture=self.settings.texture, texture_size=self.settings.texture_size)
         self._bindings = exported.bindings
         self.warnings = [f"Camera '{name}' has no photo and is left out" for name in chosen.without_photo] + list(exported.warnings)
-        root = preferences.job_root()
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=root))
-        except OSError as error:
-            hint = "choose another Job Folder in the add-on's preferences"
-            raise SceneProblem(f"The job folder {root} cannot be written ({error.strerror or error}): {hint}") from error
-        self._job = JobFolder(folder)
+        self._job = JobFolder(jobs.make_folder(preferences.job_root()))
+        self._lock = jobs.lock(self._job.path)
         self._job.save(exported.scene, exported.photos, self.settings)
-        self._client = WorkerClient(worker_command(python, folder), folder)
-        self._client.start()
-        self._proof = Proof(scene, chosen, exported.photos, exported.scene.cameras, self.warnings.append)
+        self.save_session()
+        self._launch(python, scene, exported.photos, exported.scene.cameras)
+
+    def _reopen(self, job: jobs.LeftJob, photos: Sequence[Photo], cameras: Mapping[str, Camera]) -> None:
+        """Takes a job that was left behind, and starts a worker that goes on with it."""
+        self.state = State.EXPORT
+        python = self.options.backend_python or preferences.backend_python()
+        self._lock = jobs.lock(job.folder)
+        if self._lock is None:
+            raise JobError("bad_job", "Another Blender works on this fit, or its folder is gone", "Discard it, or fit again")
+        self._job = JobFolder(job.folder)
+        self._bindings = Bindings.from_json(job.session["bindings"])
+        try:
+            self._launch(python, bpy.data.scenes[self.scene_name], photos, cameras)
+        except JobError:
+            self._lock.close()
+            raise
+
+    def save_session(self) -> None:
+        """Notes in the job folder what another Blender needs to resume this fit: at its start, and when the file gets another name."""
+        if self._job is not None and not self.finished:
+            note = {"blend": bpy.data.filepath, "selection": asdict(self.selection), "bindings": self._bindings.to_json()}
+            self._job.save_json(jobs.SESSION, {"format": jobs.FORMAT, **note})
+
+    def _launch(self, python: str, scene: bpy.types.Scene, photos: Sequence[Photo], cameras: Mapping[str, Camera]) -> None:
+        assert self._job is not None
+        self._proof = Proof(scene, self.selection, photos, cameras, self.warnings.append)
         if self.options.render_report:
             self._proof.want("before")
+        if self._job.is_done():  # the worker came to its end, and Blender was closed before it took the result
+            self._last, self.state = Event("done", {"message": "Fitted"}), State.APPLY
+            return
+        self._client = WorkerClient(worker_command(python, self._job.path), self._job.path)
+        self._client.start()
         self.progress.activity = "Starting the backend"
         self.state = State.RUNNING
 
@@ -132,8 +154,6 @@ class Session:
     def _end_preview(self) -> None:
         if self.preview is not None:
             self.preview.end()
-
-    # -- the clockwork -----------------------------------------------------------------------------------------------------------
 
     def tick(self, *, renders: bool = True) -> bool:
         """Does the next small piece of work: hears the worker, renders one view, or writes the result.
@@ -171,10 +191,12 @@ class Session:
             (self._client.pause if paused else self._client.resume)()
 
     def abort(self) -> None:
-        """Ends at once and changes nothing more: the file is being closed or the add-on switched off."""
+        """Ends at once and changes nothing more: the file is being closed or the add-on switched off. The fit can be resumed."""
         if self.finished:
             return
         self.message = "The fit was stopped before it ended"
+        failed = self._last is not None and self._last.kind == "failed"
+        self._resumable = self.state in (State.RUNNING, State.APPLY) and not (self.changed or self.cancelling or failed)
         self._end(State.DONE if self.changed else State.CANCELLED)
 
     def _hear(self) -> None:
@@ -196,14 +218,9 @@ class Session:
 
     def show_preview(self) -> None:
         """Shows the worker's latest vertices in the viewport, if there are new ones."""
-        if self.preview is None or not self._preview_waits or self.state is not State.RUNNING:
-            return
-        assert self._job is not None
-        self._preview_waits = False
-        try:
-            self.preview.show(self._job.load_preview() or {})
-        except JobError as error:  # the worker may be replacing the file: the next one follows soon
-            print(f"Fit to Photo: a preview could not be shown: {error}", file=sys.stderr)
+        if self.preview is not None and self._preview_waits and self.state is State.RUNNING and self._job is not None:
+            self._preview_waits = False
+            self.preview.show_latest(self._job)
 
     def _watch_meshes(self) -> None:
         """Stops a fit whose mesh is gone."""
@@ -212,8 +229,6 @@ class Session:
                 message = f"'{name}' was deleted while it was being fitted: undo that, or choose another mesh, and fit again"
                 self._last = Event("failed", {"code": "gone", "message": message, "hint": ""})
                 self.state = State.APPLY
-
-    # -- the end -----------------------------------------------------------------------------------------------------------------
 
     def _apply_next(self) -> None:
         """One piece of the end: renders from before, the result, renders from after, the report."""
@@ -244,7 +259,7 @@ class Session:
         assert self._last is not None
         assert self._job is not None
         kind, data = self._last.kind, self._last.data
-        self.message = _sentence(data["message"], data.get("hint", ""))
+        self.message = sentences(data["message"], data.get("hint", ""))
         try:
             result = self._job.load_result()
             values = result[0] if result and kind != "failed" else None
@@ -290,21 +305,18 @@ class Session:
         self._end_preview()
         if self._client is not None:
             self._client.close()
-        if self._job is not None and not self._keep_job and state is not State.FAILED:
-            _remove(self._job.path)
-        elif self._job is not None and state is State.FAILED:
+        if self._lock is not None:
+            self._lock.close()
+        left.look_again()
+        if self._job is None:
+            return
+        if state is State.FAILED:
+            self._resumable = self._last is not None and self._last.data.get("code") in _KEEP_CHECKPOINT
             self.message += f" The job folder is {self._job.path}"
-
-
-def _sentence(message: str, hint: str) -> str:
-    return " ".join(text if text.endswith((".", "!", "?")) else f"{text}." for text in (message, hint) if text)
-
-
-def _remove(folder: Path) -> None:
-    try:
-        shutil.rmtree(folder)
-    except OSError as error:  # an indexer or a virus scanner may hold a file open: not worth failing a fit that succeeded
-        print(f"Fit to Photo: the job folder {folder} could not be removed: {error}", file=sys.stderr)
+        if not self._resumable:
+            (self._job.path / jobs.SESSION).unlink(missing_ok=True)
+            if not self._keep_job and state is not State.FAILED:
+                jobs.remove(self._job.path)
 
 
 _current: Session | None = None
@@ -348,7 +360,27 @@ def start(
         session._export()
     except (SceneProblem, JobError, BackendProblem) as error:
         session.abort()
-        raise CannotStart(_sentence(str(error), getattr(error, "hint", ""))) from error
+        raise CannotStart(sentences(str(error), getattr(error, "hint", ""))) from error
+    _current = session
+    return session
+
+
+def resume(scene: bpy.types.Scene, job: jobs.LeftJob, options: Options | None = None) -> Session:
+    """Goes on with a fit that was left behind.
+
+    Raises:
+        CannotStart: In a sentence; the job is as it was.
+    """
+    global _current
+    if is_running():
+        raise CannotStart("A fit is already running: wait for it to end, or cancel it first")
+    try:
+        stored, photos, settings = JobFolder(job.folder).load()
+        chosen: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in job.session["selection"].items()}
+        session = Session(scene.name, Selection(**chosen), settings, options or Options(scene.fit_to_photo.render_report))
+        session._reopen(job, photos, stored.cameras)
+    except (JobError, BackendProblem) as error:
+        raise CannotStart(sentences(str(error), getattr(error, "hint", ""))) from error
     _current = session
     return session
 

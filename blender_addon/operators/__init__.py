@@ -4,6 +4,8 @@ from . import fit, import_cameras, photos, presets, result, setup, views
 
 CLASSES = (
     fit.FITTOPHOTO_OT_run,
+    fit.FITTOPHOTO_OT_resume,
+    fit.FITTOPHOTO_OT_discard,
     fit.FITTOPHOTO_OT_pause,
     fit.FITTOPHOTO_OT_cancel,
     result.FITTOPHOTO_OT_revert,

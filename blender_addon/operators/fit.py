@@ -10,7 +10,7 @@ from typing import Any
 
 import bpy
 
-from .. import session
+from .. import jobs, left, session
 from ..redraw import Pace, redraw_sidebars
 
 TICK_SECONDS = 0.1
@@ -61,13 +61,8 @@ def _report_end(operator: bpy.types.Operator, fit: session.Session) -> set[str]:
     return {"FINISHED"} if fit.changed or fit.preview is not None else {"CANCELLED"}
 
 
-class FITTOPHOTO_OT_run(bpy.types.Operator):
-    """Fits the selected meshes to the cameras' photos."""
-
-    bl_idname = "fit_to_photo.run"
-    bl_label = "Fit to Photo"
-    bl_description = "Move the mesh and paint its texture until Blender's own renders match the photos"
-    bl_options = {"REGISTER", "UNDO"}
+class _RunsFit(bpy.types.Operator):
+    """Runs a fit to its end: beside Blender, or waiting for it. ``_begin`` says which fit."""
 
     _timer: bpy.types.Timer | None = None
     _line = ""  # of progress, as last drawn
@@ -83,9 +78,12 @@ class FITTOPHOTO_OT_run(bpy.types.Operator):
             return False
         return True
 
+    def _begin(self, context: bpy.types.Context) -> session.Session:
+        raise NotImplementedError
+
     def _start(self, context: bpy.types.Context) -> session.Session | None:
         try:
-            return session.start(context.scene, context.view_layer)
+            return self._begin(context)
         except session.CannotStart as problem:
             self.report({"ERROR"}, str(problem))
             return None
@@ -146,6 +144,56 @@ class FITTOPHOTO_OT_run(bpy.types.Operator):
         if context.workspace is not None:
             context.workspace.status_text_set(None)
         redraw_sidebars()
+
+
+class FITTOPHOTO_OT_run(_RunsFit):
+    """Fits the selected meshes to the cameras' photos."""
+
+    bl_idname = "fit_to_photo.run"
+    bl_label = "Fit to Photo"
+    bl_description = "Move the mesh and paint its texture until Blender's own renders match the photos"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def _begin(self, context: bpy.types.Context) -> session.Session:
+        return session.start(context.scene, context.view_layer)
+
+
+class FITTOPHOTO_OT_resume(_RunsFit):
+    """Goes on with a fit that a crash or the end of Blender interrupted."""
+
+    bl_idname = "fit_to_photo.resume"
+    bl_label = "Resume Fit"
+    bl_description = "Go on with the fit that was interrupted, from the best result it had"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def _begin(self, context: bpy.types.Context) -> session.Session:
+        job = left.left_job()
+        if job is None:
+            raise session.CannotStart("No unfinished fit belongs into this file")
+        return session.resume(context.scene, job)
+
+
+class FITTOPHOTO_OT_discard(bpy.types.Operator):
+    """Removes a fit that was interrupted."""
+
+    bl_idname = "fit_to_photo.discard"
+    bl_label = "Discard Unfinished Fit"
+    bl_description = "Remove the files of the fit that was interrupted; the scene stays as it is"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Available while an unfinished fit is offered."""
+        if left.left_job() is None:
+            cls.poll_message_set("No unfinished fit belongs into this file")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Removes its folder."""
+        jobs.remove(left.left_job().folder)
+        left.look_again()
+        redraw_sidebars()
+        return {"FINISHED"}
 
 
 class FITTOPHOTO_OT_pause(bpy.types.Operator):

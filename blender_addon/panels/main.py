@@ -4,7 +4,7 @@ import bpy
 
 from dr_backend.parameters import PARAMETERS
 
-from .. import session
+from .. import left, session
 from ..selection import select
 from .photos import draw_objects
 from .presets import draw_presets
@@ -26,6 +26,7 @@ class FITTOPHOTO_PT_main(Tab, bpy.types.Panel):
             draw_progress(self.layout, fit)
             return
         missing = draw_backend(self.layout)
+        _draw_left(self.layout)
         chosen = select(context.scene, context.view_layer)
         draw_objects(self.layout, context.scene, chosen)
         settings = context.scene.fit_to_photo
@@ -45,6 +46,17 @@ class FITTOPHOTO_PT_main(Tab, bpy.types.Panel):
         button.operator("fit_to_photo.run", icon="CAMERA_DATA")
         if fit is not None and fit.state is session.State.FAILED:
             wrapped(self.layout, fit.message, "CANCEL")
+
+
+def _draw_left(layout: bpy.types.UILayout) -> None:
+    """Offers a fit that was interrupted."""
+    job = left.left_job()
+    if job is not None:
+        box = layout.box().column(align=True)
+        wrapped(box, f"Unfinished fit of {job.title}", "RECOVER_LAST")
+        row = box.row(align=True)
+        row.operator("fit_to_photo.resume", text="Resume", icon="PLAY")
+        row.operator("fit_to_photo.discard", text="Discard", icon="TRASH")
 
 
 class FITTOPHOTO_PT_advanced(Tab, bpy.types.Panel):

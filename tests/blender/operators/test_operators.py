@@ -133,9 +133,10 @@ def test_stopping_leaves_nothing_behind(jobs, monkeypatch):
     before = fingerprint()
     fit = _start()
     _tick_until(fit, lambda: fit.progress.step > 0)
+    fit.cancel()
     session.stop()
     assert fingerprint() == before
-    assert not list(jobs.iterdir())
+    assert not list(jobs.iterdir()), "who cancelled does not want to resume"
 
 
 def test_a_mesh_deleted_meanwhile_is_a_sentence(monkeypatch):
