@@ -86,6 +86,27 @@ def interpolate(projected: Projected, faces: Int[Tensor, "F 3"], face_id: Int[Te
     return Fragments(pixel=pixel, face=face, barycentric=barycentric, depth=depth)
 
 
+@torch.no_grad()
+def spread(
+    projected: Projected, faces: Int[Tensor, "F 3"], face: Int[Tensor, " P"], barycentric: Float[Tensor, "P 3"], pixel: Int[Tensor, " P"],
+    view: View,
+) -> Float[Tensor, " P"]:
+    """How much of its face a pixel covers: its area over twice that of the whole face, seen as at that pixel. No gradients.
+
+    Times twice the face's area on a texture it is the area there that the pixel's colour is the mean of.
+    """
+    a, b, c = projected.camera[faces[face]].unbind(1)
+    normal = torch.linalg.cross(b - a, c - a)
+    area, reach = normal[:, 2].abs(), torch.ones_like(normal[:, 2])
+    if view.perspective:
+        x = ((pixel % view.width).to(a.dtype) + 0.5 - view.centre_px[0]) / view.focal_px[0]
+        y = (torch.div(pixel, view.width, rounding_mode="floor").to(a.dtype) + 0.5 - view.centre_px[1]) / view.focal_px[1]
+        area = (x * normal[:, 0] - y * normal[:, 1] - normal[:, 2]).abs()
+        reach = -(barycentric * torch.stack([a[:, 2], b[:, 2], c[:, 2]], dim=1)).sum(1)
+    covered = reach.square() / (view.focal_px[0] * view.focal_px[1])
+    return covered / torch.where(area > 0, area, torch.inf)
+
+
 def mix_corners(
     attributes: Float[Tensor, "F 3 K"], face: Int[Tensor, " P"], barycentric: Float[Tensor, "P 3"]
 ) -> Float[Tensor, "P K"]:

@@ -7,7 +7,26 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn.functional import grid_sample
+from torch.nn.functional import grid_sample, interpolate
+
+SHARP = 2.0  # texels per pixel up to which bilinear lookups, two texels wide, miss none
+
+
+def smaller_levels(image: Float[Tensor, "H W K"], highest: int) -> list[Float[Tensor, "h w K"]]:
+    """The image and up to ``highest`` levels of half the size each, whose texels are means of those below. Gradients: exact."""
+    levels = [image.permute(2, 0, 1)[None]]
+    while len(levels) <= highest and max(levels[-1].shape[2:]) > 1:
+        height, width = levels[-1].shape[2:]
+        levels.append(interpolate(levels[-1], size=(max(1, height // 2), max(1, width // 2)), mode="area"))
+    return [level[0].permute(1, 2, 0) for level in levels]
+
+
+def level_for(texels: Float[Tensor, " P"]) -> Float[Tensor, " P"]:
+    """The level to read where a pixel covers so many texels. By area it follows slanted surfaces with less blur than by their longer side.
+
+    Williams 1983, "Pyramidal parametrics". No gradients.
+    """
+    return 0.5 * torch.log2((texels.detach() / SHARP).clamp_min(1.0))
 
 
 def sample_texture(

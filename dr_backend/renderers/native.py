@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ..geometry.flatten import FlatScene
+from ..raster.interpolate import spread
 from ..raster.native.batch import Batch
 from ..raster.native.bridge import blend_views, locate, paint_views
 from ..raster.native.launch import Launcher, load
@@ -88,6 +89,7 @@ class NativeRenderer:
             pixel = torch.nonzero(flat >= 0).squeeze(1)
             face = flat[pixel]
             barycentric = weight.reshape(-1, 3).index_select(0, pixel)
-            rgb = radiance_at(seen_from(scene, camera), face, barycentric, seen.bins.facing.long()[face])
+            wide = spread(seen.projected, scene.faces, face, barycentric, pixel, seen.view)
+            rgb = radiance_at(seen_from(scene, camera), face, barycentric, seen.bins.facing.long()[face], wide)
             images.append(positions.new_zeros(len(flat), 3).index_copy(0, pixel, rgb).view(*seen.face_id.shape, 3))
         return images, depths

@@ -8,7 +8,7 @@ import torch
 
 from ..geometry.flatten import FlatScene
 from ..raster.coverage import blend_outlines
-from ..raster.interpolate import interpolate
+from ..raster.interpolate import interpolate, spread
 from ..raster.project import project, view_of
 from ..raster.rasterize import rasterize
 from ..raster.silhouettes import facing
@@ -55,7 +55,8 @@ class ReferenceRenderer:
             return RenderOutput(scene.positions.new_zeros(*shape, 3), alpha.view(shape), face_id, depth)
         fragments = interpolate(projected, scene.faces, face_id, view)
         depth = depth.view(-1).index_copy(0, fragments.pixel, fragments.depth)
-        rgb = radiance_at(seen_from(scene, camera), fragments.face, fragments.barycentric, turned[fragments.face])
+        wide = spread(projected, scene.faces, fragments.face, fragments.barycentric, fragments.pixel, view)
+        rgb = radiance_at(seen_from(scene, camera), fragments.face, fragments.barycentric, turned[fragments.face], wide)
         image = scene.positions.new_zeros(face_id.numel(), 3).index_copy(0, fragments.pixel, rgb)
         image = torch.cat([image, alpha], dim=1)
         image = blend_outlines(image, projected, scene.topology, face_id, view, shown)

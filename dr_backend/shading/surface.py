@@ -27,8 +27,13 @@ def seen_from(scene: FlatScene, camera: Camera) -> FlatScene:
     return replace(scene, eye=torch.cat([-matrix[:3, :3].T @ matrix[:3, 3], backward.new_ones(1)]))
 
 
-def albedo_at(scene: FlatScene, face: Int[Tensor, " P"], barycentric: Float[Tensor, "P 3"]) -> Float[Tensor, "P 3"]:
-    """Base colour at points on faces: the image or colour attribute where the material has one. Gradients: exact."""
+def albedo_at(
+    scene: FlatScene, face: Int[Tensor, " P"], barycentric: Float[Tensor, "P 3"], spread: Float[Tensor, " P"] | None = None
+) -> Float[Tensor, "P 3"]:
+    """Base colour at points on faces: the image or colour attribute where the material has one.
+
+    With ``spread`` (see ``raster.interpolate``) images are filtered where their texels are smaller than pixels. Gradients: exact.
+    """
     if not scene.materials:
         return scene.positions.new_zeros(len(face), 3)
     material = scene.face_material[face]
@@ -37,17 +42,22 @@ def albedo_at(scene: FlatScene, face: Int[Tensor, " P"], barycentric: Float[Tens
         if flat.image is None and not flat.color_attribute:
             continue
         if len(scene.materials) == 1:
-            return _painted(scene, flat, face, barycentric)
+            return _painted(scene, flat, face, barycentric, spread)
         here = torch.nonzero(material == index).squeeze(1)
-        albedo = albedo.index_copy(0, here, _painted(scene, flat, face[here], barycentric.index_select(0, here)))
+        part = _painted(scene, flat, face[here], barycentric.index_select(0, here), None if spread is None else spread[here])
+        albedo = albedo.index_copy(0, here, part)
     return albedo
 
 
-def _painted(scene: FlatScene, material: FlatMaterial, face: Tensor, barycentric: Tensor) -> Tensor:
+def _painted(scene: FlatScene, material: FlatMaterial, face: Tensor, barycentric: Tensor, spread: Tensor | None) -> Tensor:
     """The colour attribute or image of points that all have this material."""
     if material.color_attribute and scene.colors is not None:
         return mix_corners(scene.colors, face, barycentric)
-    return texel_at(material.texture, mix_corners(scene.uvs, face, barycentric))
+    area = None
+    if spread is not None:
+        u, v = (scene.uvs[:, corner].detach()[face] - scene.uvs[:, 0].detach()[face] for corner in (1, 2))
+        area = spread * (u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]).abs()
+    return texel_at(material.texture, mix_corners(scene.uvs, face, barycentric), area)
 
 
 @dataclass(frozen=True)
@@ -70,14 +80,19 @@ class _Place:
 
 
 def radiance_at(
-    scene: FlatScene, face: Int[Tensor, " P"], barycentric: Float[Tensor, "P 3"], facing: Int[Tensor, " P"]
+    scene: FlatScene,
+    face: Int[Tensor, " P"],
+    barycentric: Float[Tensor, "P 3"],
+    facing: Int[Tensor, " P"],
+    spread: Float[Tensor, " P"] | None = None,
 ) -> Float[Tensor, "P 3"]:
     """Linear colour of points on faces as the viewer sees them; base colour in an unlit scene.
 
     ``facing`` is +1 where the face shows the viewer its outside and -1 elsewhere; there normals are turned over as Blender does.
+    ``spread`` (see ``raster.interpolate``) filters the base colour's images where their texels are smaller than pixels.
     Gradients: exact for every tensor of the scene and for ``barycentric``, but which lights a point sees is constant.
     """
-    albedo = albedo_at(scene, face, barycentric)
+    albedo = albedo_at(scene, face, barycentric, spread)
     if scene.unlit or scene.corner_normals is None:
         return albedo
     place = _place(scene, face, barycentric, facing[:, None].to(barycentric.dtype))

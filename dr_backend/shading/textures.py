@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..geometry.flatten import Texture
-from ..raster.texture import sample_texture
+from ..raster.texture import level_for, sample_texture, smaller_levels
 
 
 def to_srgb(linear: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
@@ -39,20 +39,9 @@ def _fade(uv: Float[Tensor, "P 2"], size: tuple[int, int]) -> Float[Tensor, "P 1
     return (inside[0] * inside[1])[:, None]
 
 
-def texel_at(texture: Texture, uv: Float[Tensor, "P 2"]) -> Float[Tensor, "P K"]:
-    """An image at UVs; zero outside a clipped one.
-
-    8-bit sRGB images are mixed as they are encoded, which is how Cycles holds them. Gradients: exact for image and coordinates; Closest
-    passes none to coordinates.
-    """
-    image, extension = texture.image, texture.extension
-    if texture.plain:
-        return sample_texture(image, uv, extension)
-    if texture.uv_matrix is not None:
-        uv = torch.addmm(texture.uv_matrix[:, 2], uv, texture.uv_matrix[:, :2].T)
-    if texture.encoded:
-        image = to_srgb(image)
-    kept = None
+def _lookup(image: Float[Tensor, "H W K"], texture: Texture, uv: Float[Tensor, "P 2"]) -> Float[Tensor, "P K"]:
+    """Lookups in one level of an image, whose UVs are placed already."""
+    extension, kept = texture.extension, None
     if extension == "mirror":
         uv = 1.0 - (uv.remainder(2.0) - 1.0).abs()
     elif extension == "clip":
@@ -63,6 +52,30 @@ def texel_at(texture: Texture, uv: Float[Tensor, "P 2"]) -> Float[Tensor, "P K"]
         values = _closest(image, uv, extension == "repeat")
     else:
         values = sample_texture(image, uv, "repeat" if extension == "repeat" else "extend")
-    if kept is not None:
-        values = values * kept
+    return values if kept is None else values * kept
+
+
+def texel_at(texture: Texture, uv: Float[Tensor, "P 2"], area: Float[Tensor, " P"] | None = None) -> Float[Tensor, "P K"]:
+    """An image at UVs; zero outside a clipped one. ``area`` is what a pixel covers of the UV square: large areas read smaller levels.
+
+    8-bit sRGB images are mixed as they are encoded, which is how Cycles holds them. Gradients: exact for image and coordinates; Closest
+    passes none to coordinates.
+    """
+    image = to_srgb(texture.image) if texture.encoded else texture.image
+    if texture.uv_matrix is not None:
+        uv = torch.addmm(texture.uv_matrix[:, 2], uv, texture.uv_matrix[:, :2].T)
+        area = None if area is None else area * torch.linalg.det(texture.uv_matrix[:, :2].detach()).abs()
+    level = None if area is None or not len(uv) else level_for(area * (image.shape[0] * image.shape[1]))
+    highest = 0 if level is None else int(level.max().ceil())
+    if highest == 0:
+        values = _lookup(image, texture, uv)
+    else:
+        levels = smaller_levels(image, highest)
+        level = level.clamp_max(len(levels) - 1)
+        values = image.new_zeros(len(uv), image.shape[2])
+        for number, smaller in enumerate(levels):
+            share = 1.0 - (level - number).abs()
+            here = torch.nonzero(share > 0).squeeze(1)
+            part = _lookup(smaller, texture, uv.index_select(0, here)) * share[here, None]
+            values = values.index_add(0, here, part)
     return to_linear(values) if texture.encoded else values

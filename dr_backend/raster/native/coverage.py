@@ -135,9 +135,9 @@ def _pull_edges(
     cut_a, cut_b = slide(b, a, near), slide(a, b, near)
     p, q = wp.vec3(a), wp.vec3(b)
     if a[2] > -near:
-        p = b + cut_a * (a - b)
+        p = cut(b, a, near)
     if b[2] > -near:
-        q = a + cut_b * (b - a)
+        q = cut(a, b, near)
     by_a, by_b = unproject(p, start_x, start_y, lens), unproject(q, end_x, end_y, lens)
     if a[2] > -near:  # the end slides along the edge, staying on the near plane
         along = (by_a[0] * (a[0] - b[0]) + by_a[1] * (a[1] - b[1])) / (b[2] - a[2])

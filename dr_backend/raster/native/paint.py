@@ -7,6 +7,7 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from .. import texture
 from ..project import Projected, View
 from .bins import Bins, Floats, Ints, Vec2s, Vec3s
 from .interpolate import Lens, barycentric, beside, cross2, lens_of, ray
@@ -15,7 +16,7 @@ from .rasterize import pixel_owners
 from .sums import add_into
 from .texture import Image, Level, Taps, Textures, decode, decode_slope, image_of, level_of, taps_at, tidy, trilinear, trilinear_slope
 
-SHARP = wp.constant(wp.float32(2.0))  # texels per pixel up to which bilinear lookups, two texels wide, miss none
+SHARP = wp.constant(wp.float32(texture.SHARP))
 
 
 @kernel
