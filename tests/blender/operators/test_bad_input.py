@@ -104,7 +104,7 @@ def test_a_backend_that_cannot_run_is_a_sentence(tmp_path, monkeypatch, jobs):
 def test_a_job_folder_that_cannot_be_made_is_a_sentence(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(preferences, "job_root", lambda: tmp_path / "file" / "jobs")
-    with pytest.raises(RuntimeError, match="choose another Job Folder"):
+    with pytest.raises(RuntimeError, match="Choose another Job Folder"):
         bpy.ops.fit_to_photo.run()
 
 
