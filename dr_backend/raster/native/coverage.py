@@ -15,6 +15,7 @@ from .cuts import pull_cuts
 from .interpolate import Lens, lens_of
 from .launch import Launcher, array, kernel
 from .outline import line_of
+from .rasterize import cut
 from .sums import add_into
 
 
