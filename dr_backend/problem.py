@@ -1,5 +1,6 @@
 """Binds a job's scene, photos and settings to a renderer, leaves and stages; refuses what cannot be fitted."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -167,7 +168,9 @@ def make_problem(scene: Scene, photos: list[Photo], settings: FitSettings) -> Pr
 
     def choose_renderer(stage: Stage) -> tuple[Renderer, str]:
         try:
-            return choose(settings.renderer, device, coarse=stage.coarse)
+            # each photo of a step has a thread of its own; what is left of the cores shares a photo's pixels
+            threads = max(1, (os.cpu_count() or 1) // min(stage.views, len(fitted)))
+            return choose(settings.renderer, device, coarse=stage.coarse, threads=threads)
         except ValueError as error:
             raise JobError("no_renderer", str(error), "Set Renderer to Auto, or press Check Setup") from error
 

@@ -47,4 +47,4 @@ class Renderer(Protocol):
         ...
 
 
-RendererFactory = Callable[[str], Renderer]
+RendererFactory = Callable[[str, int], Renderer]  # device, and threads on a processor that one call may use

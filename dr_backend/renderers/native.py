@@ -43,6 +43,8 @@ class NativeRenderer:
 
     def render(self, scene: FlatScene, cameras: Sequence[Camera], *, color: bool = True) -> list[RenderOutput]:
         """One image per camera; without ``color`` depth carries no gradient and ``rgb`` is zero."""
+        if not cameras:
+            return []
         positions = scene.positions.contiguous()
         batch = Batch(scene.topology, positions, scene.culled, [view_of(camera, positions) for camera in cameras], self._launcher)
         faces = [seen.face_id for seen in batch.seen]
@@ -53,8 +55,7 @@ class NativeRenderer:
                 RenderOutput(black.expand(*seen.face_id.shape, 3), alpha, seen.face_id, seen.depth)
                 for seen, alpha in zip(batch.seen, alphas, strict=True)
             ]
-        in_kernels = scene.unlit and bool(scene.materials) and not any(m.color_attribute for m in scene.materials)
-        images, depths = self._paint(scene, batch, positions) if in_kernels else self._shade(scene, cameras, batch, positions)
+        images, depths = self._paint(scene, batch, positions) if _paintable(scene) else self._shade(scene, cameras, batch, positions)
         alphas, images = blend_views(batch, positions, images)
         return [RenderOutput(*each) for each in zip(images, alphas, faces, depths, strict=True)]
 
@@ -75,13 +76,13 @@ class NativeRenderer:
         texels = [image.reshape(-1, 3) for image in images]
         joined = texels[0] if len(texels) == 1 else torch.cat([*texels, positions.new_zeros(0, 3)])
         colors = torch.stack([m.base_color for m in scene.materials])
-        return paint_views(batch, positions, uvs.detach().contiguous(), scene.materials, colors, joined.contiguous())
+        return paint_views(batch, positions, uvs.contiguous(), scene.materials, colors, joined.contiguous())
 
     @staticmethod
     def _shade(
         scene: FlatScene, cameras: Sequence[Camera], batch: Batch, positions: Tensor
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Radiance and depths of a lit scene."""
+        """Radiance and depths of any scene."""
         weights, depths = locate(batch, positions)
         images = []
         for seen, camera, weight in zip(batch.seen, cameras, weights, strict=True):
@@ -91,5 +92,12 @@ class NativeRenderer:
             barycentric = weight.reshape(-1, 3).index_select(0, pixel)
             wide = spread(seen.projected, scene.faces, face, barycentric, pixel, seen.view)
             rgb = radiance_at(seen_from(scene, camera), face, barycentric, seen.bins.facing.long()[face], wide)
-            images.append(positions.new_zeros(len(flat), 3).index_copy(0, pixel, rgb).view(*seen.face_id.shape, 3))
+            image = positions.new_zeros(len(flat), 3).index_copy(0, pixel, rgb).view(*seen.face_id.shape, 3)
+            images.append(image.clone())  # outlines are blended in place, which autograd does not allow in a view
         return images, depths
+
+
+def _paintable(scene: FlatScene) -> bool:
+    """Whether kernels can colour the scene by themselves: they know images, but neither light nor what is given to corners and may move."""
+    moving = scene.uvs.requires_grad or any(m.uv_matrix is not None and m.uv_matrix.requires_grad for m in scene.materials)
+    return scene.unlit and bool(scene.materials) and not moving and not any(m.color_attribute for m in scene.materials)

@@ -21,7 +21,7 @@ from ..geometry.flatten import FlatScene
 from ..raster.project import View, project, view_of
 from ..raster.silhouettes import facing
 from ..scene import Camera
-from ..shading.surface import radiance_at
+from ..shading.surface import radiance_at, seen_from
 from .base import Capabilities, RenderOutput
 
 BYTES_PER_FRAGMENT = 48  # pix_to_face, zbuf, barycentrics and distance, and their gradients
@@ -93,6 +93,10 @@ class PyTorch3DRenderer:
         if not len(scene.faces):
             return [self._empty(scene, view) for view in views]
         outputs: list[RenderOutput] = []
+        if color and any(material.gloss is not None for material in scene.materials):  # reflections depend on where the eye is
+            for camera, view in zip(cameras, views, strict=True):
+                outputs += self._render_batch(seen_from(scene, camera), [view], color)
+            return outputs
         for batch in self._batches(views, color):
             outputs += self._render_batch(scene, batch, color)
         return outputs

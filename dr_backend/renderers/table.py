@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from importlib.util import find_spec
 
@@ -10,19 +11,19 @@ import torch
 from .base import Renderer, RendererFactory
 
 
-def _reference(device: str) -> Renderer:
+def _reference(device: str, threads: int) -> Renderer:
     from .reference import ReferenceRenderer
 
     return ReferenceRenderer(device)
 
 
-def _native(device: str) -> Renderer:
+def _native(device: str, threads: int) -> Renderer:
     from .native import NativeRenderer
 
-    return NativeRenderer(device)
+    return NativeRenderer(device, threads=threads)
 
 
-def _pytorch3d(device: str) -> Renderer:
+def _pytorch3d(device: str, threads: int) -> Renderer:
     from .pytorch3d import PyTorch3DRenderer
 
     return PyTorch3DRenderer(device)
@@ -52,8 +53,8 @@ def available() -> dict[str, str | None]:
     return {"native": _warp(), "reference": None, "pytorch3d": None if find_spec("pytorch3d") else missing}
 
 
-def make(name: str, device: str) -> Renderer:
-    """The renderer called ``name`` on ``device``.
+def make(name: str, device: str, threads: int | None = None) -> Renderer:
+    """The renderer called ``name`` on ``device``; one call uses up to ``threads`` threads of a processor, all cores by default.
 
     Raises:
         ValueError: There is no such renderer, or it cannot run here.
@@ -62,11 +63,11 @@ def make(name: str, device: str) -> Renderer:
         raise ValueError(f"There is no renderer '{name}'. Choose one of: auto, {', '.join(RENDERERS)}.")
     if reason := available()[name]:
         raise ValueError(reason)
-    return RENDERERS[name](device)
+    return RENDERERS[name](device, threads or os.cpu_count() or 1)
 
 
-def choose(name: str, device: str, *, coarse: bool = False) -> tuple[Renderer, str]:
-    """A renderer and a sentence why it was taken.
+def choose(name: str, device: str, *, coarse: bool = False, threads: int | None = None) -> tuple[Renderer, str]:
+    """A renderer (see ``make``) and a sentence why it was taken.
 
     ``auto`` takes native; in a coarse stage on a GPU PyTorch3D, whose blurred outlines attract from far away; reference where Warp
     does not load.
@@ -75,10 +76,10 @@ def choose(name: str, device: str, *, coarse: bool = False) -> tuple[Renderer, s
         ValueError: There is no such renderer, or it cannot run here.
     """
     if name != "auto":
-        return make(name, device), f"The renderer '{name}' was asked for."
+        return make(name, device, threads), f"The renderer '{name}' was asked for."
     missing = available()
     if coarse and torch.device(device).type == "cuda" and missing["pytorch3d"] is None:
-        return make("pytorch3d", device), "PyTorch3D was taken: far from the photos its blurred outlines attract the mesh."
+        return make("pytorch3d", device, threads), "PyTorch3D was taken: far from the photos its blurred outlines attract the mesh."
     if missing["native"] is None:
-        return make("native", device), "Native was taken: it is the fastest, and its outlines are sharp."
-    return make("reference", device), f"The reference renderer was taken. {missing['native']}"
+        return make("native", device, threads), "Native was taken: it is the fastest, and its outlines are sharp."
+    return make("reference", device, threads), f"The reference renderer was taken. {missing['native']}"

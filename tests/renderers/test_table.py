@@ -11,7 +11,7 @@ def made(monkeypatch):
     """Names and devices of the renderers that are asked for; none is really made."""
     asked = []
     for name in list(RENDERERS):
-        monkeypatch.setitem(RENDERERS, name, lambda device, name=name: asked.append((name, device)))
+        monkeypatch.setitem(RENDERERS, name, lambda device, threads, name=name: asked.append((name, device)))
     return asked
 
 
