@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..geometry.flatten import FlatScene
+from ..geometry.normals import corner_normals, unit
+from ..raster.interpolate import mix_corners
 from ..scene import Camera
 
 
@@ -21,6 +24,44 @@ class RenderOutput:
     alpha: Float[Tensor, "H W"]  # coverage: 1 inside, fractions at silhouettes
     face_id: Int[Tensor, "H W"]  # index into FlatScene.faces, -1 where nothing is seen
     depth: Float[Tensor, "H W"]  # distance along the view axis in world units; infinite where nothing is seen
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What a view shows besides colour, pixel centre by pixel centre, under the names that users of Neural 3D Mesh Renderer know.
+
+    Outlines are hard. Gradients: exact within faces for positions, camera and attributes; which face a pixel sees is constant.
+    """
+
+    face_index_map: Int[Tensor, "H W"]  # index into FlatScene.faces, -1 where nothing is seen
+    weight_map: Float[Tensor, "H W 3"]  # barycentric coordinates within that face; 0 where nothing is seen, as in all that follow
+    depth: Float[Tensor, "H W"]  # along the view axis in world units; infinite where nothing is seen
+    normals: Float[Tensor, "H W 3"]  # unit vectors in world space, on the outside of the surface as it is shaded
+    attributes: Float[Tensor, "H W K"] | None
+
+
+def maps_of(
+    scene: FlatScene,
+    face_id: Int[Tensor, "H W"],
+    weights: Float[Tensor, "H W 3"],
+    depth: Float[Tensor, "H W"],
+    attributes: Float[Tensor, "V K"] | None,
+) -> Maps:
+    """Maps of a view from what a rasterizer found: normals, and vertex ``attributes`` if there are any."""
+    flat = face_id.reshape(-1).long()
+    pixel = torch.nonzero(flat >= 0).squeeze(1)
+    face, barycentric = flat[pixel], weights.reshape(-1, 3).index_select(0, pixel)
+
+    def dense(values: Tensor) -> Tensor:
+        image = values.new_zeros(len(flat), values.shape[1]).index_copy(0, pixel, values)
+        return image.view(*face_id.shape, values.shape[1])
+
+    topology = scene.topology
+    corners = scene.corner_normals
+    if corners is None:
+        corners = corner_normals(scene.positions, scene.faces, topology.face_smooth, topology.normal_groups)
+    mixed = None if attributes is None else dense(mix_corners(attributes[scene.faces], face, barycentric))
+    return Maps(face_id, weights, depth, dense(unit(mix_corners(corners, face, barycentric))), mixed)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from ..raster.project import view_of
 from ..scene import Camera
 from ..shading.surface import radiance_at, seen_from
 from ..shading.textures import to_srgb
-from .base import Capabilities, RenderOutput
+from .base import Capabilities, Maps, RenderOutput, maps_of
 
 BYTES_PER_PIXEL = 100  # measured peak of a textured forward and backward pass
 BYTES_PER_FACE = 120
@@ -58,6 +58,13 @@ class NativeRenderer:
         images, depths = self._paint(scene, batch, positions) if _paintable(scene) else self._shade(scene, cameras, batch, positions)
         alphas, images = blend_views(batch, positions, images)
         return [RenderOutput(*each) for each in zip(images, alphas, faces, depths, strict=True)]
+
+    def maps(self, scene: FlatScene, camera: Camera, attributes: Tensor | None = None) -> Maps:
+        """Faces, barycentric coordinates, depth, normals and vertex attributes (V, K) of one view."""
+        positions = scene.positions.contiguous()
+        batch = Batch(scene.topology, positions, scene.culled, [view_of(camera, positions)], self._launcher)
+        (weights,), (depth,) = locate(batch, positions)
+        return maps_of(scene, batch.seen[0].face_id, weights, depth, attributes)
 
     def plan(self, scene: FlatScene, cameras: Sequence[Camera]) -> int:
         """Peak bytes of a forward and backward pass, if every pixel were covered."""

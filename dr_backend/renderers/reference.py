@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from ..geometry.flatten import FlatScene
 from ..raster.coverage import blend_outlines
@@ -14,7 +15,7 @@ from ..raster.rasterize import rasterize
 from ..raster.silhouettes import facing
 from ..scene import Camera
 from ..shading.surface import radiance_at, seen_from
-from .base import Capabilities, RenderOutput
+from .base import Capabilities, Maps, RenderOutput, maps_of
 
 BYTES_PER_PIXEL = 700  # measured peak of a textured forward and backward pass, covered pixels
 BYTES_PER_FACE = 900
@@ -37,16 +38,31 @@ class ReferenceRenderer:
         """One image per camera; without ``color`` depth carries no gradient and ``rgb`` is zero."""
         return [self._render_view(scene, camera, color) for camera in cameras]
 
+    def maps(self, scene: FlatScene, camera: Camera, attributes: Tensor | None = None) -> Maps:
+        """Faces, barycentric coordinates, depth, normals and vertex attributes (V, K) of one view."""
+        view = view_of(camera, scene.positions)
+        projected = project(scene.positions, view)
+        face_id, depth = rasterize(projected, scene.faces, view, self._shown(scene, facing(projected.camera, scene.faces, view)))
+        found = interpolate(projected, scene.faces, face_id, view)
+        weights = scene.positions.new_zeros(face_id.numel(), 3).index_copy(0, found.pixel, found.barycentric)
+        depth = depth.view(-1).index_copy(0, found.pixel, found.depth).view(face_id.shape)
+        return maps_of(scene, face_id, weights.view(*face_id.shape, 3), depth, attributes)
+
     def plan(self, scene: FlatScene, cameras: Sequence[Camera]) -> int:
         """Peak bytes of a forward and backward pass, if every pixel were covered."""
         pixels = sum(camera.size[0] * camera.size[1] for camera in cameras)
         return pixels * BYTES_PER_PIXEL + len(scene.faces) * len(cameras) * BYTES_PER_FACE
 
+    @staticmethod
+    def _shown(scene: FlatScene, turned: Tensor) -> Tensor | None:
+        """Faces (F,) that are not culled; None where none is."""
+        return None if scene.culled is None else (turned > 0) | (scene.culled == 0)
+
     def _render_view(self, scene: FlatScene, camera: Camera, color: bool) -> RenderOutput:
         view = view_of(camera, scene.positions)
         projected = project(scene.positions, view)
         turned = facing(projected.camera, scene.faces, view)
-        shown = None if scene.culled is None else (turned > 0) | (scene.culled == 0)
+        shown = self._shown(scene, turned)
         face_id, depth = rasterize(projected, scene.faces, view, shown)
         shape = (view.height, view.width)
         alpha = (face_id >= 0).to(scene.positions.dtype).reshape(-1, 1)
