@@ -14,10 +14,11 @@ from .job import JobError
 from .losses import normal_consistency, photometric, silhouette
 from .optim import AdamUniform
 from .parameterizations import LargeSteps, Parameterization
-from .photos import Target
+from .photos import Target, exposed
 from .problem import Problem, moved
 from .renderers.base import Renderer, RenderOutput
-from .scene import leaves
+from .scene import Camera, leaves
+from .shading.surface import seen_from
 from .stages import Stage
 
 SPIKE = 3.0  # a loss this many times the best of its stage, and NOISE more, means that the fit has run away
@@ -60,10 +61,10 @@ def view_loss(out: RenderOutput, target: Target, stage: Stage) -> Tensor:
     """The data loss of one view: outline and colours, weighted as the stage says."""
     if target.mask is None:
         seen = out.alpha.detach()
-        return stage.photometric * _normalized(photometric(out.rgb, target.rgb * seen[..., None]), seen)
+        return stage.photometric * _normalized(photometric(exposed(out.rgb, target.camera), target.rgb * seen[..., None]), seen)
     loss = stage.silhouette * _normalized(silhouette(out.alpha, target.mask), target.mask)
     if stage.photometric:
-        loss = loss + stage.photometric * _normalized(photometric(out.rgb, target.rgb), target.mask)
+        loss = loss + stage.photometric * _normalized(photometric(exposed(out.rgb, target.camera), target.rgb), target.mask)
     return loss
 
 
@@ -211,7 +212,7 @@ class _StageRun:
         groups = [[i] for i in picked] if self.problem.device == "cpu" else [picked]
 
         def differentiate(group: list[int]) -> tuple[list[float], tuple[Tensor | None, ...]]:
-            outputs = self.renderer.render(loose, [self.targets[i].camera for i in group], color=self.stage.photometric > 0)
+            outputs = self._render(loose, [self.targets[i].camera for i in group])
             losses = [view_loss(out, self.targets[i], self.stage) for i, out in zip(group, outputs, strict=True)]
             total = torch.stack(losses).sum()
             gradients = torch.autograd.grad(total, copies, allow_unused=True) if total.requires_grad else (None,) * len(copies)
@@ -225,6 +226,13 @@ class _StageRun:
         if reached:
             # the regulariser goes the same way again
             torch.autograd.backward([source for source, _ in reached], [gradient for _, gradient in reached], retain_graph=True)
+
+    def _render(self, flat: FlatScene, cameras: list[Camera]) -> list[RenderOutput]:
+        """One picture per camera; reflections depend on where the eye is, so a glossy scene is looked at by one camera after the other."""
+        color = self.stage.photometric > 0
+        if color and any(material.gloss is not None for material in flat.materials):
+            return [self.renderer.render(seen_from(flat, camera), [camera])[0] for camera in cameras]
+        return self.renderer.render(flat, cameras, color=color)
 
     def _judge(self, running: float) -> None:
         """Whether the step just measured is the best of the stage, once every view was seen.

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .scene import Camera, Photo
+from .scene.exposure import photo_gain
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,12 @@ class Target:
     camera: Camera
     rgb: Tensor  # (H, W, 3) linear; premultiplied where there is a mask
     mask: Tensor | None  # (H, W)
+
+
+def exposed(rgb: Tensor, camera: Camera) -> Tensor:
+    """Rendered linear colours (H, W, 3) as the camera's photo would show them. Gradients: exact, for exposure and white balance too."""
+    gain = photo_gain(camera)
+    return rgb if gain is None else rgb * gain
 
 
 def _area(image: Tensor, height: int, width: int) -> Tensor:

@@ -1,4 +1,6 @@
-"""Cameras: Blender's lens, sensor fit, shift and pixel aspect ↔ focal length and centre in pixels of the photo."""
+"""Cameras: Blender's lens, sensor fit, shift and pixel aspect ↔ focal length and centre in pixels of the photo; and its exposure."""
+
+from typing import Any
 
 import bpy
 import numpy as np
@@ -8,6 +10,8 @@ from dr_backend.scene import Camera
 
 from .framing import FILLING, Framing
 from .problems import SceneProblem
+
+EXPOSURE, WHITE_BALANCE = "fit_to_photo_exposure", "fit_to_photo_white_balance"  # custom properties: Blender has none per camera
 
 
 def rigid_matrix(obj: bpy.types.Object) -> np.ndarray:
@@ -65,7 +69,21 @@ def read_camera(
         size=(int(photo_size[0]), int(photo_size[1])),
         projection="orthographic" if data.type == "ORTHO" else "perspective",
         near=float(data.clip_start),
+        exposure=_read_property(obj, EXPOSURE),
+        white_balance=_read_property(obj, WHITE_BALANCE),
     )
+
+
+def _read_property(obj: bpy.types.Object, key: str) -> np.ndarray | None:
+    value = obj.get(key)
+    return None if value is None else np.array(value, np.float32)
+
+
+def _write_property(obj: bpy.types.Object, key: str, value: Any | None) -> None:
+    if value is not None:
+        obj[key] = np.asarray(value, np.float64).tolist()
+    elif key in obj:
+        del obj[key]
 
 
 def write_camera(obj: bpy.types.Object, camera: Camera, framing: Framing = FILLING) -> None:
@@ -84,6 +102,8 @@ def write_camera(obj: bpy.types.Object, camera: Camera, framing: Framing = FILLI
         data.lens = focal[0] * placement.step[0] * _sensor_mm(data)
     data.shift_x, data.shift_y = -placement.from_pixel(np.asarray(camera.centre_px, np.float64), camera.size)
     data.clip_start = camera.near
+    _write_property(obj, EXPOSURE, camera.exposure)
+    _write_property(obj, WHITE_BALANCE, camera.white_balance)
     write_rigid_matrix(obj, np.linalg.inv(placement.roll.T @ np.asarray(camera.camera_from_world, np.float64)))
 
 

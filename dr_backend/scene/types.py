@@ -30,6 +30,8 @@ class Camera:
     size: tuple[int, int]  # width, height in pixels
     projection: Projection = "perspective"
     near: float = 0.01  # clip distance in world units
+    exposure: Array | None = None  # () stops by which its photo is brighter than the scene; None: 0
+    white_balance: Array | None = None  # (3,) factors of its photo's red, green and blue; None: 1
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,14 @@
 """Cameras against Blender's own projection, and there and back."""
 
+from dataclasses import replace
+
 import bpy
 import numpy as np
 import pytest
 
 from blender_addon.exchange import SceneProblem
 from blender_addon.exchange.cameras import read_camera, write_camera
+from dr_backend.scene.exposure import photo_gain
 
 
 def project(camera, points_world):
@@ -99,3 +102,18 @@ def test_refuses_what_no_pinhole_can_do(build, change):
     bpy.context.view_layer.update()
     with pytest.raises(SceneProblem, match="'Odd'"):
         read_camera(obj, (640, 480))
+
+
+def test_exposure_and_white_balance_round_trip_exactly(build):
+    obj = build.camera()
+    plain = read_camera(obj, (64, 48))
+    assert (plain.exposure, plain.white_balance) == (None, None)
+    wanted = replace(plain, exposure=np.array(0.7, np.float32), white_balance=np.array([1.1, 1, 0.9], np.float32))
+    write_camera(obj, wanted)
+    again = read_camera(obj, (64, 48))
+    assert again.exposure == wanted.exposure
+    np.testing.assert_array_equal(again.white_balance, wanted.white_balance)
+    write_camera(obj, plain)
+    assert read_camera(obj, (64, 48)).exposure is None
+    assert photo_gain(plain) is None
+    np.testing.assert_allclose(photo_gain(again), 2**0.7 * np.array([1.1, 1, 0.9]), rtol=1e-6)

@@ -6,21 +6,27 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from blender_addon.exchange.images import to_linear
 from blender_addon.exchange.materials import base_color_socket, find_shader
 
 THREADS = 2
 
 
-def render(scene: bpy.types.Scene, samples: int) -> np.ndarray:
-    """Linear premultiplied pixels (H, W, 4), row 0 at the top, through a box filter one pixel wide."""
+def render(scene: bpy.types.Scene, samples: int, *, display: bool = False) -> np.ndarray:
+    """Linear premultiplied pixels (H, W, 4), row 0 at the top, through a box filter one pixel wide.
+
+    With ``display`` they are what a PNG of 16 bits in the Standard view holds, made linear again.
+    """
     settings = scene.render
     settings.engine = "CYCLES"
     settings.resolution_percentage = 100
     settings.film_transparent = True
+    settings.dither_intensity = 0
     settings.use_compositing = settings.use_sequencer = False
     settings.threads_mode, settings.threads = "FIXED", THREADS
-    settings.image_settings.file_format = "OPEN_EXR"
-    settings.image_settings.color_mode, settings.image_settings.color_depth = "RGBA", "32"
+    settings.image_settings.file_format = "PNG" if display else "OPEN_EXR"
+    settings.image_settings.color_mode, settings.image_settings.color_depth = "RGBA", "16" if display else "32"
+    scene.view_settings.view_transform, scene.view_settings.look = "Standard", "None"
     cycles = scene.cycles
     cycles.device, cycles.samples, cycles.seed = "CPU", samples, 1
     cycles.use_adaptive_sampling = cycles.use_denoising = False
@@ -30,15 +36,18 @@ def render(scene: bpy.types.Scene, samples: int) -> np.ndarray:
     cycles.sample_clamp_direct = cycles.sample_clamp_indirect = 0
     cycles.blur_glossy = 0
     with tempfile.TemporaryDirectory() as folder:
-        settings.filepath = str(Path(folder) / "render.exr")
+        settings.filepath = str(Path(folder) / ("render.png" if display else "render.exr"))
         bpy.ops.render.render(write_still=True)
         image = bpy.data.images.load(settings.filepath)
-        image.colorspace_settings.name = "Non-Color"
+        image.colorspace_settings.name, image.alpha_mode = "Non-Color", "CHANNEL_PACKED"
         width, height = image.size
         pixels = np.empty(width * height * 4, np.float32)
         image.pixels.foreach_get(pixels)
         bpy.data.images.remove(image)
-    return pixels.reshape(height, width, 4)[::-1].copy()
+    rgba = pixels.reshape(height, width, 4)[::-1].copy()
+    if display:
+        rgba[..., :3] = to_linear(rgba[..., :3]) * rgba[..., 3:]
+    return rgba
 
 
 def show_base_colors() -> None:

@@ -42,7 +42,8 @@ def compare(fixture: Fixture) -> Outcome:
     found = our_render.render(exported, studio.camera.name, fixture.supersample)
     if not fixture.lit:
         blender_render.show_base_colors()
-    wanted = blender_render.render(studio.scene, fixture.samples)
+    studio.before_cycles()
+    wanted = blender_render.render(studio.scene, fixture.samples, display=fixture.display)
     return Outcome(
         ours=found,
         cycles=wanted,

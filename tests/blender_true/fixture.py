@@ -36,6 +36,7 @@ class Fixture:
     name: str
     gate: Gate
     build: Callable[[Studio], None]
+    display: bool  # compared as displayed in the Standard view, not as linear values
     lit: bool  # False: surfaces show their base colour, in Cycles by emission
     samples: int  # of Cycles, per pixel
     supersample: int  # of ours: this many samples along each side of a pixel
@@ -57,6 +58,7 @@ def fixture(
     *,
     variants: Iterable[str] = ("",),
     lit: bool = True,
+    display: bool = False,
     samples: int = 64,
     supersample: int = 2,
     warns: str = "",
@@ -75,6 +77,7 @@ def fixture(
                 name=f"{words}, {variant}" if variant else words,
                 gate=gate,
                 build=(lambda studio, v=variant: build(studio, v)) if variant else build,
+                display=display,
                 lit=lit,
                 samples=samples,
                 supersample=supersample,

@@ -10,6 +10,7 @@ from blender_addon.exchange.scene import Exported
 from dr_backend.geometry import flatten, to_tensors
 from dr_backend.renderers.table import make
 from dr_backend.scene import Camera
+from dr_backend.scene.exposure import photo_gain
 from dr_backend.shading.surface import seen_from
 
 BAND = 512  # rows of samples at a time, so that shading fits in memory
@@ -42,5 +43,7 @@ def render(exported: Exported, camera: str, supersample: int) -> np.ndarray:
             picture = torch.cat([out.rgb, out.alpha[..., None]], -1).permute(2, 0, 1)[None]
             bands.append(F.avg_pool2d(picture, supersample)[0].permute(1, 2, 0).numpy())
     picture = np.concatenate(bands)
-    assert picture.shape == (height, width, 4)
+    gain = photo_gain(view)
+    if gain is not None:
+        picture[..., :3] *= gain
     return picture

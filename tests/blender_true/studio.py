@@ -1,6 +1,7 @@
 """An empty Blender file with a camera, and short ways to put things in front of it. Data only: no operators but the file reset."""
 
 import math
+from collections.abc import Callable
 
 import bpy
 import numpy as np
@@ -22,6 +23,7 @@ class Studio:
         self.scene.render.resolution_x = self.scene.render.resolution_y = side
         self.meshes: list[bpy.types.Object] = []
         self.lights: list[bpy.types.Object] = []
+        self.before_cycles: Callable[[], None] = lambda: None  # what only Blender's picture gets
         self.camera = self.link(bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera")))
         self.aim((0, -6, 3.5))
         self.scene.camera = self.camera
@@ -145,6 +147,13 @@ class Studio:
         node = next(n for n in world.node_tree.nodes if n.type == "BACKGROUND")
         node.inputs["Color"].default_value, node.inputs["Strength"].default_value = (*color, 1), strength
         return node
+
+    def tint_lights(self, tint: tuple[float, float, float]) -> None:
+        """Multiplies the colour of every lamp and of the world."""
+        for lamp in self.lights:
+            lamp.data.color = np.multiply(lamp.data.color, tint)
+        color = next(n for n in self.scene.world.node_tree.nodes if n.type == "BACKGROUND").inputs["Color"]
+        color.default_value = (*np.multiply(color.default_value[:3], tint), 1)
 
     # -- materials ----------------------------------------------------------------------------------------------------------------
 
