@@ -188,6 +188,22 @@ def write_material(material: bpy.types.Material, rgb_linear: np.ndarray, extensi
     return f"Painted the material '{material.name}' with the image '{node.image.name}' ({width} × {height})"
 
 
+def write_base_color(material: bpy.types.Material, rgb_linear: np.ndarray) -> None:
+    """Sets the base colour (3,) of the material's shader, unlinked: the inverse of ``read_material`` where no image drives it.
+
+    Raises:
+        SceneProblem: An image or another node feeds the base colour.
+    """
+    found = find_shader(material) if uses_nodes(material) else None
+    if found is None:
+        material.diffuse_color = (*np.asarray(rgb_linear, np.float64).tolist(), material.diffuse_color[3])
+        return
+    socket = base_color_socket(found[0])
+    if socket.is_linked:
+        raise SceneProblem(f"A node feeds the base colour of material '{material.name}': disconnect it, then fit again")
+    socket.default_value = (*np.asarray(rgb_linear, np.float64).tolist(), socket.default_value[3])
+
+
 def _place_by(tree: bpy.types.NodeTree, node: bpy.types.Node, uv_map: str | None, kept: dict[str, Any]) -> None:
     uv_node = tree.nodes.get(kept.get("uv_node", ""))
     if uv_map is None:

@@ -9,7 +9,7 @@ import pytest
 from blender_addon.exchange import SceneProblem, read_scene, revert_all, write_result
 from blender_addon.exchange.gloss import write_gloss
 from blender_addon.exchange.images import load_png, read_image, save_png, to_linear, to_srgb, write_image
-from blender_addon.exchange.materials import LABEL, PLAIN_SIZE, check_material, read_material, write_material
+from blender_addon.exchange.materials import LABEL, PLAIN_SIZE, check_material, read_material, write_base_color, write_material
 from tests.blender.conftest import fingerprint
 
 RGB = np.random.default_rng(5).random((12, 20, 3), np.float32)
@@ -281,3 +281,13 @@ def test_what_feeds_the_gloss_and_is_not_carried_is_named(build):
     warnings = " ".join(read_material(material, lit=True)[1])
     for words in ("Roughness of material 'Paint' comes from a Noise Texture", "Bump", "Box projection", "Coat Weight"):
         assert words in warnings
+
+
+def test_base_color_round_trips_exactly(build):
+    material = build.material()
+    wanted = np.array([0.123456, 0.7, 1.5], np.float32)
+    write_base_color(material, wanted)
+    np.testing.assert_array_equal(read_material(material)[0].base_color, wanted)
+    add_image(material, write_image("Wood", RGB))
+    with pytest.raises(SceneProblem, match="feeds the base colour of material 'Paint'"):
+        write_base_color(material, wanted)
