@@ -7,10 +7,11 @@ import gpu
 import numpy as np
 from bpy_extras.view3d_utils import location_3d_to_region_2d
 from gpu_extras.batch import batch_for_shader
-from mathutils import Vector
+from mathutils import Matrix, Vector
 
 from .comparison import Comparison, View
 from .exchange.images import to_linear
+from .exchange.photos import photo_rotation
 
 _comparisons: dict[str, Comparison] = {}  # by name of the camera
 _textures: dict[tuple[str, View], gpu.types.GPUTexture] = {}
@@ -62,7 +63,7 @@ def _draw() -> None:
     camera = space.camera if space.use_local_camera else context.scene.camera
     if camera is None or camera.name not in _comparisons:
         return
-    world_from_camera = camera.matrix_world.normalized()
+    world_from_camera = camera.matrix_world.normalized() @ Matrix.Rotation(-photo_rotation(camera), 4, "Z")
     corners = [Vector(corner) for corner in _comparisons[camera.name].corners().tolist()]
     places = [location_3d_to_region_2d(context.region, region_3d, world_from_camera @ corner) for corner in corners]
     if any(place is None for place in places):

@@ -58,6 +58,11 @@ def _framing(background: bpy.types.CameraBackgroundImage, context_scene: bpy.typ
     )
 
 
+def photo_rotation(obj: bpy.types.Object) -> float:
+    """By how much the camera's photo is turned clockwise in the frame, in radians: ``read_photo_camera`` is rolled by that."""
+    return next((background.rotation for background in background_images(obj)), 0.0)
+
+
 def read_photo_camera(obj: bpy.types.Object, context_scene: bpy.types.Scene) -> Camera:
     """The camera as it projects onto its photo, which lies in its frame as the camera view of this scene shows it.
 
