@@ -9,9 +9,9 @@ from torch import Tensor
 
 def unit(vectors: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
     """The vectors at length one; those without length become zero and pass no gradient."""
-    squared = vectors.square().sum(-1, keepdim=True)
-    real = squared > torch.finfo(vectors.dtype).tiny
-    return torch.where(real, vectors, 0.0) * torch.where(real, squared, 1.0).rsqrt()
+    length = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    real = length > torch.finfo(vectors.dtype).tiny ** 0.5
+    return torch.where(real, vectors, 0.0) / torch.where(real, length, 1.0)  # not by rsqrt of the square: its gradient overflows
 
 
 def face_normals(positions: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "F 3"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -68,7 +69,13 @@ def to_screen(camera_positions: Float[Tensor, "*n 3"], view: View) -> tuple[Floa
 
 
 def project(positions: Float[Tensor, "V 3"], view: View) -> Projected:
-    """World-space vertices on the screen. Gradients: exact for positions and every camera tensor."""
+    """World-space vertices on the screen. Gradients: exact for positions and every camera tensor.
+
+    Raises:
+        ValueError: A position or the camera holds a number that is not finite. Rasterizers would take the faces for hidden.
+    """
     camera = torch.addmm(view.translation, positions, view.rotation.T)
     xy, nearness = to_screen(camera, view)
+    if not math.isfinite(float(camera.detach().sum() + xy.detach().sum())):
+        raise ValueError("A vertex or camera is at a place that is not a number. Undo what moved it, or check its modifiers and drivers.")
     return Projected(camera=camera, xy=xy, depth=-camera[:, 2], nearness=nearness)

@@ -90,6 +90,14 @@ def test_smooth_normals_turn_with_the_surface():
     assert float((gradient * spin).sum()) == pytest.approx(truth, rel=1e-6)  # turning keeps the angles, which are held constant
 
 
+def test_normals_of_tiny_and_hair_thin_faces_pass_finite_gradients():
+    positions = torch.tensor([[0.0, 0, 0], [1e-8, 0, 0], [0, 1e-8, 0], [5e-9, -1e-9, 0], [0, 0, 0]], requires_grad=True)
+    normals = corner_normals(positions, torch.tensor([[0, 1, 2], [0, 3, 1], [0, 4, 1]]), torch.ones(3, dtype=torch.bool))
+    assert float(normals[:2].norm(dim=2).detach().min()) > 0.999
+    (gradient,) = torch.autograd.grad((normals * torch.tensor(GENERATOR.normal(size=(3, 3, 3)))).sum(), positions)
+    assert bool(torch.isfinite(gradient).all())
+
+
 @pytest.mark.parametrize("color", [False, True])
 def test_mesh_out_of_view_is_empty_with_zero_gradients(color):
     positions, faces = icosphere(2)
