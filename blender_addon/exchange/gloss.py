@@ -1,5 +1,6 @@
 """The Principled BSDF beside its base colour: metallic, roughness, reflection, emission and normal image, there and back."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from .problems import SceneProblem
 from .sources import Source, origin_of, read_source
 
 LABEL = "Fit to Photo"
+Bake = Callable[[bpy.types.NodeSocket], np.ndarray | None]  # linear colours (H, W, 3) of what feeds an input, on the mesh's UVs
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # how Blender turns a colour into a value
 _VALUES = {"metallic": "Metallic", "roughness": "Roughness", "ior": "IOR", "specular": "Specular IOR Level"}
 # Inputs that change the look and have no leaf, with the value at which they do nothing.
@@ -27,6 +29,15 @@ _NOT_CARRIED = {
     "Thin Film Thickness": 0.0,
 }
 _ONLY_WHERE_LIT = {"Metallic": 0.0, "Emission Strength": 0.0}
+
+
+def bake_unknown(name: str, socket: bpy.types.NodeSocket, source: Source, bake: Bake | None) -> tuple[np.ndarray | None, list[str]]:
+    """An image of what feeds the input, and a sentence that says so, where only a bake can carry it; else None."""
+    what = source.unknown or (f"image placed by {source.misplaced}" if source.misplaced else "")
+    image = bake(socket) if bake is not None and what else None
+    if image is None:
+        return None, []
+    return image, [f"{what[0].upper()}{what[1:]} feeding {socket.name} of material '{name}' is baked to an image first"]
 
 
 def not_carried(name: str, shader: bpy.types.Node, lit: bool) -> list[str]:
@@ -91,6 +102,10 @@ def _placement(source: Source) -> dict[str, Any]:
     return placed if source.uv_matrix is None else placed | {"uv_matrix": [float(v) for v in source.uv_matrix.ravel()]}
 
 
+def _label(channel: str) -> str:
+    return {"emission": "Emission Color", "normal": "Normal"}.get(channel) or _VALUES[channel]
+
+
 def _own_value(socket: bpy.types.NodeSocket) -> tuple[float, ...]:
     source = read_source(socket)
     return source.value if not source.unknown else _default(socket)
@@ -101,8 +116,12 @@ def _default(socket: bpy.types.NodeSocket) -> tuple[float, ...]:
     return (float(value),) if isinstance(value, (int, float)) else tuple(float(v) for v in value)[:3]
 
 
-def read_gloss(plain: Material, name: str, shader: bpy.types.Node, uv_map: str) -> tuple[Material, list[str]]:
+def read_gloss(
+    plain: Material, name: str, shader: bpy.types.Node, uv_map: str, bake: Bake | None = None
+) -> tuple[Material, list[str]]:
     """The material with what its Principled BSDF adds, and warnings. ``uv_map`` is the one that the mesh carries for this material.
+
+    What only a bake can carry is baked where ``bake`` is given.
 
     Raises:
         SceneProblem: An image is missing or unreadable.
@@ -118,8 +137,13 @@ def read_gloss(plain: Material, name: str, shader: bpy.types.Node, uv_map: str) 
     for channel, source in gloss_sources(shader).items():
         if channel == "emission" and strength == 0:
             continue
-        label = {"emission": "Emission Color", "normal": "Normal"}.get(channel) or _VALUES[channel]
-        if source.image is not None and not source.misplaced and source.uv_map == uv_map:
+        label = _label(channel)
+        baked, said = (None, []) if channel == "normal" else bake_unknown(name, shader.inputs[label], source, bake)
+        if baked is not None:
+            image = baked * np.float32(strength) if channel == "emission" else baked @ np.array(LUMINANCE, np.float32)[:, None]
+            images[f"{channel}_image"], placements[channel] = image, {"extension": "extend"}
+            warnings += said
+        elif source.image is not None and not source.misplaced and source.uv_map == uv_map:
             image = _channel_image(channel, source)
             images[f"{channel}_image"] = image * np.float32(strength) if channel == "emission" else image
             placements[channel] = _placement(source)
@@ -185,7 +209,7 @@ def _write_image(shader: bpy.types.Node, channel: str, rgb: np.ndarray, placemen
     if "uv_matrix" in placement:
         raise SceneProblem(f"The {channel} image is placed by a Mapping node: apply it to the UV map, then fit again")
     if channel != "normal":
-        tree.links.new(node.outputs["Color"], shader.inputs["Emission Color" if channel == "emission" else _VALUES[channel]])
+        tree.links.new(node.outputs["Color"], shader.inputs[_label(channel)])
         return
     origin = origin_of(shader.inputs["Normal"])
     bend = origin.node if origin is not None and origin.node.type == "NORMAL_MAP" else tree.nodes.new("ShaderNodeNormalMap")

@@ -9,7 +9,7 @@ import numpy as np
 
 from dr_backend.scene import Material
 
-from .gloss import gloss_sources, not_carried, read_gloss
+from .gloss import Bake, bake_unknown, gloss_sources, not_carried, read_gloss
 from .identity import is_foreign, load_kept, object_mode, save_kept, uses_nodes
 from .images import read_image, write_image
 from .problems import SceneProblem
@@ -55,9 +55,15 @@ def base_color_source(material: bpy.types.Material) -> Source | None:
     return None if found is None else read_source(base_color_socket(found[0]))
 
 
-def _base_color(name: str, source: Source, uv_maps: Collection[str], painted: bool) -> tuple[Material, list[str]]:
+def _base_color(
+    name: str, socket: bpy.types.NodeSocket, uv_maps: Collection[str], painted: bool, bake: Bake | None
+) -> tuple[Material, list[str]]:
     """The base colour alone."""
+    source = read_source(socket)
     plain = Material(np.array(source.value[:3], np.float32))
+    baked, said = bake_unknown(name, socket, source, bake)
+    if baked is not None:
+        return replace(plain, base_color_image=baked, extension="extend"), said
     if source.attribute is not None:
         if not painted:
             return replace(plain, color_attribute=True), []
@@ -96,13 +102,13 @@ def tangent_uv_map(material: bpy.types.Material) -> str | None:
 
 
 def read_material(
-    material: bpy.types.Material, uv_maps: Collection[str] = (), *, lit: bool = False, painted: bool = True
+    material: bpy.types.Material, uv_maps: Collection[str] = (), *, lit: bool = False, painted: bool = True, bake: Bake | None = None
 ) -> tuple[Material, list[str]]:
     """The material as far as it is carried, and warnings about the rest.
 
     ``uv_maps`` names the UV maps of the fitted meshes that use it; an image placed otherwise is replaced by its average. Only a ``lit``
     scene sees more than the base colour. With ``painted`` the image is mixed as the one that ``write_material`` makes will be: Linear,
-    and in linear colours.
+    and in linear colours. ``bake`` turns what feeds an input into an image, where no leaf can hold it otherwise.
 
     Raises:
         SceneProblem: The image is missing or unreadable.
@@ -116,9 +122,9 @@ def read_material(
         return Material(color), [f"Material '{name}' has no Principled or Diffuse BSDF; its viewport colour is used"]
     shader, direct = found
     try:
-        read, warnings = _base_color(name, read_source(base_color_socket(shader)), uv_maps, painted)
+        read, warnings = _base_color(name, base_color_socket(shader), uv_maps, painted, bake)
         if lit:
-            read, more = read_gloss(read, name, shader, "" if painted else material_uv_map(material))
+            read, more = read_gloss(read, name, shader, "" if painted else material_uv_map(material), bake)
             warnings += more
     except SceneProblem as problem:
         raise SceneProblem(f"Material '{name}': {problem}") from problem

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import bpy
@@ -9,6 +10,7 @@ import numpy as np
 
 from dr_backend.scene import Camera, Light, Material, Mesh, Photo, Scene, World, split_path
 
+from .bake import bake_socket
 from .checks import check_lists, check_seen, shared_material_warnings
 from .identity import check_modes, describe, find
 from .lights import read_light
@@ -176,7 +178,10 @@ def _read_materials(
         else:
             if texture and users:
                 check_material(block)
-            material, more = read_material(block, maps, lit=lit, painted=texture)
+            owners = [obj for obj in meshes if obj.name in users]
+            uv_map = "" if texture else material_uv_map(block)
+            bake = partial(bake_socket, owners, block, uv_map=uv_map)
+            material, more = read_material(block, maps, lit=lit, painted=texture, bake=bake)
             warnings += more
         if texture and users and material.base_color_image is None:
             material = replace(material, base_color_image=plain_image(material, texture_size))

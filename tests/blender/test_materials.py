@@ -291,3 +291,21 @@ def test_base_color_round_trips_exactly(build):
     add_image(material, write_image("Wood", RGB))
     with pytest.raises(SceneProblem, match="feeds the base colour of material 'Paint'"):
         write_base_color(material, wanted)
+
+
+def test_a_texture_of_nodes_is_baked_and_the_file_stays_as_it_is(build):
+    obj = build.mesh()
+    build.camera()
+    material = obj.data.materials[0]
+    checker = material.node_tree.nodes.new("ShaderNodeTexChecker")
+    material.node_tree.links.new(checker.outputs["Color"], principled(material).inputs["Base Color"])
+    before = fingerprint()
+    exported = export(build, obj)
+    assert fingerprint() == before
+    assert any("Checker Texture feeding Base Color of material 'Paint' is baked" in w for w in exported.warnings)
+    image = exported.scene.materials["Paint"].base_color_image
+    assert image.shape == (512, 512, 3)
+    assert image.std() > 0.1
+    obj.data.uv_layers.remove(obj.data.uv_layers[0])
+    exported = export(build, obj, texture=False)
+    assert any("comes from a Checker Texture node" in w for w in exported.warnings), "nothing to bake on"

@@ -1,0 +1,88 @@
+"""Nodes that have no counterpart in a fit, turned into an image by Blender's own bake, on copies in a scene of their own."""
+
+from collections.abc import Sequence
+
+import bpy
+import numpy as np
+
+from .images import read_pixels
+
+SIZE = 512  # pixels along a side of a baked image
+_NAME = "Fit to Photo Bake"
+_MARGIN = 8  # pixels that colours reach beyond the UV islands
+
+
+def _glowing(material: bpy.types.Material, socket: bpy.types.NodeSocket, image: bpy.types.Image) -> bpy.types.Material:
+    """A copy of the material that emits what feeds the socket, with the image as the bake's target."""
+    copy = material.copy()
+    tree = copy.node_tree
+    origin = socket.links[0].from_socket
+    emission, target = tree.nodes.new("ShaderNodeEmission"), tree.nodes.new("ShaderNodeTexImage")
+    source = tree.nodes[origin.node.name].outputs
+    tree.links.new(next(output for output in source if output.identifier == origin.identifier), emission.inputs["Color"])
+    tree.links.new(emission.outputs["Emission"], tree.get_output_node("ALL").inputs["Surface"])
+    target.image = image
+    tree.nodes.active = target
+    return copy
+
+
+def _idle(image: bpy.types.Image) -> bpy.types.Material:
+    """A material for the other slots; the bake wants an image in each."""
+    material = bpy.data.materials.new(_NAME)
+    if not material.use_nodes:
+        material.use_nodes = True
+    node = material.node_tree.nodes.new("ShaderNodeTexImage")
+    node.image = image
+    material.node_tree.nodes.active = node
+    return material
+
+
+def _place_copies(
+    scene: bpy.types.Scene,
+    objects: Sequence[bpy.types.Object],
+    material: bpy.types.Material,
+    shown: bpy.types.Material,
+    idle: bpy.types.Material,
+) -> list[bpy.types.Object]:
+    copies = []
+    for obj in objects:
+        copy = obj.copy()
+        scene.collection.objects.link(copy)
+        copy.hide_render = copy.hide_viewport = False
+        for slot, original in zip(copy.material_slots, obj.material_slots, strict=True):
+            slot.link = "OBJECT"
+            slot.material = shown if original.material == material else idle
+        copy.select_set(True, view_layer=scene.view_layers[0])
+        copies.append(copy)
+    scene.view_layers[0].objects.active = copies[0]
+    return copies
+
+
+def bake_socket(
+    objects: Sequence[bpy.types.Object], material: bpy.types.Material, socket: bpy.types.NodeSocket, uv_map: str = ""
+) -> np.ndarray | None:
+    """What feeds a shader's input, as linear colours (SIZE, SIZE, 3) on the UV map (empty: the one that renders); None where no object has
+    it, or Blender cannot bake here. The file stays as it is."""
+    rendering = (layer.name for obj in objects for layer in obj.data.uv_layers if layer.active_render)
+    name = uv_map or next(rendering, "")
+    ready = [obj for obj in objects if name in obj.data.uv_layers]
+    if not ready or not socket.is_linked:
+        return None
+    scene = bpy.data.scenes.new(_NAME)
+    images = [bpy.data.images.new(_NAME, SIZE, SIZE, float_buffer=True), bpy.data.images.new(_NAME, 4, 4)]
+    materials = [_glowing(material, socket, images[0]), _idle(images[1])]
+    copies: list[bpy.types.Object] = []
+    try:
+        scene.render.engine = "CYCLES"
+        scene.cycles.samples, scene.cycles.use_denoising = 4, False
+        copies = _place_copies(scene, ready, material, *materials)
+        layer = scene.view_layers[0]
+        context = {"scene": scene, "view_layer": layer, "active_object": copies[0], "object": copies[0], "selected_objects": copies}
+        with bpy.context.temp_override(**context):
+            bpy.ops.object.bake(type="EMIT", margin=_MARGIN, use_clear=True, uv_layer=name)
+        return np.ascontiguousarray(read_pixels(images[0])[..., :3])
+    except RuntimeError:  # no window to bake in, or a mesh that Blender will not bake: the caller says what it does instead
+        return None
+    finally:
+        bpy.data.batch_remove((scene,))  # scenes.remove crashes Blender 4.3 where there is no window
+        bpy.data.batch_remove((*copies, *materials, *images))

@@ -1,0 +1,43 @@
+"""Nodes that have no counterpart here, baked to an image by Blender."""
+
+import bpy
+
+from .fixture import GLOSSY, TEXTURE, fixture
+from .studio import Studio
+
+
+_NODES = ["noise", "checker by generated coordinates", "box projection"]
+
+
+@fixture("bakes", TEXTURE, variants=_NODES, lit=False, supersample=4, warns="is baked")
+def base_color(studio: Studio, variant: str) -> None:
+    matte = studio.diffuse()
+    studio.plane(matte)
+    tree = matte.node_tree
+    socket = studio.shader(matte).inputs["Color"]
+    if variant == "box projection":
+        node = studio.image_node(matte, studio.picture())
+        node.projection, node.projection_blend = "BOX", 0.2
+        tree.links.new(tree.nodes.new("ShaderNodeTexCoord").outputs["Object"], node.inputs["Vector"])
+        return
+    texture = tree.nodes.new("ShaderNodeTexNoise" if variant == "noise" else "ShaderNodeTexChecker")
+    texture.inputs["Scale"].default_value = 4
+    tree.links.new(tree.nodes.new("ShaderNodeTexCoord").outputs["Generated"], texture.inputs["Vector"])
+    tree.links.new(texture.outputs["Color"], socket)
+
+
+@fixture("bakes", GLOSSY, samples=64, warns="is baked")
+def roughness_by_noise_on_two_objects(studio: Studio) -> None:
+    material = studio.principled(base_color=(0.6, 0.4, 0.3))
+    tree = material.node_tree
+    noise = tree.nodes.new("ShaderNodeTexNoise")
+    noise.inputs["Scale"].default_value = 3
+    tree.links.new(tree.nodes.new("ShaderNodeTexCoord").outputs["Object"], noise.inputs["Vector"])
+    tree.links.new(noise.outputs[0], studio.shader(material).inputs["Roughness"])
+    ball = studio.ball(material, segments=64, rings=32)
+    half = [tuple(0.5 * c for c in loop.uv) for loop in ball.data.uv_layers[0].data]
+    ball.data.uv_layers[0].data.foreach_set("uv", [c for uv in half for c in uv])
+    twin = studio.add(bpy.data.objects.new("Twin", ball.data.copy()))
+    ball.data.uv_layers[0].data.foreach_set("uv", [c + 0.5 for uv in half for c in uv])
+    ball.location, twin.location = (-1.1, 0, 0), (1.1, 0, 0)
+    studio.lamp("AREA", 200, eye=(0, -3, 3), size=1.5)
