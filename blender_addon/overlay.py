@@ -47,7 +47,8 @@ def redraw_views() -> None:
 def _texture(name: str, view: View) -> gpu.types.GPUTexture:
     if (name, view) not in _textures:
         picture = np.array(_comparisons[name].picture(view)[::-1], np.float32)
-        picture[..., :3] = to_linear(picture[..., :3])  # Blender encodes what is drawn over a view
+        if bpy.app.version < (5, 0, 0):  # which encodes what is drawn over a view; later ones show it as it is
+            picture[..., :3] = to_linear(picture[..., :3])
         height, width = picture.shape[:2]
         values = gpu.types.Buffer("FLOAT", picture.size, picture.ravel())  # type: ignore[call-arg]  # the stubs have no constructors
         _textures[name, view] = gpu.types.GPUTexture((width, height), format="RGBA16F", data=values)  # type: ignore[call-arg]
