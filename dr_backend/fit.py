@@ -77,6 +77,7 @@ class Fit:
         self.history: list[float] = []
         self._best: dict[str, Tensor] = {}
         self._first_stage = 0
+        self._looks: tuple[Renderer, Stage] | None = None  # what renders now
         self._order = torch.Generator().manual_seed(problem.settings.seed)
         self._pool = ThreadPoolExecutor(os.cpu_count() if problem.device == "cpu" else 1)
         self._work = [s.steps * s.views * s.max_side**2 for s in problem.stages]
@@ -84,6 +85,17 @@ class Fit:
     def best(self) -> dict[str, Tensor]:
         """The best leaves so far by path, detached."""
         return dict(self._best)
+
+    @torch.no_grad()
+    def look(self, camera: str) -> Tensor:
+        """The best result so far as one camera's photo would show it at the size of the stage, (H, W, 4): linear, premultiplied."""
+        if self._looks is None:
+            raise RuntimeError("there is nothing to see before the first step")
+        renderer, stage = self._looks
+        problem = moved(self.problem, self._best)
+        seen = reduced(problem.scene.cameras[camera], stage.max_side)
+        out = renderer.render(seen_from(problem.flat(), seen), [seen])[0]
+        return torch.cat([exposed(out.rgb, seen), out.alpha[..., None]], -1)
 
     def resume(self, values: dict[str, Tensor], stage: int) -> None:
         """Starts from the best leaves of an earlier run, at the beginning of the stage that it was in."""
@@ -112,6 +124,7 @@ class Fit:
     def _run_stage(self, index: int, stage: Stage) -> Iterator[Progress]:
         problem = self.problem
         renderer, why = problem.choose_renderer(stage)
+        self._looks = renderer, stage
         targets = problem.targets(stage)
         views = problem.views_per_step(stage, renderer, targets)
         steps, rate, retries = stage.steps, stage.rate, 0
@@ -192,6 +205,8 @@ class _StageRun:
         picked = self._next_views(views)
         problem = moved(self.problem, {leaf.path: leaf.value() for leaf in self._leaves})
         flat = problem.flat()
+        if not bool(torch.isfinite(flat.positions).all()):
+            return math.inf  # renderers would refuse them
         self._backward(flat, picked)
         if self.stage.geometry:
             (FLATTEN * normal_consistency(flat.positions, flat.faces, self.problem.face_pairs).mean()).backward()

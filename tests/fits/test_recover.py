@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from dr_backend import fit as fit_module
 from dr_backend.fit import Fit
 from dr_backend.geometry.flatten import flatten, to_tensors
 from dr_backend.job import FitSettings, JobError
@@ -123,3 +124,18 @@ def test_a_fit_that_runs_away_ends_with_a_reason(monkeypatch):
             pass
     assert caught.value.code == "diverged"
     assert "Stiffness" in caught.value.hint
+
+
+def test_a_step_into_nowhere_is_taken_back(monkeypatch):
+    photos = photograph(sphere_scene(ring(2, (48, 48)), TRUTH, segments=12, rings=8))
+    true_loss, calls = fit_module.view_loss, iter(range(10**6))
+
+    def loss_with_one_bad_gradient(out, target, stage):
+        bad = next(calls) == 20
+        return true_loss(out, target, stage) + ((out.alpha - out.alpha.detach()).sum().sqrt() if bad else 0.0)
+
+    monkeypatch.setattr(fit_module, "view_loss", loss_with_one_bad_gradient)
+    start = sphere_scene(ring(2, (48, 48)), (0.8, 0.8, 0.8), segments=12, rings=8)
+    _, fitted = run(start, photos, FitSettings(quality="draft"))
+    assert next(calls) > 21
+    assert iou(fitted, photos) > 0.95
