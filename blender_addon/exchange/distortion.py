@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_BAND = 256  # rows at a time, so that large photos need little memory
 
 @dataclass(frozen=True)
 class Distortion:
@@ -38,13 +39,21 @@ def undistort(image: np.ndarray, focal_px: np.ndarray, centre_px: np.ndarray, di
 
     Bilinear; what lies outside the given picture takes its border's colour.
     """
+    straight = np.empty(image.shape, np.float32)
+    for first in range(0, image.shape[0], _BAND):
+        straight[first : first + _BAND] = _undistorted_rows(image, first, focal_px, centre_px, distortion)
+    return straight
+
+
+def _undistorted_rows(image: np.ndarray, first: int, focal_px: np.ndarray, centre_px: np.ndarray, distortion: Distortion) -> np.ndarray:
     height, width = image.shape[:2]
-    rays = np.stack(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5), -1)
+    rows = np.arange(first, min(first + _BAND, height)) + 0.5
+    rays = np.stack(np.meshgrid(np.arange(width) + 0.5, rows), -1)
     seen = distortion.apply((rays - centre_px) / focal_px) * focal_px + centre_px - 0.5
     column, row = np.clip(seen[..., 0], 0, width - 1), np.clip(seen[..., 1], 0, height - 1)
     left, top = np.minimum(column.astype(np.int64), max(width - 2, 0)), np.minimum(row.astype(np.int64), max(height - 2, 0))
-    across, down = (column - left)[..., None], (row - top)[..., None]
+    across, down = (column - left)[..., None].astype(np.float32), (row - top)[..., None].astype(np.float32)
     right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
     upper = image[top, left] * (1 - across) + image[top, right] * across
     lower = image[bottom, left] * (1 - across) + image[bottom, right] * across
-    return (upper * (1 - down) + lower * down).astype(np.float32)
+    return upper * (1 - down) + lower * down

@@ -134,6 +134,21 @@ def test_names_without_ending(tmp_path):
     assert [obj.name for obj in imported()] == [view.name for view in taken]
 
 
+def test_a_fit_of_imported_cameras(tmp_path, scene):
+    """Distorted photos go through export, fit and report."""
+    for name in ("Front", "Side"):
+        bpy.data.objects.remove(bpy.data.objects[name])
+    taken = views(2)
+    save_colmap(tmp_path, taken, "OPENCV", LENSES["OPENCV"], binary=True)
+    save_photos(tmp_path / "images", taken)
+    bpy.ops.fit_to_photo.import_cameras(filepath=str(tmp_path))
+    scene.fit_to_photo.render_report = True
+    assert bpy.ops.fit_to_photo.run() == {"FINISHED"}
+    report = json.loads(scene.fit_to_photo.last_report)
+    assert [camera["name"] for camera in report["cameras"]] == ["shot 1", "shot 2"]
+    assert all(0 < camera["psnr_after"] < 60 for camera in report["cameras"])
+
+
 def test_the_lego_cameras_look_at_the_lego():
     data = Path(os.environ.get("FIT_TO_PHOTO_DATA", Path(__file__).resolve().parents[4] / "shared" / "data")) / "lego"
     if not data.is_dir():
