@@ -34,9 +34,9 @@ def photo_block(obj: bpy.types.Object) -> bpy.types.Image | bpy.types.MovieClip 
     return next((shown(background) for background in background_images(obj)), None)
 
 
-def thumbnail_block(obj: bpy.types.Object) -> bpy.types.ID | None:
-    """What to draw a thumbnail of: a movie clip has none, but the image that it was imported with."""
-    return next((background.image or shown(background) for background in background_images(obj)), None)
+def thumbnail(obj: bpy.types.Object) -> bpy.types.Image | None:
+    """The image to draw small in lists; also that which an imported movie clip belongs to. None: Blender has no preview of other clips."""
+    return next((background.image for background in background_images(obj)), None)
 
 
 def photo_size(obj: bpy.types.Object) -> tuple[int, int] | None:

@@ -2,7 +2,7 @@
 
 import bpy
 
-from ..exchange.photos import thumbnail_block
+from ..exchange.photos import thumbnail
 from ..photo_list import has_photo, mask_state
 from ..selection import Selection
 from .tab import Tab
@@ -30,7 +30,11 @@ class FITTOPHOTO_UL_photos(bpy.types.UIList):
         row.prop(camera.fit_to_photo, "include", text="")
         parts = row.row(align=True)
         parts.active = camera.fit_to_photo.include
-        parts.label(text=camera.name, icon_value=layout.icon(thumbnail_block(camera)))
+        image = thumbnail(camera)
+        if image is None:
+            parts.label(text=camera.name, icon="FILE_MOVIE")
+        else:
+            parts.label(text=camera.name, icon_value=layout.icon(image))
         state = parts.row()
         state.alignment = "RIGHT"
         state.label(text=mask_state(camera))
@@ -57,8 +61,9 @@ class FITTOPHOTO_PT_photos(Tab, bpy.types.Panel):
         layout, scene = self.layout, context.scene
         if any(has_photo(obj) for obj in scene.objects):
             layout.template_list(FITTOPHOTO_UL_photos.bl_idname, "", scene, "objects", scene.fit_to_photo, "photo_index", rows=3)
-        if scene.camera is not None and has_photo(scene.camera):
-            layout.template_icon(thumbnail_block(scene.camera).preview_ensure().icon_id, scale=_THUMBNAIL_SCALE)
+        image = thumbnail(scene.camera) if scene.camera is not None and has_photo(scene.camera) else None
+        if image is not None:
+            layout.template_icon(image.preview_ensure().icon_id, scale=_THUMBNAIL_SCALE)
         layout.operator("fit_to_photo.add_photos", icon="ADD")
         layout.operator("fit_to_photo.import_cameras", icon="IMPORT")
         row = layout.row(align=True)

@@ -11,7 +11,8 @@ from blender_addon.exchange import SceneProblem, read_scene
 from blender_addon.exchange.clips import Lens, read_clip_frame, read_lens, write_lens
 from blender_addon.exchange.distortion import Distortion, undistort
 from blender_addon.exchange.images import read_image, to_linear, write_image
-from blender_addon.exchange.photos import read_photo
+from blender_addon.exchange.photos import photo_size, read_photo, thumbnail
+from blender_addon.photo_list import has_photo, mask_state
 
 P3_TO_REC709 = np.array([[1.22494, -0.22494, 0], [-0.042057, 1.042057, 0], [-0.019638, -0.078636, 1.098274]])
 
@@ -109,6 +110,16 @@ def test_clip_shows_the_frame_of_the_scene(build, tmp_path):
     build.scene.frame_set(30)
     with pytest.raises(SceneProblem, match=r"'Front'.*shot_034\.png.*go to a frame"):
         read_photo(obj)
+
+
+def test_a_clip_is_listed_without_a_preview_unless_it_has_an_image(build, tmp_path):
+    numbered_photos(tmp_path)
+    obj = build.camera(size=(32, 24))
+    background = use_clip(obj, bpy.data.movieclips.load(str(tmp_path / "shot_008.png")))
+    assert thumbnail(obj) == background.image
+    background.image = None
+    assert thumbnail(obj) is None
+    assert (has_photo(obj), mask_state(obj), photo_size(obj)) == (True, "No Mask", (32, 24))
 
 
 def test_frame_of_a_movie(build, tmp_path):
