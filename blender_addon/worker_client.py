@@ -172,11 +172,15 @@ class WorkerClient:
         """Asks the worker to write previews from now on."""
         self._send("preview")
 
-    def _send(self, command: str) -> None:
+    def request_look(self, camera: str) -> None:
+        """Asks the worker for pictures of this camera from now on; an empty name ends that."""
+        self._send("look", camera=camera)
+
+    def _send(self, command: str, **fields: str) -> None:
         if self._process is None or self._process.stdin is None or self._process.stdin.closed:
             return
         try:
-            self._process.stdin.write(json.dumps({"command": command}).encode() + b"\n")
+            self._process.stdin.write(json.dumps({"command": command, **fields}).encode() + b"\n")
             self._process.stdin.flush()
         except OSError as error:  # the worker is gone: poll says so, with its last words
             print(f"Fit to Photo: the command '{command}' did not reach the backend: {error}", file=sys.stderr)

@@ -14,7 +14,7 @@ from .job import JobError
 from .losses import normal_consistency, photometric, silhouette
 from .optim import AdamUniform
 from .parameterizations import LargeSteps, Parameterization
-from .photos import Target, exposed
+from .photos import Target, exposed, reduced
 from .problem import Problem, moved
 from .renderers.base import Renderer, RenderOutput
 from .scene import Camera, leaves

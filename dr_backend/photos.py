@@ -31,13 +31,19 @@ def _area(image: Tensor, height: int, width: int) -> Tensor:
     return F.interpolate(image.permute(2, 0, 1)[None], size=(height, width), mode="area")[0].permute(1, 2, 0).contiguous()
 
 
-def make_target(photo: Photo, camera: Camera, max_side: int, device: str) -> Target:
-    """The photo reduced so that its longer side has at most ``max_side`` pixels, and its camera at that size."""
+def reduced(camera: Camera, max_side: int) -> Camera:
+    """The camera of a photo whose longer side is reduced to at most ``max_side`` pixels."""
     width, height = camera.size
     shrink = min(1.0, max_side / max(width, height))
-    new_width, new_height = max(1, round(width * shrink)), max(1, round(height * shrink))
-    factor = torch.tensor([new_width / width, new_height / height], device=device)
-    scaled = replace(camera, size=(new_width, new_height), focal_px=camera.focal_px * factor, centre_px=camera.centre_px * factor)
+    size = max(1, round(width * shrink)), max(1, round(height * shrink))
+    factor = torch.tensor([size[0] / width, size[1] / height], device=camera.focal_px.device)
+    return replace(camera, size=size, focal_px=camera.focal_px * factor, centre_px=camera.centre_px * factor)
+
+
+def make_target(photo: Photo, camera: Camera, max_side: int, device: str) -> Target:
+    """The photo reduced so that its longer side has at most ``max_side`` pixels, and its camera at that size."""
+    scaled = reduced(camera, max_side)
+    new_width, new_height = scaled.size
     rgb = torch.as_tensor(photo.rgb, device=device, dtype=torch.float32)
     if photo.mask is None:
         return Target(photo.camera, scaled, _area(rgb, new_height, new_width), None)

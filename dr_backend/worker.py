@@ -37,6 +37,7 @@ class Commands:
         self._run = threading.Event()
         self._run.set()
         self.wants_previews = False
+        self.camera = ""  # whose picture is wanted with each preview
         self.waited_s = 0.0  # time spent paused
         threading.Thread(target=self._read, args=(descriptor,), daemon=True).start()
 
@@ -52,7 +53,8 @@ class Commands:
 
     def _obey(self, line: bytes) -> None:
         try:
-            command = json.loads(line).get("command")
+            said = json.loads(line)
+            command = said.get("command")
         except (ValueError, AttributeError, RecursionError):
             return  # not a command
         if command == "cancel":
@@ -63,6 +65,8 @@ class Commands:
             self._run.set()
         elif command == "preview":
             self.wants_previews = True
+        elif command == "look":
+            self.camera = str(said.get("camera", ""))
 
     def stop(self) -> None:
         """Ends the fit at its next step."""
@@ -190,7 +194,7 @@ class _Reporter:
             worked = now - self._start - self._commands.waited_s
             left = worked * (1 - progress.work_done) / max(progress.work_done - self._done_before, 0.01)
             self._emit("step", step=progress.step, steps=progress.steps, stage=stage, loss=progress.loss, seconds_left=round(left, 1))
-        if self._commands.wants_previews and now >= self._next_preview:
+        if (self._commands.wants_previews or self._commands.camera) and now >= self._next_preview:
             self._preview(progress, fit)
         if now - self._last_checkpoint >= CHECKPOINT_SECONDS:
             self.checkpoint(progress, fit)
@@ -202,12 +206,16 @@ class _Reporter:
         self._emit("checkpoint", step=progress.step)
 
     def _preview(self, progress: Any, fit: Any) -> None:
-        """Writes the vertices of the best result so far."""
+        """Writes the vertices of the best result so far, and how the camera that the parent looks through sees it."""
         since = time.monotonic()
-        positions = {path: value for path, value in fit.best().items() if split_path(path)[0] == "meshes"}
+        camera = self._commands.camera
         try:
-            self._job.save_preview(_to_numpy(positions))
-            self._emit("preview", step=progress.step)
+            if self._commands.wants_previews:
+                self._job.save_preview(_to_numpy({path: v for path, v in fit.best().items() if split_path(path)[0] == "meshes"}))
+                self._emit("preview", step=progress.step)
+            if camera in fit.problem.scene.cameras:
+                self._job.save_look(fit.look(camera).half().cpu().numpy())
+                self._emit("look", camera=camera)
         except JobError as error:  # Windows lets no file be replaced while Blender reads it: the next preview follows soon
             print(f"No preview of step {progress.step}: {error}", file=sys.stderr)
         now = time.monotonic()

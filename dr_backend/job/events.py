@@ -1,6 +1,6 @@
 """Events: one JSON object a line on the worker's stdout. ``docs/protocol.md`` shows a recorded run.
 
-``hello, (stage | step | preview | warning | checkpoint)*, (done | cancelled | failed)``: exactly one last event ends every run.
+``hello, (stage | step | preview | look | warning | checkpoint)*, (done | cancelled | failed)``: exactly one last event ends every run.
 """
 
 import json
@@ -16,6 +16,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "stage": ("name", "index", "count", "renderer", "device", "why"),
     "step": ("step", "steps", "stage", "loss", "seconds_left"),
     "preview": ("step",),
+    "look": ("camera",),
     "warning": ("message",),
     "checkpoint": ("step",),
     "done": ("message",),
@@ -24,7 +25,7 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 LAST_KINDS = ("done", "cancelled", "failed")
 EXIT_CODES = {"done": 0, "cancelled": 3, "failed": 1}
-COMMANDS = ("cancel", "pause", "resume", "preview")
+COMMANDS = ("cancel", "pause", "resume", "preview", "look")
 
 
 class JobError(Exception):

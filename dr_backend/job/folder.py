@@ -154,6 +154,15 @@ class JobFolder:
         """Shows the parent where the fit is."""
         self.save_arrays("preview.npz", values)
 
+    def save_look(self, render: np.ndarray) -> None:
+        """Shows the parent how one camera sees the fit, (H, W, 4): linear, premultiplied."""
+        self.save_arrays("look.npz", {"render": render})
+
+    def load_look(self) -> np.ndarray | None:
+        """The last such picture; None without one."""
+        path = self.path / "look.npz"
+        return _load_arrays(path)["render"] if path.exists() else None
+
     def load_preview(self) -> dict[str, np.ndarray] | None:
         """Leaves of the last preview; None without one."""
         path = self.path / "preview.npz"
