@@ -14,12 +14,6 @@ from ..exchange.problems import SceneProblem
 from ..exif import Exif
 from ..photo_list import active_camera, show_photo, take_photo_shape
 
-_USE_EXIF = bpy.props.BoolProperty(
-    name="Focal Length from Photo",
-    description="Take the lens from the photo's EXIF data where they tell the focal length as 35 mm equivalent",
-    default=True,
-)
-
 
 def _natural(name: str) -> list[str | int]:
     """A sort key by which photo 2 comes before photo 10."""
@@ -69,7 +63,11 @@ class FITTOPHOTO_OT_add_photos(_PhotoPicker, bpy.types.Operator):
     directory: bpy.props.StringProperty(
         name="Folder", description="Where the picked files are", subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"}
     )
-    use_exif_lens: _USE_EXIF
+    use_exif_lens: bpy.props.BoolProperty(
+        name="Focal Length from Photo",
+        description="Take the lens from the photo's EXIF data where they tell the focal length as 35 mm equivalent",
+        default=True,
+    )
 
     def _paths(self) -> list[str]:
         folder = bpy.path.abspath(self.directory) or os.path.dirname(self.filepath)
@@ -143,10 +141,10 @@ class FITTOPHOTO_OT_match_photo(_OneCamera, bpy.types.Operator):
 
     bl_idname = "fit_to_photo.match_photo"
     bl_label = "Match Photo"
-    bl_description = "Pick the photo of the active camera; it replaces the one that the camera has"
+    bl_description = (
+        "Pick the photo of the active camera. It replaces the one that the camera has; a camera without one gets the photo's focal length"
+    )
     bl_options = {"REGISTER", "UNDO"}
-
-    use_exif_lens: _USE_EXIF
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Loads the photo; the camera stays where it is, and so does a mask of the same size."""
@@ -157,16 +155,16 @@ class FITTOPHOTO_OT_match_photo(_OneCamera, bpy.types.Operator):
             self.report({"ERROR"}, str(problem))
             return {"CANCELLED"}
         backgrounds = background_images(camera)
-        if backgrounds:
-            backgrounds[0].source, backgrounds[0].image = "IMAGE", image  # framed as the one before
+        if backgrounds:  # somebody has lined this camera up: only the picture changes
+            backgrounds[0].source, backgrounds[0].image = "IMAGE", image
         else:
             write_photo(camera, image)
+            if unknown := _set_lens(camera, image, exif):
+                self.report({"INFO"}, unknown)
         for mask in (shown(background) for background in backgrounds[1:2]):
             if tuple(mask.size) != tuple(image.size):
                 write_mask(camera, None)
                 self.report({"WARNING"}, f"The mask '{mask.name}' has another size than the photo and was taken off the camera")
-        if self.use_exif_lens and (unknown := _set_lens(camera, image, exif)):
-            self.report({"INFO"}, unknown)
         if camera == context.scene.camera:
             take_photo_shape(context.scene, camera)
         return {"FINISHED"}

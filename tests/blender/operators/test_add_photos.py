@@ -137,7 +137,7 @@ def test_match_photo_replaces_the_photo_of_the_active_camera(tmp_path, scene):
     assert background_images(side)[0].image.name == "new.jpg"
     assert background_images(side)[0].use_flip_x
     assert side.matrix_world == place
-    assert side.data.lens == pytest.approx(28 * np.hypot(90, 30) / np.hypot(36, 24) * 36 / 90, rel=1e-5)
+    assert side.data.lens == 50, "it was lined up with this lens"
     assert (scene.render.resolution_x, scene.render.resolution_y) == (90, 30)
     before = bpy.data.objects["Front"].data.background_images[0].image.name
     bpy.context.view_layer.objects.active = bpy.data.objects["Front"]
@@ -150,8 +150,9 @@ def test_match_photo_on_a_bare_camera_and_without_any(tmp_path, scene):
     bare = bpy.data.objects.new("Bare", bpy.data.cameras.new("Bare"))
     scene.collection.objects.link(bare)
     bpy.context.view_layer.objects.active = bare
-    bpy.ops.fit_to_photo.match_photo(filepath=str(photo_file(tmp_path, "new.jpg")))
-    assert read_photo(bare)[0].rgb.shape == (40, 60, 3)
+    bpy.ops.fit_to_photo.match_photo(filepath=str(photo_file(tmp_path, "new.jpg", (90, 30), focal=28)))
+    assert read_photo(bare)[0].rgb.shape == (30, 90, 3)
+    assert bare.data.lens == pytest.approx(28 * np.hypot(90, 30) / np.hypot(36, 24) * 36 / 90, rel=1e-5)
     for obj in [obj for obj in bpy.data.objects if obj.type == "CAMERA"]:
         bpy.data.objects.remove(obj)
     assert not bpy.ops.fit_to_photo.match_photo.poll()
