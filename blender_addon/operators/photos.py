@@ -17,7 +17,7 @@ from ..photo_list import active_camera, show_photo, take_photo_shape
 
 def _natural(name: str) -> list[str | int]:
     """A sort key by which photo 2 comes before photo 10."""
-    return [int(part) if part.isdigit() else part.lower() for part in re.split(r"(\d+)", name)]
+    return [int(part) if part.isdecimal() else part.lower() for part in re.split(r"(\d+)", name)]
 
 
 def _target(context: bpy.types.Context) -> list[bpy.types.Object]:
