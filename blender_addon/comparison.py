@@ -9,6 +9,7 @@ from dr_backend.scene import Camera
 
 View = Literal["PHOTO", "RENDER", "DIFFERENCE", "ERROR"]
 FULL_ERROR = 0.25  # mean difference of the channels, of display values in [0, 1], at which the heat map is at its brightest
+GAIN = 4.0  # how much brighter a difference is shown: a good fit would be all black
 OUTSIDE = 0.35  # how bright the photo is outside its mask
 # From no error to FULL_ERROR: red, green, blue and opacity.
 _HEAT = np.array(
@@ -36,7 +37,7 @@ class Comparison:
         cut_out = self.photo if self.mask is None else self.photo * self.mask[..., None]
         difference = np.abs(self.render[..., :3] * self.render[..., 3:] - cut_out) * inside[..., None]
         if view == "DIFFERENCE":
-            return _opaque(difference)
+            return _opaque(np.minimum(GAIN * difference, 1))
         return heat(difference.mean(-1))
 
     def corners(self) -> np.ndarray:

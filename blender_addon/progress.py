@@ -20,6 +20,7 @@ class Progress:
     renderer: str = ""
     device: str = ""
     why: str = ""  # why this renderer
+    _heard: int = 0  # steps that the worker told of
     losses: list[float] = field(default_factory=list)  # of this stage, oldest first: every stage has a loss of its own
 
     def hear(self, kind: str, data: Mapping[str, Any]) -> None:
@@ -36,8 +37,9 @@ class Progress:
             self.losses.append(self.loss)
             if len(self.losses) > MAX_LOSSES:
                 del self.losses[1:-1:2]
+            self._heard += 1
             # the first steps also pay for the start-up: an estimate from them alone is many times too long
-            self.seconds_left = float(data["seconds_left"]) if self.step >= 5 else None
+            self.seconds_left = float(data["seconds_left"]) if self._heard >= 5 else None
 
     @property
     def fraction(self) -> float:

@@ -42,6 +42,7 @@ class Proof:
         self._meshes, self._lights = ([describe(obj) for obj in selection.objects(scene, n)] for n in (selection.meshes, selection.lights))
         self._cameras = {obj.name: describe(obj) for obj in selection.objects(scene, selection.cameras)}
         self._views: dict[When, dict[str, np.ndarray]] = {"before": {}, "after": {}}
+        self._reduced: tuple[tuple[str, tuple[int, ...]], tuple[np.ndarray, np.ndarray | None]] | None = None  # the photo compared last
         self.pending: dict[When, list[str]] = {"before": [], "after": []}  # cameras still to be rendered
 
     @property
@@ -91,11 +92,21 @@ class Proof:
     def comparisons(self) -> Iterator[tuple[str, Comparison]]:
         """Each camera's present name, and its photo beside its render after the fit."""
         for photo in self._compared():
-            camera = find(bpy.data.objects, self._cameras[photo.camera])
-            if camera is not None:
-                render = self._views["after"][photo.camera]
-                rgb, mask = report.photo_at(photo, *render.shape[:2])
-                yield camera.name, Comparison(self._projections[photo.camera], rgb, mask, render)
+            yield from self.compare_now(photo.camera, self._views["after"][photo.camera])
+
+    def compare_now(self, name: str, render: np.ndarray) -> Iterator[tuple[str, Comparison]]:
+        """The present name of one camera, if it is still there, and its photo beside a render (H, W, 4) of ``render_views``' kind."""
+        photo = next((photo for photo in self.photos if photo.camera == name), None)
+        camera = find(bpy.data.objects, self._cameras[name]) if photo is not None else None
+        if photo is not None and camera is not None:
+            key = name, render.shape[:2]
+            if self._reduced is None or self._reduced[0] != key:  # a large photo takes longer to reduce than a fit's preview should
+                self._reduced = key, report.photo_at(photo, *render.shape[:2])
+            yield camera.name, Comparison(self._projections[name], *self._reduced[1], render)
+
+    def name_of(self, camera: bpy.types.Object) -> str:
+        """Name that this camera had when the fit began; empty where it takes no part."""
+        return next((name for name, described in self._cameras.items() if find(bpy.data.objects, described) == camera), "")
 
     def save_sheet(self, path: Path) -> None:
         """Writes photos and renders side by side, if there are any."""

@@ -30,7 +30,7 @@ _VIEWS = (
     ("NONE", "Viewport", "The 3D view as it is"),
     ("PHOTO", "Photo", "The photo over the 3D view"),
     ("RENDER", "Render", "Blender's own render of this camera over the 3D view"),
-    ("DIFFERENCE", "Difference", "How far render and photo are apart; black where they agree"),
+    ("DIFFERENCE", "Difference", "How far render and photo are apart, four times as bright; black where they agree"),
     ("ERROR", "Error Map", "Where render and photo disagree, as a heat map: nothing where they agree, yellow where they are far apart"),
 )
 _DEFAULTS = FitSettings()

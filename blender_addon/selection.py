@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import bpy
 
@@ -17,6 +18,11 @@ class Selection:
     lights: tuple[str, ...] = ()
     without_photo: tuple[str, ...] = ()  # selected or named cameras, which are left out
     problem: str = ""
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Selection":
+        """The selection of ``dataclasses.asdict`` after its way through JSON."""
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
 
     def objects(self, scene: bpy.types.Scene, names: Iterable[str]) -> list[bpy.types.Object]:
         """The objects with these names; those that left the scene are missing from the list."""

@@ -22,6 +22,7 @@ from .environment import BackendProblem
 from .exchange.identity import find
 from .exchange.problems import SceneProblem
 from .exchange.scene import Bindings, read_scene, write_result
+from .look import show_look, wanted_camera
 from .preview import LivePreview
 from .progress import Progress, sentences
 from .proof import Proof
@@ -29,7 +30,7 @@ from .properties import fit_settings
 from .selection import Selection, Wanted, select
 from .worker_client import WorkerClient, worker_command
 
-# The best result so far is worth keeping after these, and the fit worth resuming; after others (nothing visible, diverged) neither is.
+# After these the best result so far is worth keeping and the fit worth resuming; after others (nothing visible, diverged) it is not.
 _KEEP_CHECKPOINT = ("crashed", "out_of_memory", "disk_full", "cannot_write")
 
 
@@ -76,7 +77,8 @@ class Session:
         self.paused = False
         self.preview: LivePreview | None = None  # where the viewport follows the fit
         self._resumable = False  # whether the job is left to be resumed
-        self._preview_waits = False  # the worker wrote one that was not shown yet
+        self._waiting: dict[str, Event] = {}  # previews and looks that were not shown yet, the latest of each kind
+        self._looked_through = ""  # the camera that the worker was told to show
         self.report: dict[str, Any] = {}
         self._keep_job = preferences.read_preferences().keep_jobs
         self._job: JobFolder | None = None
@@ -192,18 +194,16 @@ class Session:
 
     def abort(self) -> None:
         """Ends at once and changes nothing more: the file is being closed or the add-on switched off. The fit can be resumed."""
-        if self.finished:
-            return
-        self.message = "The fit was stopped before it ended"
-        failed = self._last is not None and self._last.kind == "failed"
-        self._resumable = self.state in (State.RUNNING, State.APPLY) and not (self.changed or self.cancelling or failed)
-        self._end(State.DONE if self.changed else State.CANCELLED)
+        if not self.finished:
+            self.message = "The fit was stopped before it ended"
+            failed = self._last is not None and self._last.kind == "failed"
+            self._resumable = self.state in (State.RUNNING, State.APPLY) and not (self.changed or self.cancelling or failed)
+            self._end(State.DONE if self.changed else State.CANCELLED)
 
     def _hear(self) -> None:
-        fresh_preview = False
         for event in self._client.poll() if self._client else []:
-            if event.kind == "preview":
-                fresh_preview = True
+            if event.kind in ("preview", "look"):
+                self._waiting[event.kind] = event
             elif event.kind == "warning":
                 self.warnings.append(str(event.data["message"]))
             elif event.kind in ("done", "cancelled", "failed"):
@@ -214,13 +214,18 @@ class Session:
                 if self.cancelling:
                     self.progress.activity = "Stopping"
 
-        self._preview_waits |= fresh_preview
 
     def show_preview(self) -> None:
-        """Shows the worker's latest vertices in the viewport, if there are new ones."""
-        if self.preview is not None and self._preview_waits and self.state is State.RUNNING and self._job is not None:
-            self._preview_waits = False
+        """Shows the worker's latest vertices and picture in the viewport, if there are new ones."""
+        if self.state is not State.RUNNING or self._job is None or self._proof is None or self._client is None:
+            return
+        if self._waiting.pop("preview", None) and self.preview is not None:
             self.preview.show_latest(self._job)
+        if event := self._waiting.pop("look", None):
+            show_look(self._job, self._proof, str(event.data["camera"]))
+        if (camera := wanted_camera(self._proof)) != self._looked_through:
+            self._looked_through = camera
+            self._client.request_look(camera)
 
     def _watch_meshes(self) -> None:
         """Stops a fit whose mesh is gone."""
@@ -376,8 +381,8 @@ def resume(scene: bpy.types.Scene, job: jobs.LeftJob, options: Options | None = 
         raise CannotStart("A fit is already running: wait for it to end, or cancel it first")
     try:
         stored, photos, settings = JobFolder(job.folder).load()
-        chosen: Any = {name: tuple(value) if isinstance(value, list) else value for name, value in job.session["selection"].items()}
-        session = Session(scene.name, Selection(**chosen), settings, options or Options(scene.fit_to_photo.render_report))
+        chosen = Selection.from_json(job.session["selection"])
+        session = Session(scene.name, chosen, settings, options or Options(scene.fit_to_photo.render_report))
         session._reopen(job, photos, stored.cameras)
     except (JobError, BackendProblem) as error:
         raise CannotStart(sentences(str(error), getattr(error, "hint", ""))) from error

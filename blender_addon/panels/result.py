@@ -83,7 +83,7 @@ def _columns(table: bpy.types.UILayout) -> tuple[bpy.types.UILayout, bpy.types.U
 
 def _draw_camera(table: bpy.types.UILayout, camera: dict[str, Any]) -> None:
     name, psnr, iou = _columns(table)
-    icon = "HIDE_ON" if camera.get("held_out") else "CAMERA_DATA"
+    icon = "HOLDOUT_ON" if camera.get("held_out") else "CAMERA_DATA"
     looks = name.operator("fit_to_photo.look_through", text=str(camera["name"]), icon=icon)
     looks.camera = str(camera["name"])
     psnr.label(text=change(camera.get("psnr_before"), camera.get("psnr_after"), 1))

@@ -15,14 +15,15 @@ class FITTOPHOTO_PT_views(Tab, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Shown for a camera with a photo, while no fit runs."""
+        """Shown for a camera with a photo."""
         camera = context.scene.camera if context.scene is not None else None
-        return camera is not None and has_photo(camera) and not session.is_running()
+        return camera is not None and has_photo(camera)
 
     def draw(self, context: bpy.types.Context) -> None:
         """Draws the choice, and the button that makes what it shows."""
         layout, window = self.layout, context.window_manager.fit_to_photo
-        if not overlay.can_show(context.scene.camera.name):
+        running = session.is_running()
+        if not running and not overlay.can_show(context.scene.camera.name):
             wrapped(layout, f"{context.scene.camera.name} was not rendered yet")
         else:
             column = layout.column(align=True)
@@ -32,4 +33,5 @@ class FITTOPHOTO_PT_views(Tab, bpy.types.Panel):
                     row.prop_enum(window, "view", view)
             if context.region_data is not None and context.region_data.view_perspective != "CAMERA":
                 layout.operator("view3d.view_camera", text="Look Through Camera", icon="VIEW_CAMERA")
-        layout.operator("fit_to_photo.render_view", icon="RENDER_STILL")
+        if not running:
+            layout.operator("fit_to_photo.render_view", icon="RENDER_STILL")

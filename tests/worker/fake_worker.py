@@ -12,6 +12,8 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from dr_backend.job import PROTOCOL_VERSION, Event, JobFolder  # noqa: E402
 
@@ -20,6 +22,7 @@ MODE = os.environ.get("FAKE_WORKER", "done")
 STEPS = 5
 stopped = threading.Event()
 previews = threading.Event()
+looks: list[str] = []
 
 
 def emit(kind: str, **data: object) -> None:
@@ -35,6 +38,8 @@ def listen() -> None:
             stopped.set()
         if command == "preview":
             previews.set()
+        if command == "look":
+            looks.append(json.loads(line)["camera"])
     if MODE != "deaf":
         stopped.set()
 
@@ -58,6 +63,9 @@ def step(number: int) -> None:
     if previews.is_set():
         JOB.save_preview(lifted(0.5))
         emit("preview", step=number)
+    if looks and looks[-1]:
+        JOB.save_look(np.full((12, 16, 4), (0.25, 0, 0, 0.5), np.float16))
+        emit("look", camera=looks[-1])
 
 
 def main() -> int:
