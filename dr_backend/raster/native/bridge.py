@@ -29,6 +29,11 @@ def _contiguous(gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
     return [None if g is None else g.contiguous() for g in gradients]
 
 
+def _depths(batch: Batch) -> list[Tensor]:
+    """The depth of every view. Not the batch's own tensors: a result and the context that made it would keep each other alive."""
+    return [seen.depth.detach() for seen in batch.seen]
+
+
 class _Locate(Function):
     """Barycentric coordinates and depth of every view."""
 
@@ -41,7 +46,7 @@ class _Locate(Function):
         ctx.batch = batch
         ctx.save_for_backward(positions)
         ctx.set_materialize_grads(False)
-        return (*weights, *(seen.depth for seen in batch.seen))
+        return (*weights, *_depths(batch))
 
     @staticmethod
     @once_differentiable
@@ -93,7 +98,7 @@ class _Paint(Function):
         ctx.batch, ctx.textures, ctx.uvs, ctx.places = batch, textures, uvs, places
         ctx.save_for_backward(positions, colors, texels)
         ctx.set_materialize_grads(False)
-        return (*images, *(seen.depth for seen in batch.seen))
+        return (*images, *_depths(batch))
 
     @staticmethod
     @once_differentiable
