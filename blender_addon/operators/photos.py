@@ -26,14 +26,20 @@ def _target(context: bpy.types.Context) -> list[bpy.types.Object]:
     return [obj for obj in meshes if obj.select_get()] or meshes
 
 
-def _set_lens(camera: Any, image: bpy.types.Image, exif: Exif) -> str:
-    """Sets the lens from the EXIF data; a sentence where they do not tell it."""
+def _set_lens(camera: Any, image: bpy.types.Image, exif: Exif) -> bool:
+    """Sets the lens from the EXIF data; False where they do not tell it."""
     width, height = image.size
     focal_px = exif.focal_px(width, height)
-    if focal_px is None:
-        return f"'{image.name}' does not tell its focal length: camera '{camera.name}' has {camera.data.lens:.0f} mm, set its real lens"
-    write_focal_px(camera.data, focal_px, (width, height))
-    return ""
+    if focal_px is not None:
+        write_focal_px(camera.data, focal_px, (width, height))
+    return focal_px is not None
+
+
+def _unknown_lens(cameras: list[bpy.types.Object]) -> str:
+    """What to say about cameras whose photos do not tell the focal length."""
+    if len(cameras) == 1:
+        return f"The photo of camera '{cameras[0].name}' does not tell its focal length: set the lens that it was taken with"
+    return f"{len(cameras)} photos do not tell their focal length: set the lens that they were taken with on their cameras"
 
 
 class _PhotoPicker:
@@ -92,12 +98,12 @@ class FITTOPHOTO_OT_add_photos(_PhotoPicker, bpy.types.Operator):
             return {"CANCELLED"}
         context.view_layer.update()
         centre, radius = bounding_sphere(_target(context))
-        cameras = []
+        cameras, unknown = [], []
         for index, (name, image, exif) in enumerate(loaded):
             camera = _new_camera(context, name, image)
             cameras.append(camera)
-            if self.use_exif_lens and (unknown := _set_lens(camera, image, exif)):
-                self.report({"INFO"}, unknown)
+            if self.use_exif_lens and not _set_lens(camera, image, exif):
+                unknown.append(camera)
             size = (image.size[0], image.size[1])
             distance = filling_distance(radius, camera.data.lens / camera.data.sensor_width * max(size), size)
             camera.matrix_world = ring_matrix(index, len(loaded), centre, distance)
@@ -105,6 +111,8 @@ class FITTOPHOTO_OT_add_photos(_PhotoPicker, bpy.types.Operator):
             camera.data.clip_start = min(camera.data.clip_start, distance / 100)
         context.view_layer.update()
         show_photo(context.scene, context.scene.objects.find(cameras[0].name))
+        if unknown:
+            self.report({"INFO"}, _unknown_lens(unknown))
         self.report({"INFO"}, f"{len(cameras)} {'camera' if len(cameras) == 1 else 'cameras'} added: move them until the mesh lines up")
         return {"FINISHED"}
 
@@ -159,8 +167,8 @@ class FITTOPHOTO_OT_match_photo(_OneCamera, bpy.types.Operator):
             backgrounds[0].source, backgrounds[0].image = "IMAGE", image
         else:
             write_photo(camera, image)
-            if unknown := _set_lens(camera, image, exif):
-                self.report({"INFO"}, unknown)
+            if not _set_lens(camera, image, exif):
+                self.report({"INFO"}, _unknown_lens([camera]))
         for mask in (shown(background) for background in backgrounds[1:2]):
             if tuple(mask.size) != tuple(image.size):
                 write_mask(camera, None)
