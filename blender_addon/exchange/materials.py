@@ -130,6 +130,8 @@ def read_material(
         raise SceneProblem(f"Material '{name}': {problem}") from problem
     if not direct:
         warnings.append(f"Material '{name}' mixes shaders; the fit sees only '{shader.name}'")
+    if material.node_tree.get_output_node("ALL").inputs["Displacement"].is_linked:
+        warnings.append(f"The fit does not see the Displacement of material '{name}': apply it to the mesh, or leave it out")
     return read, warnings + not_carried(name, shader, lit)
 
 

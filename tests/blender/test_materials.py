@@ -278,8 +278,10 @@ def test_what_feeds_the_gloss_and_is_not_carried_is_named(build):
     node.image, node.projection = write_image("Wood", RGB), "BOX"
     tree.links.new(node.outputs["Color"], shader.inputs["Metallic"])
     shader.inputs["Coat Weight"].default_value = 0.5
+    shift = tree.nodes.new("ShaderNodeDisplacement")
+    tree.links.new(shift.outputs[0], tree.get_output_node("ALL").inputs["Displacement"])
     warnings = " ".join(read_material(material, lit=True)[1])
-    for words in ("Roughness of material 'Paint' comes from a Noise Texture", "Bump", "Box projection", "Coat Weight"):
+    for words in ("Displacement", "Roughness of material 'Paint' comes from a Noise Texture", "Bump", "Box projection", "Coat Weight"):
         assert words in warnings
 
 

@@ -5,7 +5,6 @@ import bpy
 from .fixture import GLOSSY, TEXTURE, fixture
 from .studio import Studio
 
-
 _NODES = ["noise", "checker by generated coordinates", "box projection"]
 
 
@@ -26,7 +25,7 @@ def base_color(studio: Studio, variant: str) -> None:
     tree.links.new(texture.outputs["Color"], socket)
 
 
-@fixture("bakes", GLOSSY, samples=64, warns="is baked")
+@fixture("bakes", GLOSSY, samples=32, warns="is baked")
 def roughness_by_noise_on_two_objects(studio: Studio) -> None:
     material = studio.principled(base_color=(0.6, 0.4, 0.3))
     tree = material.node_tree

@@ -60,7 +60,7 @@ def rolled_scaled_and_parented(studio: Studio) -> None:
     studio.camera.parent, studio.camera.scale = rig, (2, 2, 2)
 
 
-@fixture("cameras", OUTLINE, lit=False)
+@fixture("cameras", OUTLINE, lit=False, supersample=4)
 def close_up_through_the_near_clip(studio: Studio) -> None:
     studio.box()
-    studio.camera.data.clip_start = 5.0
+    studio.camera.data.clip_start = 6.3

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 from .studio import Studio
 
-SIDE = 160  # pixels along a side of a picture, unless the fixture's camera has another shape
-
 
 @dataclass(frozen=True)
 class Gate:
@@ -59,7 +57,7 @@ def fixture(
     variants: Iterable[str] = ("",),
     lit: bool = True,
     display: bool = False,
-    samples: int = 64,
+    samples: int = 48,
     supersample: int = 2,
     warns: str = "",
     missed: dict[str, str] | None = None,

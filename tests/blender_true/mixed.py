@@ -21,7 +21,7 @@ def _painted(studio: Studio, name: str = "Painted", **placement: str) -> bpy.typ
     return material
 
 
-@fixture("mixed", MIXED, samples=96)
+@fixture("mixed", MIXED, samples=48)
 def painted_ball_on_a_glossy_floor(studio: Studio) -> None:
     ball = studio.ball(_painted(studio), segments=64, rings=32)
     ball.location = (0, 0, 1)
@@ -30,7 +30,7 @@ def painted_ball_on_a_glossy_floor(studio: Studio) -> None:
     studio.background((0.5, 0.7, 1.0), 0.2)
 
 
-@fixture("mixed", MIXED, samples=96)
+@fixture("mixed", MIXED, samples=48)
 def metal_and_chalk_under_an_image_sky(studio: Studio) -> None:
     metal = studio.ball(studio.principled(base_color=(0.9, 0.7, 0.4), metallic=1.0, roughness=0.3), segments=64, rings=32)
     metal.location, metal.scale = (-0.9, 0, 0.8), (0.8, 0.8, 0.8)
@@ -40,7 +40,7 @@ def metal_and_chalk_under_an_image_sky(studio: Studio) -> None:
     use_image(studio, 60, (0, 0, 0.7))
 
 
-@fixture("mixed", MIXED, samples=96)
+@fixture("mixed", MIXED, samples=48)
 def beveled_box_with_three_lamps(studio: Studio) -> None:
     box = studio.box(studio.principled(base_color=(0.2, 0.4, 0.7), roughness=0.35))
     box.data.polygons.foreach_set("use_smooth", np.ones(6, bool))
@@ -53,7 +53,7 @@ def beveled_box_with_three_lamps(studio: Studio) -> None:
     studio.lamp("SUN", 0.6, eye=(0, 2, 3), use_shadow=True, angle=0.1)
 
 
-@fixture("mixed", MIXED, samples=96, supersample=4)
+@fixture("mixed", MIXED, samples=48, supersample=4)
 def checkered_floor_and_mirrored_twins(studio: Studio) -> None:
     ground = _ground(studio)
     node = studio.image_node(ground.data.materials[0], studio.picture((8, 8)), "Base Color", interpolation="Closest")
@@ -70,7 +70,7 @@ def checkered_floor_and_mirrored_twins(studio: Studio) -> None:
     studio.background((0.6, 0.8, 1.0), 0.3)
 
 
-@fixture("mixed", MIXED, samples=96)
+@fixture("mixed", MIXED, samples=48)
 def stained_bust_in_portrait(studio: Studio) -> None:
     studio.scene.render.resolution_x, studio.scene.render.resolution_y = 120, 160
     material = studio.principled(roughness=0.55)
@@ -87,7 +87,7 @@ def stained_bust_in_portrait(studio: Studio) -> None:
     studio.background((0.3, 0.3, 0.35), 0.5)
 
 
-@fixture("mixed", MIXED, samples=96)
+@fixture("mixed", MIXED, samples=48)
 def orthographic_still_life(studio: Studio) -> None:
     data = studio.camera.data
     data.type, data.ortho_scale, data.shift_x = "ORTHO", 6.0, 0.05
@@ -101,7 +101,7 @@ def orthographic_still_life(studio: Studio) -> None:
     studio.background((0.5, 0.6, 0.8), 0.3)
 
 
-@fixture("mixed", MIXED, samples=96)
+@fixture("mixed", MIXED, samples=48)
 def glowing_lamp_in_a_corner(studio: Studio) -> None:
     matte = studio.diffuse((0.7, 0.65, 0.6))
     _ground(studio)
@@ -115,7 +115,7 @@ def glowing_lamp_in_a_corner(studio: Studio) -> None:
     box.location, box.scale = (-1.2, 0, 0.5), (0.4, 0.4, 0.5)
 
 
-@fixture("mixed", MIXED, samples=96)
+@fixture("mixed", MIXED, samples=48)
 def worn_metal_with_maps(studio: Studio) -> None:
     material = _painted(studio)
     rough = studio.picture((16, 8), "Wear")
@@ -129,7 +129,7 @@ def worn_metal_with_maps(studio: Studio) -> None:
     use_image(studio, 0)
 
 
-@fixture("mixed", MIXED, samples=96)
+@fixture("mixed", MIXED, samples=48)
 def many_small_objects(studio: Studio) -> None:
     rng = np.random.default_rng(8)
     paints = [studio.principled(name=f"Paint {i}", base_color=tuple(rng.random(3)), roughness=0.3 + 0.1 * i) for i in range(4)]
@@ -146,7 +146,7 @@ def many_small_objects(studio: Studio) -> None:
     studio.background((0.6, 0.7, 0.9), 0.5)
 
 
-@fixture("mixed", MIXED, samples=96)
+@fixture("mixed", MIXED, samples=48)
 def sharp_edges_and_custom_normals_under_a_world(studio: Studio) -> None:
     ball = studio.ball(studio.principled(base_color=(0.3, 0.6, 0.4), roughness=0.5), segments=16, rings=8)
     for edge in ball.data.edges:

@@ -76,7 +76,7 @@ def shape_keys_and_vertex_groups(studio: Studio) -> None:
 
 
 @fixture("meshes", OUTLINE, lit=False)
-def polygons_with_many_corners_and_holes(studio: Studio) -> None:
+def polygon_of_ten_corners(studio: Studio) -> None:
     star = [(r * c, r * s, 0.4 * (i % 2)) for i, (r, c, s) in enumerate(_STAR)]
     studio.mesh("Star", star, [tuple(range(len(star)))]).scale = (1.6, 1.6, 1.6)
 

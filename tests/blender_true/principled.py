@@ -18,19 +18,19 @@ def _ball(studio: Studio, **values: object) -> None:
     studio.ball(studio.principled(**values), segments=64, rings=32).scale = (1.7, 1.7, 1.7)
 
 
-@fixture("principled", GLOSSY, variants=["0.15", "0.3", "0.5", "0.8", "1.0"], samples=128)
+@fixture("principled", GLOSSY, variants=["0.15", "0.3", "0.5", "0.8", "1.0"], samples=48)
 def dielectric_under_lamps_roughness(studio: Studio, variant: str) -> None:
     _ball(studio, base_color=(0.6, 0.2, 0.1), roughness=float(variant))
     _lamps(studio)
 
 
-@fixture("principled", GLOSSY, variants=["0.15", "0.3", "0.5", "0.8"], samples=128)
+@fixture("principled", GLOSSY, variants=["0.15", "0.3", "0.5", "0.8"], samples=48)
 def metal_under_lamps_roughness(studio: Studio, variant: str) -> None:
     _ball(studio, base_color=(0.9, 0.6, 0.3), metallic=1.0, roughness=float(variant))
     _lamps(studio)
 
 
-@fixture("principled", GLOSSY, variants=["spot", "sun", "points"], samples=64)
+@fixture("principled", GLOSSY, variants=["spot", "sun", "points"], samples=32)
 def gloss_under_a(studio: Studio, variant: str) -> None:
     _ball(studio, base_color=(0.3, 0.4, 0.6), roughness=0.4)
     if variant == "spot":
@@ -42,46 +42,46 @@ def gloss_under_a(studio: Studio, variant: str) -> None:
         studio.lamp("SUN", 1, eye=(-2, -3, 1))
 
 
-@fixture("principled", GLOSSY, variants=["low", "high", "none"], samples=64)
+@fixture("principled", GLOSSY, variants=["low", "high", "none"], samples=32)
 def specular_level(studio: Studio, variant: str) -> None:
     level = {"low": 0.2, "high": 1.0, "none": 0.0}[variant]
     _ball(studio, base_color=(0.2, 0.3, 0.2), roughness=0.35, specular_ior_level=level)
     _lamps(studio)
 
 
-@fixture("principled", GLOSSY, samples=64)
+@fixture("principled", GLOSSY, samples=32)
 def index_of_refraction(studio: Studio) -> None:
     _ball(studio, base_color=(0.2, 0.3, 0.2), roughness=0.35, ior=2.2)
     _lamps(studio)
 
 
-@fixture("principled", GLOSSY, samples=64)
+@fixture("principled", GLOSSY, samples=32)
 def half_metal(studio: Studio) -> None:
     _ball(studio, base_color=(0.7, 0.5, 0.3), roughness=0.4, metallic=0.5)
     _lamps(studio)
 
 
-@fixture("principled", GLOSSY, variants=["dielectric", "metal", "smooth metal"], samples=128)
+@fixture("principled", GLOSSY, variants=["dielectric", "metal", "smooth metal"], samples=48)
 def one_color_sky(studio: Studio, variant: str) -> None:
     rough = 0.2 if variant == "smooth metal" else 0.5
     _ball(studio, base_color=(0.8, 0.5, 0.3), roughness=rough, metallic=float("metal" in variant))
     studio.background((0.8, 0.9, 1.0), 0.8)
 
 
-@fixture("principled", GLOSSY, variants=["dielectric", "metal", "smooth metal"], samples=128)
+@fixture("principled", GLOSSY, variants=["dielectric", "metal", "smooth metal"], samples=48)
 def image_sky(studio: Studio, variant: str) -> None:
     rough = 0.15 if variant == "smooth metal" else 0.45
     _ball(studio, base_color=(0.8, 0.5, 0.3), roughness=rough, metallic=float("metal" in variant))
     use_image(studio, 10)
 
 
-@fixture("principled", GLOSSY, samples=64)
+@fixture("principled", GLOSSY, samples=32)
 def emission(studio: Studio) -> None:
     _ball(studio, base_color=(0.2, 0.2, 0.2), emission_color=(0.1, 0.5, 0.9), emission_strength=0.6)
     _lamps(studio)
 
 
-@fixture("principled", GLOSSY, variants=["metallic", "roughness", "emission", "packed in one"], samples=64, supersample=3)
+@fixture("principled", GLOSSY, variants=["metallic", "roughness", "emission", "packed in one"], samples=32, supersample=3)
 def image_for(studio: Studio, variant: str) -> None:
     material = studio.principled(base_color=(0.8, 0.5, 0.3), roughness=0.4, emission_strength=0.7 * (variant == "emission"))
     studio.ball(material, segments=64, rings=32).scale = (1.7, 1.7, 1.7)
@@ -101,7 +101,7 @@ def image_for(studio: Studio, variant: str) -> None:
     _lamps(studio)
 
 
-@fixture("principled", GLOSSY, variants=["ball", "weak", "mirrored"], samples=64, supersample=3)
+@fixture("principled", GLOSSY, variants=["ball", "weak", "mirrored"], samples=32, supersample=3)
 def normal_image(studio: Studio, variant: str) -> None:
     material = studio.principled(base_color=(0.5, 0.5, 0.6), roughness=0.5)
     ball = studio.ball(material, segments=64, rings=32)
@@ -121,7 +121,7 @@ def normal_image(studio: Studio, variant: str) -> None:
     _lamps(studio)
 
 
-@fixture("principled", GLOSSY, samples=128)
+@fixture("principled", GLOSSY, samples=48)
 def glossy_ground_in_shadow(studio: Studio) -> None:
     ball = studio.ball(studio.principled(base_color=(0.7, 0.3, 0.2), roughness=0.3), segments=64, rings=32)
     ball.location, ball.scale = (0, 0, 0.8), (0.8, 0.8, 0.8)

@@ -23,7 +23,7 @@ def _lamp(studio: Studio, variant: str, eye: tuple[float, float, float] = (1.6, 
     studio.lamp(kind, energy, eye=eye, **own, **settings)
 
 
-@fixture("sizes", UNSHADOWED, variants=list(_LAMPS), samples=128)
+@fixture("sizes", UNSHADOWED, variants=list(_LAMPS), samples=48)
 def near_lamp_of_a_size_without_shadow(studio: Studio, variant: str) -> None:
     matte = studio.diffuse()
     studio.ball(matte).location = (0, 0, 1)
@@ -31,7 +31,7 @@ def near_lamp_of_a_size_without_shadow(studio: Studio, variant: str) -> None:
     _lamp(studio, variant)
 
 
-@fixture("shadows", SHADOWED, variants=list(_LAMPS), samples=128)
+@fixture("shadows", SHADOWED, variants=list(_LAMPS), samples=48)
 def soft_shadow(studio: Studio, variant: str) -> None:
     matte = studio.diffuse()
     ball = studio.ball(matte)

@@ -33,7 +33,7 @@ def use_image(studio: Studio, sun: float, turn: tuple[float, float, float] | Non
         tree.links.new(mapping.outputs["Vector"], texture.inputs["Vector"])
 
 
-@fixture("skies", UNSHADOWED, variants=["plain", "turned", "tilted"], samples=128)
+@fixture("skies", UNSHADOWED, variants=["plain", "turned", "tilted"], samples=48)
 def image_on_a_ball(studio: Studio, variant: str) -> None:
     studio.ball(studio.diffuse()).scale = (1.6, 1.6, 1.6)
     use_image(studio, 40, {"plain": None, "turned": (0, 0, 2.0), "tilted": (0.5, -0.4, 1.0)}[variant])
@@ -48,19 +48,19 @@ def _corner(studio: Studio) -> None:
     ball.location, ball.scale = (0.9, -0.6, 0.5), (0.5, 0.5, 0.5)
 
 
-@fixture("skies", SHADOWED, samples=128)
+@fixture("skies", SHADOWED, samples=48)
 def ambient_shadow_of_one_color(studio: Studio) -> None:
     _corner(studio)
     studio.background((0.7, 0.8, 1.0), 0.9)
 
 
-@fixture("skies", SHADOWED, variants=["overcast", "with a sun"], samples=256)
+@fixture("skies", SHADOWED, variants=["overcast", "with a sun"], samples=96)
 def ambient_shadow_of_an_image(studio: Studio, variant: str) -> None:
     _corner(studio)
     use_image(studio, 0 if variant == "overcast" else 120)
 
 
-@fixture("skies", SHADOWED, samples=128)
+@fixture("skies", SHADOWED, samples=48)
 def world_and_lamps_together(studio: Studio) -> None:
     _corner(studio)
     studio.background((0.5, 0.7, 1.0), 0.3)

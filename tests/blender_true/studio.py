@@ -17,7 +17,7 @@ CUBE_QUADS = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 
 class Studio:
     """The scene under construction. The world is black until ``world`` or ``sky`` lights it."""
 
-    def __init__(self, side: int = 160) -> None:
+    def __init__(self, side: int = 112) -> None:
         bpy.ops.wm.read_factory_settings(use_empty=True)
         self.scene = bpy.context.scene
         self.scene.render.resolution_x = self.scene.render.resolution_y = side
