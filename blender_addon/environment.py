@@ -141,21 +141,28 @@ def check_backend(python: str, timeout_s: float = 180) -> Check:
     answer = _ask([python, "-I", "-c", _PROBE], timeout_s)
     if not isinstance(answer, dict) or "parts" not in answer:
         return Check(python, (Part("Python", False, True, f"{python} does not work as a Python: {answer}"),))
-    install = f'"{python}" -m pip install'
-    parts = [_python_part(python, answer["python"])]
-    for name in _MODULES:
-        version, reason = answer["parts"][name]
-        needed = name in NEEDED
-        wanted = " ".join(f'"{requirement}"' for requirement in ([NEEDED[name]] if needed else OPTIONAL[name]))
-        if not reason:
-            parts.append(Part(name, True, needed, f"{name} {version}".rstrip()))
-        elif needed:
-            parts.append(Part(name, False, True, f"{name} does not work: {reason}", f"{install} {wanted}"))
-        else:
-            parts.append(Part(name, False, False, f"{name} is not installed (optional, a further renderer)", f"{install} {wanted}"))
+    parts = [_python_part(python, answer["python"]), *_package_parts(python, answer["parts"])]
     if Check(python, tuple(parts)).ready:
         parts += _machine_parts(python, timeout_s)
     return Check(python, tuple(parts))
+
+
+def _package_parts(python: str, found: dict[str, tuple[str, str]]) -> list[Part]:
+    """Torch, one line for the small packages that work, and one for each that does not, with the command that installs it."""
+    works, parts = [], []
+    for name in _MODULES:
+        version, reason = found[name]
+        requirements = (NEEDED[name],) if name in NEEDED else OPTIONAL[name]
+        command = " ".join([f'"{python}" -m pip install', *(f'"{requirement}"' for requirement in requirements)])
+        if not reason and name == "torch":
+            parts.append(Part(name, True, True, f"torch {version}"))
+        elif not reason:
+            works.append(f"{name} {version}".rstrip())
+        elif name in NEEDED:
+            parts.append(Part(name, False, True, f"{name} does not work: {reason}", command))
+        else:
+            parts.append(Part(name, False, False, f"{name} is not installed (optional, a further renderer)", command))
+    return [*parts, Part("Packages", True, True, ", ".join(works))] if works else parts
 
 
 def _ask(command: list[str], timeout_s: float) -> Any:
