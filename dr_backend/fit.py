@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,15 +16,18 @@ from .optim import AdamUniform
 from .parameterizations import LargeSteps, Parameterization
 from .photos import Target, exposed, reduced
 from .problem import Problem, moved
+from .raster.texture import smaller_levels
 from .renderers.base import Renderer, RenderOutput
-from .scene import Camera, leaves
-from .shading.surface import seen_from
+from .scene import leaves
+from .shading.baking import light_shares
 from .stages import Stage
 
 SPIKE = 3.0  # a loss this many times the best of its stage, and NOISE more, means that the fit has run away
 NOISE = 0.05
 KEEP_EVERY = 5  # steps between copies of the best leaves
 RETRIES = 3  # times a stage may go back to its best and halve its steps
+LEVELS = 4  # of textures, each half the size: photos of a sixteenth of the full size read the smallest
+RELIGHT = 25  # steps between looks at what casts a shadow where
 FLATTEN = 0.05  # weight of the normal consistency, beside data losses of weight 1
 
 
@@ -77,7 +80,7 @@ class Fit:
         self.history: list[float] = []
         self._best: dict[str, Tensor] = {}
         self._first_stage = 0
-        self._looks: tuple[Renderer, Stage] | None = None  # what renders now
+        self._run: _StageRun | None = None  # the stage that runs now
         self._order = torch.Generator().manual_seed(problem.settings.seed)
         self._pool = ThreadPoolExecutor(os.cpu_count() if problem.device == "cpu" else 1)
         self._work = [s.steps * s.views * s.max_side**2 for s in problem.stages]
@@ -89,12 +92,12 @@ class Fit:
     @torch.no_grad()
     def look(self, camera: str) -> Tensor:
         """The best result so far as one camera's photo would show it at the size of the stage, (H, W, 4): linear, premultiplied."""
-        if self._looks is None:
+        if self._run is None:
             raise RuntimeError("there is nothing to see before the first step")
-        renderer, stage = self._looks
+        run = self._run
         problem = moved(self.problem, self._best)
-        seen = reduced(problem.scene.cameras[camera], stage.max_side)
-        out = renderer.render(seen_from(problem.flat(), seen), [seen])[0]
+        seen = reduced(problem.scene.cameras[camera], run.stage.max_side)
+        out = run.renderer.render(run.lit(problem.flat()), [seen])[0]
         return torch.cat([exposed(out.rgb, seen), out.alpha[..., None]], -1)
 
     def resume(self, values: dict[str, Tensor], stage: int) -> None:
@@ -124,11 +127,11 @@ class Fit:
     def _run_stage(self, index: int, stage: Stage) -> Iterator[Progress]:
         problem = self.problem
         renderer, why = problem.choose_renderer(stage)
-        self._looks = renderer, stage
         targets = problem.targets(stage)
         views = problem.views_per_step(stage, renderer, targets)
         steps, rate, retries = stage.steps, stage.rate, 0
         run = _StageRun(problem, stage, renderer, targets, self._order, self._pool)
+        self._run = run
         run.bind(rate)
         self._best.update(run.values())
         for local in range(steps):
@@ -162,6 +165,8 @@ class _StageRun:
         self.problem, self.stage, self.renderer, self.targets, self._order = problem, stage, renderer, targets, order
         self.best_loss = math.inf
         self.improved = False
+        self._steps = 0
+        self._shares: Tensor | None = None
         self._queue: list[int] = []
         self._pool = pool
         self._view_losses: dict[int, float] = {}
@@ -207,7 +212,10 @@ class _StageRun:
         flat = problem.flat()
         if not bool(torch.isfinite(flat.positions).all()):
             return math.inf  # renderers would refuse them
-        self._backward(flat, picked)
+        if self.stage.photometric and self._steps % RELIGHT == 0 and (self.stage.geometry or self._steps == 0):
+            self._shares = light_shares(replace(flat, lights=self.problem.lamps))
+        self._steps += 1
+        self._backward(self._for_views(flat), picked)
         if self.stage.geometry:
             (FLATTEN * normal_consistency(flat.positions, flat.faces, self.problem.face_pairs).mean()).backward()
         running = sum(self._view_losses.values()) / len(self._view_losses)
@@ -216,6 +224,22 @@ class _StageRun:
             for optimizer, _ in self._optimizers:
                 optimizer.step()
         return running
+
+    def lit(self, flat: FlatScene) -> FlatScene:
+        """With its shadows as they were seen last: they follow geometry slowly, and the rays take time."""
+        shares = self._shares
+        if shares is None:
+            shares = torch.ones_like(flat.positions[:, :1]).expand(-1, len(flat.lights) + 1)
+        return replace(flat, shares=shares)
+
+    def _for_views(self, flat: FlatScene) -> FlatScene:
+        """With everything that all views of a step share: shadows, and the smaller levels of textures."""
+        if not self.stage.photometric:
+            return flat
+        if flat.unlit:
+            return flat  # its kernels make what they need
+        materials = tuple(m if m.image is None else replace(m, smaller=tuple(smaller_levels(m.image, LEVELS)[1:])) for m in flat.materials)
+        return replace(self.lit(flat), materials=materials)
 
     def _backward(self, flat: FlatScene, picked: list[int]) -> None:
         """Adds the gradient of the mean data loss of some views to the latents, and notes each view's loss.
@@ -227,7 +251,7 @@ class _StageRun:
         groups = [[i] for i in picked] if self.problem.device == "cpu" else [picked]
 
         def differentiate(group: list[int]) -> tuple[list[float], tuple[Tensor | None, ...]]:
-            outputs = self._render(loose, [self.targets[i].camera for i in group])
+            outputs = self.renderer.render(loose, [self.targets[i].camera for i in group], color=self.stage.photometric > 0)
             losses = [view_loss(out, self.targets[i], self.stage) for i, out in zip(group, outputs, strict=True)]
             total = torch.stack(losses).sum()
             gradients = torch.autograd.grad(total, copies, allow_unused=True) if total.requires_grad else (None,) * len(copies)
@@ -241,13 +265,6 @@ class _StageRun:
         if reached:
             # the regulariser goes the same way again
             torch.autograd.backward([source for source, _ in reached], [gradient for _, gradient in reached], retain_graph=True)
-
-    def _render(self, flat: FlatScene, cameras: list[Camera]) -> list[RenderOutput]:
-        """One picture per camera; reflections depend on where the eye is, so a glossy scene is looked at by one camera after the other."""
-        color = self.stage.photometric > 0
-        if color and any(material.gloss is not None for material in flat.materials):
-            return [self.renderer.render(seen_from(flat, camera), [camera])[0] for camera in cameras]
-        return self.renderer.render(flat, cameras, color=color)
 
     def _judge(self, running: float) -> None:
         """Whether the step just measured is the best of the stage, once every view was seen.

@@ -18,7 +18,8 @@ from .parameters import BASE_COLOR_IMAGE, PARAMETERS, POSITIONS, Parameter
 from .photos import Target, make_target
 from .renderers.base import Renderer
 from .renderers.table import choose
-from .scene import Photo, Scene, leaf_path, leaves, split_path, with_leaves
+from .scene import Light, Photo, Scene, leaf_path, leaves, split_path, with_leaves
+from .shading.baking import for_steps
 from .shading.visibility import NO_SHADOWS
 from .stages import Stage, plan_stages
 from .texture_size import texture_sides
@@ -37,6 +38,7 @@ class Problem:
     stages: list[Stage]
     device: str
     choose_renderer: Callable[[Stage], tuple[Renderer, str]]
+    lamps: tuple[Light, ...] = ()  # with their sizes, for shadows
     warnings: list[str] = field(default_factory=list)
 
     def flat(self) -> FlatScene:
@@ -158,6 +160,8 @@ def make_problem(scene: Scene, photos: list[Photo], settings: FitSettings) -> Pr
         raise JobError("bad_job", str(error)) from error
     if settings.texture:
         scene = _with_sized_textures(scene, fitted, flatten(scene, device, topology), settings)
+    lamps = flatten(scene, device, topology).lights
+    scene = for_steps(scene)
     warnings = []
     unmasked = [p.camera for p in fitted if p.mask is None]
     if unmasked and settings.geometry:
@@ -174,7 +178,7 @@ def make_problem(scene: Scene, photos: list[Photo], settings: FitSettings) -> Pr
         except ValueError as error:
             raise JobError("no_renderer", str(error), "Set Renderer to Auto, or press Check Setup") from error
 
-    return Problem(scene, topology, fitted, settings, plan_stages(settings, masks=masks), device, choose_renderer, warnings)
+    return Problem(scene, topology, fitted, settings, plan_stages(settings, masks=masks), device, choose_renderer, lamps, warnings)
 
 
 def moved(problem: Problem, values: dict[str, Tensor]) -> Problem:

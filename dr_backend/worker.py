@@ -18,7 +18,7 @@ from .scene import split_path
 STEP_EVENTS_PER_SECOND = 10
 CHECKPOINT_SECONDS = 2.0
 PREVIEW_SECONDS = 0.25
-PREVIEW_SHARE = 0.05  # of the time may go into previews
+PREVIEW_SHARE = 0.1  # of the time may go into previews
 MAX_COMMAND = 4096  # bytes; of a longer line the rest is dropped
 
 

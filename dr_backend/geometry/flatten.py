@@ -29,6 +29,7 @@ class Texture:
     interpolation: Interpolation = "linear"
     encoded: bool = False  # texels are mixed as sRGB
     uv_matrix: Float[Tensor, "2 3"] | None = None  # from the mesh's UVs to the image's
+    smaller: tuple[Tensor, ...] = ()  # the image at half the size, a quarter and so on, where somebody made them for several views
 
     @property
     def plain(self) -> bool:
@@ -59,6 +60,7 @@ class FlatMaterial:
     interpolation: Interpolation = "linear"
     encoded: bool = False
     uv_matrix: Float[Tensor, "2 3"] | None = None
+    smaller: tuple[Tensor, ...] = ()
     color_attribute: bool = False  # the scene's corner colours replace the base colour
     backface_culling: bool = False  # the inside of faces is not seen
     gloss: FlatGloss | None = None  # None: matte
@@ -66,7 +68,7 @@ class FlatMaterial:
     @property
     def texture(self) -> Texture:
         """The base colour's image with its placement."""
-        return Texture(self.image, self.extension, self.interpolation, self.encoded, self.uv_matrix)
+        return Texture(self.image, self.extension, self.interpolation, self.encoded, self.uv_matrix, self.smaller)
 
     @property
     def plain(self) -> bool:
@@ -88,6 +90,7 @@ class FlatScene:
     colors: Float[Tensor, "F 3 3"] | None = None  # per corner; None where no material shows a colour attribute
     world: World | None = None  # in tensors
     tangents: Float[Tensor, "F 3 4"] | None = None  # in world space, with a sign; None where no material has a normal image
+    shares: Float[Tensor, "V L"] | None = None  # of each lamp's light, last of the sky's, that reaches a vertex: shadows without rays
     eye: Float[Tensor, " 4"] | None = None  # where the viewer is, (x, y, z, 1), or for parallel rays the direction to it, (x, y, z, 0)
     sky: Sky | None = None  # the world's light where it is not the same all around; world_radiance is its mean then
 

@@ -12,13 +12,23 @@ from torch.nn.functional import grid_sample, interpolate
 SHARP = 2.0  # texels per pixel up to which bilinear lookups, two texels wide, miss none
 
 
+def _halved(image: Float[Tensor, "H W K"]) -> Float[Tensor, "h w K"]:
+    """The image at half the size; each texel is the mean of those that it takes the place of."""
+    height, width, depth = image.shape
+    if height % 2 or width % 2:
+        size = (max(1, height // 2), max(1, width // 2))
+        return interpolate(image.permute(2, 0, 1)[None], size=size, mode="area")[0].permute(1, 2, 0)
+    top, bottom = image.reshape(height // 2, 2, width * depth).unbind(1)  # several times faster than torch's pooling
+    left, right = (top + bottom).view(height // 2, width // 2, 2, depth).unbind(2)
+    return 0.25 * (left + right)
+
+
 def smaller_levels(image: Float[Tensor, "H W K"], highest: int) -> list[Float[Tensor, "h w K"]]:
-    """The image and up to ``highest`` levels of half the size each, whose texels are means of those below. Gradients: exact."""
-    levels = [image.permute(2, 0, 1)[None]]
-    while len(levels) <= highest and max(levels[-1].shape[2:]) > 1:
-        height, width = levels[-1].shape[2:]
-        levels.append(interpolate(levels[-1], size=(max(1, height // 2), max(1, width // 2)), mode="area"))
-    return [level[0].permute(1, 2, 0) for level in levels]
+    """The image and up to ``highest`` levels of half the size each. Gradients: exact."""
+    levels = [image]
+    while len(levels) <= highest and max(levels[-1].shape[:2]) > 1:
+        levels.append(_halved(levels[-1]))
+    return levels
 
 
 def level_for(texels: Float[Tensor, " P"]) -> Float[Tensor, " P"]:

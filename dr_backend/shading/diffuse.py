@@ -76,15 +76,20 @@ def reflected(
     normals: Float[Tensor, "P 3"],
     starts: Points | None,
     smooth: Float[Tensor, "P 3"] | None = None,
+    shares: Float[Tensor, "P L"] | None = None,
 ) -> Float[Tensor, "P 3"]:
     """Linear radiance toward the viewer by Lambert's law: albedo × irradiance / π, summed over lamps and world.
 
     ``normals`` are unit vectors on the viewer's side, ``smooth`` those before a normal image bent them; without ``starts`` nothing is
-    shadowed. Gradients: exact for every input but visibility, which is constant.
+    shadowed but by ``shares`` of each lamp's light and last of the sky's. Gradients: exact for every input but visibility, which is
+    constant.
     """
     bent = Bent(normals, normals if smooth is None else smooth)
     total = _from_sky(scene, bent, starts)
     total = torch.zeros_like(albedo) if total is None else total
-    for lamp in scene.lights:
-        total = total + _from_lamp(scene, lamp, points, bent, starts)
+    if shares is not None:
+        total = total * shares[:, -1:]
+    for index, lamp in enumerate(scene.lights):
+        received = _from_lamp(scene, lamp, points, bent, starts)
+        total = total + (received if shares is None else received * shares[:, index, None])
     return albedo * total / math.pi

@@ -97,7 +97,8 @@ def radiance_at(
         return albedo
     place = _place(scene, face, barycentric, facing[:, None].to(barycentric.dtype))
     if all(material.gloss is None for material in scene.materials):
-        return reflected(scene, albedo, place.points, place.normals, place.starts)
+        shares = None if scene.shares is None else mix_corners(scene.shares[scene.faces], face, barycentric.detach())
+        return reflected(scene, albedo, place.points, place.normals, place.starts, shares=shares)
     material, result = scene.face_material[face], torch.zeros_like(albedo)
     for index, flat in enumerate(scene.materials):
         here = torch.nonzero(material == index).squeeze(1)
@@ -119,7 +120,7 @@ def _place(scene: FlatScene, face: Tensor, barycentric: Tensor, side: Tensor) ->
     corners = scene.positions.index_select(0, scene.faces.reshape(-1)).reshape(-1, 3, 3)
     points = mix_corners(corners, face, barycentric)
     starts = None
-    if shadows_of(scene) is not None:
+    if scene.shares is None and shadows_of(scene) is not None:
         with torch.no_grad():
             around, smooth = corners[face], corner_normals[face] * side[:, None]
             outward = unit(torch.linalg.cross(around[:, 1] - around[:, 0], around[:, 2] - around[:, 0])) * side

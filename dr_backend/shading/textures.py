@@ -70,7 +70,8 @@ def texel_at(texture: Texture, uv: Float[Tensor, "P 2"], area: Float[Tensor, " P
     if highest == 0:
         values = _lookup(image, texture, uv)
     else:
-        levels = smaller_levels(image, highest)
+        made = texture.smaller and not texture.encoded
+        levels = [image, *texture.smaller] if made else smaller_levels(image, highest)
         level = level.clamp_max(len(levels) - 1)
         values = image.new_zeros(len(uv), image.shape[2])
         for number, smaller in enumerate(levels):

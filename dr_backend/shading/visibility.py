@@ -106,6 +106,14 @@ class Shadows:
                 self._answers.popleft()
         return answer.to(points.positions.dtype)
 
+    def cast(
+        self, scene: FlatScene, points: Points, directions: Float[Tensor, "N S 3"], distances: Float[Tensor, "N S"]
+    ) -> Float[Tensor, "P S"]:
+        """``visible`` for a question that is asked only once."""
+        with self._lock:
+            self._follow(scene.positions.detach())
+        return self._cast(points, directions.detach(), distances.detach()).to(points.positions.dtype)
+
     def _cast(self, points: Points, directions: Tensor, distances: Tensor) -> Tensor:
         count, samples = len(points.positions), directions.shape[1]
         answer = torch.zeros(count, samples, dtype=torch.uint8, device=points.positions.device)
