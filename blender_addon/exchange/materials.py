@@ -333,6 +333,12 @@ def add_material(name: str, objects: list[bpy.types.Object]) -> bpy.types.Materi
     return material
 
 
+def added_material(objects: list[bpy.types.Object]) -> bpy.types.Material | None:
+    """The material that an earlier ``add_material`` gave these objects: an interrupted fit that is resumed paints it further."""
+    names = [load_kept(obj.data).get("material", "") for obj in objects]
+    return next((found for name in names if (found := bpy.data.materials.get(name)) is not None), None)
+
+
 def remove_added_material(obj: bpy.types.Object) -> list[str]:
     """Empties again the slots that ``add_material`` filled on this object, and says so."""
     kept = load_kept(obj.data)

@@ -18,6 +18,7 @@ from .materials import (
     DEFAULT_COLOR,
     LABEL,
     add_material,
+    added_material,
     base_color_source,
     check_image,
     check_material,
@@ -227,7 +228,7 @@ def write_result(bindings: Bindings, values: dict[str, np.ndarray]) -> list[str]
             done.append(write_uvs(objects[name], packed))
     for key, image in images.items():
         users = [objects[name] for name in bindings.materials[key]["objects"]]
-        block = blocks[key] or add_material(key, users)
+        block = blocks[key] or added_material(users) or add_material(key, users)
         done.append(write_material(block, image, bindings.materials[key]["extension"], _named_map(bindings, users)))
     return done
 
