@@ -22,7 +22,8 @@ class Selection:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Selection":
         """The selection of ``dataclasses.asdict`` after its way through JSON."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
+        values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+        return cls(**values)
 
     def objects(self, scene: bpy.types.Scene, names: Iterable[str]) -> list[bpy.types.Object]:
         """The objects with these names; those that left the scene are missing from the list."""

@@ -10,7 +10,7 @@ from .photos import draw_objects
 from .presets import draw_presets
 from .progress import draw_progress
 from .setup import draw_backend
-from .tab import Tab, wrapped
+from .tab import Tab, told, wrapped
 
 
 class FITTOPHOTO_PT_main(Tab, bpy.types.Panel):
@@ -53,7 +53,7 @@ def _draw_left(layout: bpy.types.UILayout) -> None:
     job = left.left_job()
     if job is not None:
         box = layout.box().column(align=True)
-        wrapped(box, f"Unfinished fit of {job.title}", "RECOVER_LAST")
+        wrapped(box, told("Unfinished fit of {title}", title=job.title), "RECOVER_LAST")
         row = box.row(align=True)
         row.operator("fit_to_photo.resume", text="Resume", icon="PLAY")
         row.operator("fit_to_photo.discard", text="Discard", icon="TRASH")

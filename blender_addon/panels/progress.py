@@ -5,7 +5,7 @@ import bpy
 from .. import session
 from ..loss_plot import loss_icon
 from ..progress import duration
-from .tab import wrapped
+from .tab import told, wrapped
 
 _PLOT_SCALE = 5.5  # times a button's height
 
@@ -16,18 +16,23 @@ def draw_progress(layout: bpy.types.UILayout, fit: session.Session) -> None:
     running = fit.state is session.State.RUNNING and not fit.cancelling
     paused = fit.paused and running
     layout.label(text="Paused" if paused else progress.activity, icon="PAUSE" if paused else "NONE")
-    layout.progress(factor=progress.fraction, type="BAR", text=f"Step {progress.step} of {progress.steps}" if progress.steps else "")
+    layout.progress(factor=progress.fraction, type="BAR", text=_step(fit))
     if progress.losses and running:
         row = layout.box().row()
         row.template_icon(loss_icon(progress.losses), scale=_PLOT_SCALE)
         column = row.column(align=True)
-        column.label(text=f"Loss {progress.loss:.4g}")
+        column.label(text=told("Loss {loss:.4g}", loss=progress.loss))
         if progress.seconds_left is not None:
-            column.label(text=f"{duration(progress.seconds_left)} left")
-        column.label(text=f"{progress.renderer} on {progress.device}")
+            column.label(text=told("{time} left", time=duration(progress.seconds_left)))
+        column.label(text=told("{renderer} on {device}", renderer=progress.renderer, device=progress.device))
     buttons = layout.column(align=True)
     if running:
         buttons.operator("fit_to_photo.pause", text="Continue" if paused else "Pause", icon="PLAY" if paused else "PAUSE")
     buttons.operator("fit_to_photo.cancel", text="Skip Renders" if fit.changed else "Stop and Keep Best", icon="CANCEL")
     if progress.why:
         wrapped(layout, progress.why, "INFO")
+
+
+def _step(fit: session.Session) -> str:
+    progress = fit.progress
+    return told("Step {step} of {steps}", step=progress.step, steps=progress.steps) if progress.steps else ""

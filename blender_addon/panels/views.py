@@ -4,7 +4,7 @@ import bpy
 
 from .. import overlay, session
 from ..photo_list import has_photo
-from .tab import Tab, wrapped
+from .tab import Tab, told, wrapped
 
 
 class FITTOPHOTO_PT_views(Tab, bpy.types.Panel):
@@ -24,7 +24,7 @@ class FITTOPHOTO_PT_views(Tab, bpy.types.Panel):
         layout, window = self.layout, context.window_manager.fit_to_photo
         running = session.is_running()
         if not running and not overlay.can_show(context.scene.camera.name):
-            wrapped(layout, f"{context.scene.camera.name} was not rendered yet")
+            wrapped(layout, told("{camera} was not rendered yet", camera=context.scene.camera.name))
         else:
             column = layout.column(align=True)
             for views in (("PHOTO", "RENDER", "DIFFERENCE"), ("ERROR", "NONE")):
