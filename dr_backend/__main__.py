@@ -6,6 +6,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from .memory import keep_freed_memory
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("dr_backend", description="Differentiable-rendering backend of Fit to Photo")
@@ -22,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; the exit code is 0 when it did what it was asked."""
     options = _parser().parse_args(arguments)
+    keep_freed_memory()
     if options.command == "fit":
         from .worker import Commands, run_fit, take_stdout
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import torch
 
+from dr_backend.memory import keep_freed_memory
+
 from .gates import GROWTH, SILHOUETTE, TEXTURED, bandwidth_gate, derivative_gates, fit_gates, speed_gates, start_gates
 from .peers import find_peers, own_name
 from .picture import draw_growth
@@ -51,6 +53,7 @@ def main() -> int:
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("torch finds no CUDA device here. Run without --device to time the processor.")
 
+    keep_freed_memory()  # as the worker does, for all peers alike
     peers, missing = find_peers(options.device)
     name = own_name()
     timings = {}

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "optim": (),
 }
 # Files above the rooms, lowest first: each may import every room and the files before it.
-UPPER = ("photos", "texture_size", "stages", "problem", "fit", "doctor", "worker", "__main__")
+UPPER = ("memory", "photos", "texture_size", "stages", "problem", "fit", "doctor", "worker", "__main__")
 # Files of these rooms may import base and the room's __init__ table may import all, but not one another.
 NO_SIDEWAYS = {"renderers": ("base", "table"), "losses": ("base",), "parameters": ("base",)}
 

@@ -108,8 +108,8 @@ def _unpaint(
         for x in range(x0, wp.min(x0 + own_width, width)):
             pixel = y * width + x
             f = face_id[pixel]
-            result = wp.vec3(0.0)
             if f >= 0:
+                result = wp.vec3(0.0)
                 if face_material[f] != m:
                     m = face_material[f]
                     image = image_of(table, m)
@@ -121,7 +121,7 @@ def _unpaint(
                         by_rgb[pixel] = g
                     by_uv = trilinear_slope(image, at, g, texels, coarse)
                     result = wp.vec3(wp.dot(by_uv, uvs[3 * f]), wp.dot(by_uv, uvs[3 * f + 1]), wp.dot(by_uv, uvs[3 * f + 2]))
-            by_weight[pixel] = result
+                by_weight[pixel] = result
 
 
 @wp.func
@@ -244,7 +244,10 @@ def unpaint(
     face_id: Int[Tensor, "H W"], uvs: Float[Tensor, "F 3 2"], face_material: Int[Tensor, " F"], textures: Textures,
     where: Float[Tensor, "H W 3"], by_rgb: Float[Tensor, "H W 3"], bins: Bins, view: View, launcher: Launcher,
 ) -> Float[Tensor, "H W 3"]:
-    """The gradient for barycentric coordinates from that for colours; where texels are encoded ``by_rgb`` becomes that for these."""
+    """The gradient for barycentric coordinates, undefined where nothing is seen, from that for colours.
+
+    Where texels are encoded ``by_rgb`` becomes that for encoded colours.
+    """
     owners, shape = pixel_owners(bins, view, launcher)
     by_weight = torch.empty(view.height, view.width, 3, device=face_id.device)
     launcher.run(
