@@ -1,10 +1,12 @@
 """Runs inside Blender, where the built extension is installed: builds the demo at 128² and fits it with the operator.
 
-``blender -b --python fit_in_blender.py -- FOLDER``, with ``demo/scene.py`` beside this file. Leaves ``start.blend`` and
-``operator.json`` in FOLDER; the checks are made outside, by run.py.
+``blender -b --python fit_in_blender.py -- FOLDER``, with ``demo/scene.py`` beside this file. Leaves in FOLDER ``start.blend``,
+``operator.json``, and for the tour of a window ``bare.blend`` without cameras, ``picked`` photos and ``cameras.json``; the checks are
+made outside, by run.py.
 """
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,6 +15,8 @@ import bpy
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import scene  # noqa: E402
+
+PICKED = 4  # photos for the tour of a window, where a fit should not take long
 
 
 def build(folder: Path) -> None:
@@ -23,6 +27,25 @@ def build(folder: Path) -> None:
             bpy.data.objects.remove(camera)
     bpy.context.scene.fit_to_photo.quality = "draft"
     bpy.ops.wm.save_as_mainfile(filepath=str(folder / "start.blend"))
+
+
+def strip(folder: Path) -> None:
+    """The start without its cameras, whose photos and places lie beside it."""
+    bpy.ops.wm.open_mainfile(filepath=str(folder / "start.blend"))
+    (folder / "picked").mkdir()
+    places = {}
+    for camera in [o for o in bpy.data.objects if o.type == "CAMERA"]:
+        if len(places) < PICKED:
+            shutil.copy(folder / "photos" / f"{camera.name}.png", folder / "picked")
+            places[camera.name] = {"matrix": [list(row) for row in camera.matrix_world], "lens": camera.data.lens}
+        bpy.data.objects.remove(camera)
+    for data in (*bpy.data.images, *bpy.data.cameras):
+        (bpy.data.images if isinstance(data, bpy.types.Image) else bpy.data.cameras).remove(data)
+    for obj in bpy.context.scene.objects:
+        obj.select_set(obj.name == "Ball")
+    bpy.context.view_layer.objects.active = bpy.data.objects["Ball"]
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / "bare.blend"))
+    (folder / "cameras.json").write_text(json.dumps(places), "utf-8")
 
 
 def state() -> dict[str, object]:
@@ -53,6 +76,7 @@ def main() -> None:
     bpy.ops.fit_to_photo.revert()
     found["reverted"] = state()
     (folder / "operator.json").write_text(json.dumps(found), "utf-8")
+    strip(folder)
 
 
 main()

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 SUITES = ("trixie", "sid")
-PACKAGES = "blender,python3-numpy,python3-requests,python3-cattr"
+PACKAGES = "blender,python3-numpy,python3-requests,python3-cattr,xvfb,libgl1-mesa-dri,libegl1,imagemagick"
+PROGRAMS = ("blender", "Xvfb", "import")  # what a finished folder has: the last two for windows and screenshots
 NOT_POSSIBLE = 3
 OPTIONS = (
     "--variant=essential",
@@ -29,8 +30,8 @@ class NotPossible(Exception):
 
 
 def blender_version(folder: Path) -> str | None:
-    """First line of Blender's own answer (``Blender 4.3.2``), or None where no working Blender is."""
-    if not (folder / "usr/bin/blender").exists():
+    """First line of Blender's own answer (``Blender 4.3.2``), or None where no finished folder is."""
+    if not all(os.path.lexists(folder / "usr/bin" / program) for program in PROGRAMS):  # links lead to places inside the folder
         return None
     answer = subprocess.run(["chroot", str(folder), "blender", "--version"], capture_output=True, text=True, errors="replace", check=False)
     return next((line.strip() for line in answer.stdout.splitlines() if line.startswith("Blender ")), None)
@@ -72,7 +73,7 @@ def provision(suite: str, folder: Path) -> str:
     if (version := blender_version(folder)) is not None:
         return version
     install_mmdebstrap()
-    print(f"Installing Debian {suite} with Blender into {folder} (about 1.5 GB) ...", flush=True)
+    print(f"Installing Debian {suite} with Blender into {folder} (about 2 GB) ...", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     log = folder.with_name(folder.name + ".log")

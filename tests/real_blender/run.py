@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 import provision  # noqa: E402
+import window  # noqa: E402
 
 import build_addon  # noqa: E402
 
@@ -137,6 +138,15 @@ class RealBlender:
             raise CheckFailed(f"{missing[0]} was not written")
         return f"the command line fits ({improvement(json.loads((self.job / 'report.json').read_text('utf-8')))})"
 
+    def tours_a_window(self) -> str:
+        """A first fit in a window: pressed buttons, cancel, undo, redo, strength, Revert, also in a reopened file."""
+        try:
+            found = window.run_tour(self.folder, JOB)
+            words = window.judge(found)
+        except window.TourFailed as problem:
+            raise CheckFailed(f"in a window (screenshots in build/window/{self.folder.name}): {problem}") from problem
+        return f"a first fit in a window ({improvement(found['report'])}); {words}"
+
 
 def improvement(report: dict[str, object]) -> str:
     """Mean figures before and after, by Blender's own renders.
@@ -159,6 +169,7 @@ def check_blender(name: str, folder: Path) -> list[bool]:
     """Runs the checks in order, prints a line for each, and returns which passed; after a failure the rest would only echo it."""
     blender = RealBlender(folder)
     steps: list[Callable[[], str]] = [blender.validates, blender.installs, blender.fits_by_operator, blender.fits_by_command]
+    steps.append(blender.tours_a_window)
     passed = []
     try:
         mirror_backend(folder)
