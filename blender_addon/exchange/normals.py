@@ -28,12 +28,13 @@ def _shared_corners(mesh: bpy.types.Mesh, smooth: np.ndarray, sharp: np.ndarray)
 def read_normal_groups(mesh: bpy.types.Mesh, smooth: np.ndarray) -> np.ndarray | None:
     """A number per corner (L,) int32: corners of equal number share a smooth normal. None where each vertex has only one.
 
-    ``smooth`` (P,) says which polygons are. Without sharp edges Cycles takes the mean over all faces around a vertex, also where some
-    of them are flat; the viewport parts those.
+    ``smooth`` (P,) says which polygons are. Without sharp edges Cycles takes the mean over all faces around a vertex, before Blender 5
+    also where some of them are flat; since then it parts those, as the viewport always did.
     """
     sharp = np.empty(len(mesh.edges), bool)
     mesh.edges.foreach_get("use_edge_sharp", sharp)
-    if not sharp.any() or not smooth.any():
+    mixed = bpy.app.version >= (5, 0, 0) and not smooth.all()
+    if not smooth.any() or not (mixed or sharp.any()):
         return None
     pairs = _shared_corners(mesh, smooth, sharp)
     group = np.arange(len(mesh.loops), dtype=np.int32)

@@ -119,7 +119,8 @@ class FlatScene:
 
 
 def _to_tensor(value: Any, device: torch.device, dtype: torch.dtype) -> Tensor:
-    tensor = value if isinstance(value, Tensor) else torch.from_numpy(np.ascontiguousarray(value))
+    # NumPy makes lists of single numbers on the way
+    tensor = value if isinstance(value, Tensor) else torch.from_numpy(np.ascontiguousarray(value).reshape(np.shape(value)))
     if tensor.is_floating_point():
         return tensor.to(device=device, dtype=dtype)
     return tensor.to(device=device, dtype=torch.bool if tensor.dtype == torch.bool else torch.int64)

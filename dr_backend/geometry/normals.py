@@ -31,7 +31,7 @@ def corner_normals(
 ) -> Float[Tensor, "F 3 3"]:
     """Normal at each corner of each face, as Blender shades it.
 
-    Flat faces show their face normal. A smooth corner shows the mean of the faces around its vertex, flat ones too as in Cycles,
+    Flat faces show their face normal. A smooth corner shows the mean of the faces around its vertex, flat ones too,
     weighted by the angle of their corners there (Thürmer and Wüthrich 1998, "Computing vertex normals from polygonal facets"); with
     ``groups`` only of those faces around it whose corner has the same number, as where sharp edges part them.
     Gradients: exact for ``positions``, except that the angles are held constant: they only weigh.

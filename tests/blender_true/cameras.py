@@ -34,7 +34,7 @@ def field_of_view(studio: Studio) -> None:
     studio.camera.data.angle = math.radians(35)
 
 
-@fixture("cameras", OUTLINE, variants=["wide pixels", "tall pixels"], lit=False)
+@fixture("cameras", OUTLINE, variants=["wide pixels", "tall pixels"], lit=False, warns="another shape")
 def pixel_aspect(studio: Studio, variant: str) -> None:
     studio.box()
     aspect = (1.6, 1.0) if variant == "wide pixels" else (1.0, 1.4)

@@ -98,8 +98,8 @@ difference times {gain}.
   image has a hard shadow here and a slightly soft one in Cycles. Glossy surfaces look in 24 directions into reduced copies of the image; so
   the sun's reflection is a little wider here.
 - **Lamps of a size** are a few dozen points here. It shows most under an area lamp of narrow spread, whose light has a rim.
-- **Smooth beside flat faces.** Cycles takes the mean over all faces around a vertex unless an edge is sharp; so do we. Blender's viewport
-  parts smooth from flat faces.
+- **Smooth beside flat faces.** Up to Blender 4.5 Cycles takes the mean over all faces around a vertex unless an edge is sharp; Blender 5
+  parts smooth from flat faces. We do as the Blender does that we run in.
 - **Not compared, because it is not carried:** bounced light, transparency and alpha, subsurface, transmission, coat, sheen, anisotropy,
   bump, displacement, nodes on lamps. All but the first are named in a warning when a scene is read; textures made of nodes are baked
   to an image first."""
