@@ -14,6 +14,7 @@ from . import patterns
 
 MIN_ALPHA = 1e-3  # below, highlights of points and suns would be brighter than float32 can sum up
 TABLE = 24  # entries of the tables along roughness and cosine
+IOR_STEP = 0.02  # between the tables of dielectrics
 
 
 def density(alpha: Tensor, cosine: Tensor) -> Tensor:
@@ -55,9 +56,10 @@ def fresnel_dielectric(cosine: Tensor, ior: Tensor) -> Tensor:
     return 0.5 * (parallel.square() + straight.square())
 
 
-@lru_cache(maxsize=16)
-def _tables(ior: float) -> tuple[Float[Tensor, "R C"], Float[Tensor, "R C"]]:
-    """Share of light that single bounces keep, (roughness, cosine to the viewer): a perfect mirror's, and a dielectric's."""
+@lru_cache(maxsize=1)
+def _directions() -> tuple[Tensor, Tensor]:
+    """For every roughness and cosine of the tables: the share that a perfect mirror's single bounces keep along sampled directions, and
+    the cosine at which they meet their microfacets."""
     steps = torch.linspace(0.0, 1.0, TABLE, dtype=torch.float64)
     rough, cosine = (grid.reshape(-1, 1) for grid in torch.meshgrid(steps, steps.clamp_min(1e-3), indexing="ij"))
     alpha = (rough * rough).clamp_min(MIN_ALPHA)
@@ -66,8 +68,23 @@ def _tables(ior: float) -> tuple[Float[Tensor, "R C"], Float[Tensor, "R C"]]:
     meeting = torch.einsum("psk,pk->ps", half, view).clamp_min(0.0)
     leaving = 2.0 * meeting * half[..., 2] - view[:, 2:]
     kept = (1.0 + hidden(alpha, cosine)) / (1.0 + hidden(alpha, cosine) + hidden(alpha, leaving)) * (leaving > 0)
-    dielectric = kept * fresnel_dielectric(meeting, torch.tensor(ior, dtype=torch.float64))
-    return kept.mean(1).view(TABLE, TABLE).float(), dielectric.mean(1).view(TABLE, TABLE).float()
+    return kept, meeting
+
+
+@lru_cache(maxsize=1)
+def _mirror() -> Float[Tensor, "R C"]:
+    """Share of light that single bounces on perfect mirrors keep, by roughness and cosine to the viewer."""
+    return _directions()[0].mean(1).view(TABLE, TABLE).float()
+
+
+@lru_cache(maxsize=64)
+def _dielectric(step: int) -> tuple[Float[Tensor, "R C"], float]:
+    """The same of a dielectric whose IOR is ``step`` steps above 1, and its smooth surface's share averaged over the hemisphere."""
+    ior = torch.tensor(1.0 + step * IOR_STEP, dtype=torch.float64)
+    kept, meeting = _directions()
+    cosine = (torch.arange(256, dtype=torch.float64) + 0.5) / 256
+    mean = (2.0 * cosine * fresnel_dielectric(cosine, ior)).mean()
+    return (kept * fresnel_dielectric(meeting, ior)).mean(1).view(TABLE, TABLE).float(), float(mean)
 
 
 def _lookup(table: Float[Tensor, "R C"], rough: Float[Tensor, "P 1"], cosine: Float[Tensor, "P 1"]) -> Float[Tensor, "P 1"]:
@@ -77,9 +94,21 @@ def _lookup(table: Float[Tensor, "R C"], rough: Float[Tensor, "P 1"], cosine: Fl
     return found.view(-1, 1)
 
 
-def reflectance(rough: Float[Tensor, "P 1"], cosine: Float[Tensor, "P 1"], ior: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Share of light that single bounces keep, as a perfect mirror and as a dielectric, and the mirror's share averaged over directions."""
-    mirror, dielectric = _tables(round(ior, 4))
+def mirror_share(rough: Float[Tensor, "P 1"], cosine: Float[Tensor, "P 1"]) -> tuple[Tensor, Tensor]:
+    """Share of light that single bounces on perfect mirrors keep, and the same averaged over directions. Gradients: exact."""
     steps = torch.linspace(0.0, 1.0, TABLE)
-    average = torch.trapezoid(2.0 * mirror * steps, steps, dim=1)[:, None].expand(-1, 2)
-    return _lookup(mirror, rough, cosine), _lookup(dielectric, rough, cosine), _lookup(average, rough, torch.zeros_like(rough))
+    average = torch.trapezoid(2.0 * _mirror() * steps, steps, dim=1)[:, None].expand(-1, 2)
+    return _lookup(_mirror(), rough, cosine), _lookup(average, rough, torch.zeros_like(rough))
+
+
+def coat_share(rough: Float[Tensor, "P 1"], cosine: Float[Tensor, "P 1"], ior: Tensor) -> tuple[Tensor, Tensor]:
+    """Share of light that single bounces on a dielectric keep, and a smooth one's average over the hemisphere.
+
+    Gradients: exact for roughness, cosine and IOR, between which and the tables everything is linear.
+    """
+    steps = (ior - 1.0).clamp_min(0.0) / IOR_STEP
+    low = int(steps.detach())
+    share = steps - low
+    (table, mean), (next_table, next_mean) = _dielectric(low), _dielectric(low + 1)
+    found, following = _lookup(table, rough, cosine), _lookup(next_table, rough, cosine)
+    return found + share * (following - found), mean + share * (next_mean - mean)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from jaxtyping import Float
@@ -29,13 +28,6 @@ class Gloss:
     ior: Tensor  # () of the coat, the specular level folded in
 
 
-@lru_cache(maxsize=16)
-def _mean_fresnel(ior: float) -> float:
-    """A dielectric's reflectance averaged over the cosine-weighted hemisphere."""
-    cosine = (torch.arange(256, dtype=torch.float64) + 0.5) / 256
-    return float((2.0 * cosine * ggx.fresnel_dielectric(cosine, torch.tensor(ior, dtype=torch.float64))).mean())
-
-
 class Lobe:
     """The glossy lobe at surface points that see the viewer in directions ``view``; normals are on the viewer's side.
 
@@ -47,12 +39,11 @@ class Lobe:
         self.base, self.gloss, self.normals, self.view = base, gloss, normals, view
         self.alpha = (gloss.roughness * gloss.roughness).clamp_min(ggx.MIN_ALPHA)
         self.cosine = (normals * view).sum(1, keepdim=True).clamp(1e-4, 1.0)
-        ior = float(gloss.ior.detach())
-        mirror, coat, average = ggx.reflectance(gloss.roughness, self.cosine, ior)
+        mirror, average = ggx.mirror_share(gloss.roughness, self.cosine)
+        coat, mean_coat = ggx.coat_share(gloss.roughness, self.cosine, gloss.ior)
         lost = (1.0 - mirror) / mirror.clamp_min(1e-3)
         mean_metal = base + (1.0 - base) / 21.0
         self._metal_gain = 1.0 + mean_metal * average / (1.0 - mean_metal * (1.0 - average)) * lost
-        mean_coat = _mean_fresnel(round(ior, 4))
         self._coat_gain = 1.0 + mean_coat * average / (1.0 - mean_coat * (1.0 - average)) * lost
         self.matte = (1.0 - gloss.metallic) * (1.0 - (coat * self._coat_gain).clamp(0.0, 1.0))
 
@@ -118,7 +109,7 @@ def glossy(
 ) -> Float[Tensor, "P 3"]:
     """Linear radiance that the lobe reflects toward the viewer.
 
-    Gradients: exact for colours, roughness, powers and positions, but visibility and which lamp a reflected ray meets are constant.
+    Gradients: exact for colours, roughness, IOR, powers and positions, but visibility and which lamp a reflected ray meets are constant.
     """
     total = torch.zeros_like(lobe.base)
     directions, weights, density = lobe.sample()

@@ -8,7 +8,7 @@ import torch
 
 from dr_backend.geometry import flatten, prepare, to_tensors
 from dr_backend.renderers.reference import ReferenceRenderer
-from dr_backend.scene import Light, Mesh, Scene, World, leaves, with_leaves
+from dr_backend.scene import Light, Material, Mesh, Scene, World, leaves, with_leaves
 from dr_backend.shading import surface, visibility
 from dr_backend.shading.lamps import arriving
 from tests.shapes import camera, icosphere
@@ -153,3 +153,48 @@ def test_without_warp_lamps_shine_through(monkeypatch):
     flat = flatten(to_tensors(ball_over_ground(lights={"Lamp": lamp("point")})))
     assert visibility.shadows_of(flat) is None
     assert float(ReferenceRenderer().render(flat, [camera(16, 16)])[0].rgb.max()) > 0
+
+
+def glossy_scene(**values) -> Scene:
+    positions, faces = icosphere(3)
+    ball = Mesh(positions, faces, np.eye(4), face_smooth=np.ones(len(faces), bool), materials=("Paint",), casts_shadow=False)
+    start = {"metallic": 0.4, "roughness": 0.45, "ior": 1.6, "specular": 0.6} | values
+    arrays = {name: np.array(value) for name, value in start.items()}
+    paint = Material(np.array([0.7, 0.4, 0.2]), shader="principled", emission=np.array([0.1, 0.0, 0.05]), **arrays)
+    lights = {"Lamp": lamp("area", casts_shadow=False)}
+    return Scene(meshes={"Ball": ball}, materials={"Paint": paint}, lights=lights, world=World(np.array([0.2, 0.3, 0.4])))
+
+
+@pytest.mark.parametrize("leaf", ["base_color", "metallic", "roughness", "ior", "specular", "emission"])
+def test_gradients_of_a_glossy_surface(leaf):
+    """Against central differences; which reflected ray meets the lamp is constant, and moves with roughness."""
+    scene = to_tensors(glossy_scene(), dtype=torch.float64)
+    view, topology, path = camera(24, 24), prepare(scene), f"materials/Paint/{leaf}"
+
+    def total(value: torch.Tensor) -> torch.Tensor:
+        flat = flatten(with_leaves(scene, {path: value}), topology=topology, dtype=torch.float64)
+        return ReferenceRenderer().render(surface.seen_from(flat, view), [view])[0].rgb.mean()
+
+    start = leaves(scene)[path]
+    value = start.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(total(value), value)
+    wanted = (total(start + 1e-3) - total(start - 1e-3)) / 2e-3
+    assert float(gradient.sum()) == pytest.approx(float(wanted), rel=0.05 if leaf == "roughness" else 2e-3)
+
+
+@pytest.mark.parametrize("roughness", [0.2, 0.6, 1.0])
+def test_a_white_metal_in_a_white_room_is_not_seen(roughness):
+    """Energy is neither lost nor made, however rough the mirror."""
+    scene = glossy_scene(metallic=1.0, roughness=roughness)
+    paint = replace(scene.materials["Paint"], base_color=np.ones(3), emission=np.zeros(3))
+    scene = to_tensors(replace(scene, materials={"Paint": paint}, lights={}, world=World(np.ones(3))))
+    view = camera(33, 33)
+    rgb = ReferenceRenderer().render(surface.seen_from(flatten(scene), view), [view])[0].rgb
+    assert float(rgb[16, 16].mean()) == pytest.approx(1.0, abs=0.03)
+    assert float(rgb[16, 8].mean()) == pytest.approx(1.0, abs=0.05)
+
+
+def test_the_eye_is_where_the_camera_is():
+    flat = flatten(to_tensors(glossy_scene()))
+    assert surface.seen_from(flat, camera(8, 8)).eye.tolist() == pytest.approx([0, 0, 3, 1])
+    assert surface.seen_from(flat, camera(8, 8, orthographic=True)).eye.tolist() == pytest.approx([0, 0, 1, 0])
