@@ -78,7 +78,6 @@ class FITTOPHOTO_OT_check_setup(bpy.types.Operator):
     bl_idname = "fit_to_photo.check_setup"
     bl_label = "Check Setup"
     bl_description = "See what of the fitting backend works and what is missing, with the command that installs it"
-    bl_options = {"INTERNAL"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -115,7 +114,6 @@ class FITTOPHOTO_OT_setup_backend(bpy.types.Operator):
     bl_idname = "fit_to_photo.setup_backend"
     bl_label = "Set Up Backend"
     bl_description = "Download the fitting backend (torch, several gigabytes) into a Python of its own; Blender's Python is not touched"
-    bl_options = {"INTERNAL"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -167,7 +165,6 @@ class FITTOPHOTO_OT_cancel_setup(bpy.types.Operator):
     bl_idname = "fit_to_photo.cancel_setup"
     bl_label = "Cancel Set-Up"
     bl_description = "Stop installing; a backend that was there before stays"
-    bl_options = {"INTERNAL"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:

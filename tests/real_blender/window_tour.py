@@ -167,7 +167,7 @@ def begin_fit(shot: str) -> Steps:
     scene().fit_to_photo.quality = "high"  # long enough for what follows
     yield from DRIVER.click("fit_to_photo.run")
     yield room("session").is_running
-    for moved in (lambda: fit().progress.step > 0, lambda: corners() != FOUND["start"]):
+    for moved in (lambda: fit().progress.step > 60, lambda: corners() != FOUND["start"]):
         yield lambda moved=moved: fit().finished or moved()
         expect(not fit().finished, f"the fit should still run: {fit().message}")
     DRIVER.screenshot(shot)
