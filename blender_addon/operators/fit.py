@@ -32,10 +32,20 @@ def _interrupt_cancels(fit: session.Session) -> Iterator[None]:
         signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 
+@contextlib.contextmanager
+def _ends_on_error() -> Iterator[None]:
+    """An error that nobody foresaw ends the operator, and must end the fit with it: one that nobody drives would bar the next."""
+    try:
+        yield
+    except BaseException:
+        session.stop()
+        raise
+
+
 def run_blocking(fit: session.Session) -> None:
     """Runs a started fit to its end, telling the terminal stage, step, loss and time left."""
     last, said = "", 0.0
-    with _interrupt_cancels(fit):
+    with _interrupt_cancels(fit), _ends_on_error():
         while not fit.finished:
             busy = fit.tick()
             line = fit.progress.line()
@@ -121,7 +131,8 @@ class _RunsFit(bpy.types.Operator):
             redraw_sidebars()
             return {"RUNNING_MODAL"}
         if event.type == "TIMER":
-            fit.tick(renders=False)
+            with _ends_on_error():
+                fit.tick(renders=False)
             if fit.finished:
                 self._tidy(context)
                 return _report_end(self, fit)

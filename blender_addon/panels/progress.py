@@ -28,7 +28,10 @@ def draw_progress(layout: bpy.types.UILayout, fit: session.Session) -> None:
     buttons = layout.column(align=True)
     if running:
         buttons.operator("fit_to_photo.pause", text="Continue" if paused else "Pause", icon="PLAY" if paused else "PAUSE")
-    buttons.operator("fit_to_photo.cancel", text="Skip Renders" if fit.changed else "Stop and Keep Best", icon="CANCEL")
+    if fit.changed:  # clicks are not heard until the last render, so that result and report are one undo step
+        buttons.label(text="Esc: Skip Renders", icon="EVENT_ESC")
+    else:
+        buttons.operator("fit_to_photo.cancel", text="Stop and Keep Best", icon="CANCEL")
     if progress.why:
         wrapped(layout, progress.why, "INFO")
 

@@ -192,6 +192,18 @@ def test_a_fit_started_in_edit_mode_has_no_preview(monkeypatch):
     assert lifted()
 
 
+def test_an_unforeseen_error_bars_no_further_fit(monkeypatch):
+    before = fingerprint()
+    with monkeypatch.context() as broken:
+        broken.setattr(Progress, "hear", lambda *_: 1 / 0)
+        with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+            bpy.ops.fit_to_photo.run()
+    assert not session.is_running()
+    assert fingerprint() == before
+    assert bpy.ops.fit_to_photo.run() == {"FINISHED"}
+    assert lifted()
+
+
 def test_pause_and_continue(monkeypatch, jobs):
     monkeypatch.setenv("FAKE_WORKER", "endless")
     assert not bpy.ops.fit_to_photo.pause.poll()
