@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
+import framing  # noqa: E402
 import provision  # noqa: E402
 import window  # noqa: E402
 
@@ -138,6 +139,13 @@ class RealBlender:
             raise CheckFailed(f"{missing[0]} was not written")
         return f"the command line fits ({improvement(json.loads((self.job / 'report.json').read_text('utf-8')))})"
 
+    def frames_photos(self) -> str:
+        """Background images are drawn where they are read."""
+        try:
+            return framing.check_framings(self.folder, JOB)
+        except window.TourFailed as problem:
+            raise CheckFailed(f"background images in a window: {problem}") from problem
+
     def tours_a_window(self) -> str:
         """A first fit in a window: pressed buttons, cancel, undo, redo, strength, Revert, also in a reopened file."""
         try:
@@ -169,7 +177,7 @@ def check_blender(name: str, folder: Path) -> list[bool]:
     """Runs the checks in order, prints a line for each, and returns which passed; after a failure the rest would only echo it."""
     blender = RealBlender(folder)
     steps: list[Callable[[], str]] = [blender.validates, blender.installs, blender.fits_by_operator, blender.fits_by_command]
-    steps.append(blender.tours_a_window)
+    steps += [blender.frames_photos, blender.tours_a_window]
     passed = []
     try:
         mirror_backend(folder)
