@@ -37,14 +37,18 @@ def painted_sphere(segments: int) -> FlatScene:
 
 @pytest.mark.parametrize(("kind", "steps"), [("outline", 600), ("painted", 2000), ("lit", 300)])
 def test_memory_does_not_grow(kind, steps):
-    scene, view = flatten(scene_of(body(1), lit=kind == "lit")), camera(*((48, 48) if kind == "lit" else (24, 24)))
+    scene = flatten(scene_of(body(1), lit=kind == "lit"))
+    views = [camera(24, 24), camera(32, 20)]  # what two images share is harder to let go
     renderer, process = NativeRenderer(threads=1), psutil.Process()
 
     def after(count: int) -> int:
         for _ in range(count):
             points = scene.positions.detach().requires_grad_()
-            (out,) = renderer.render(replace(scene, positions=points), [view], color=kind != "outline")
-            torch.autograd.backward([out.alpha.sum(), *([out.rgb.sum()] if out.rgb.requires_grad else [])])
+            outputs = renderer.render(replace(scene, positions=points), views, color=kind != "outline")
+            loss = sum(out.alpha.sum() + out.rgb.sum() for out in outputs)
+            if kind != "outline":
+                loss = loss + sum(torch.where(out.face_id < 0, 0.0, out.depth).sum() for out in outputs)
+            loss.backward()
         return process.memory_info().rss
 
     early = after(steps // 10)
