@@ -5,7 +5,7 @@ import signal
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import bpy
@@ -33,12 +33,13 @@ def _interrupt_cancels(fit: session.Session) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _ends_on_error() -> Iterator[None]:
+def _ends_on_error(tidy: Callable[[], None] = lambda: None) -> Iterator[None]:
     """An error that nobody foresaw ends the operator, and must end the fit with it: one that nobody drives would bar the next."""
     try:
         yield
     except BaseException:
         session.stop()
+        tidy()
         raise
 
 
@@ -131,7 +132,7 @@ class _RunsFit(bpy.types.Operator):
             redraw_sidebars()
             return {"RUNNING_MODAL"}
         if event.type == "TIMER":
-            with _ends_on_error():
+            with _ends_on_error(lambda: self._tidy(context)):
                 fit.tick(renders=False)
             if fit.finished:
                 self._tidy(context)
