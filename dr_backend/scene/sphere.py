@@ -27,7 +27,8 @@ def pixel_directions(height: int, width: int) -> np.ndarray:
 def pixel_solid_angles(height: int, width: int) -> np.ndarray:
     """Solid angle (height, 1) of a pixel in each row; all pixels together make 4π."""
     edges = np.cos(np.pi * np.arange(height + 1) / height)
-    return (2 * np.pi / width * (edges[:-1] - edges[1:]))[:, None]
+    angles: np.ndarray = 2 * np.pi / width * (edges[:-1] - edges[1:])
+    return angles[:, None]
 
 
 def harmonic_terms(x: Any, y: Any, z: Any) -> list[Any]:
@@ -48,7 +49,8 @@ def to_harmonics(image: np.ndarray) -> np.ndarray:
     """Coefficients (9, 3) of the harmonics nearest to an equirectangular image (H, W, 3)."""
     height, width = image.shape[:2]
     weighted = harmonics(pixel_directions(height, width)) * pixel_solid_angles(height, width)[..., None]
-    return np.einsum("hwi,hwk->ik", weighted, image)
+    coefficients: np.ndarray = np.einsum("hwi,hwk->ik", weighted, image)
+    return coefficients
 
 
 def from_harmonics(coefficients: np.ndarray, height: int, width: int) -> np.ndarray:
