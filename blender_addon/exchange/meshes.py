@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import bpy
@@ -140,20 +140,11 @@ def read_mesh(
     with _readable(obj) if before else as_rendered(obj) as mesh:
         values = key_values(obj.data)
         positions = mixed_positions(obj, mesh, values).astype(np.float32) if before else _vectors(mesh.vertices, "co", 3)
-        if len(mesh.polygons) == 0:
-            raise SceneProblem(f"'{obj.name}' has no faces: choose a mesh with faces, or fill it")
-        if not np.isfinite(positions).all():
-            raise SceneProblem(f"'{obj.name}' has vertices whose coordinates are not numbers: delete them in Edit Mode")
-        mesh.calc_loop_triangles()
-        triangles = mesh.loop_triangles
-        polygon = _integers(triangles, "polygon_index")
-        smooth = np.empty(len(mesh.polygons), bool)
-        mesh.polygons.foreach_get("use_smooth", smooth)
+        _check_readable(obj, mesh, positions)
         slot = _integers(mesh.polygons, "material_index").clip(0, max(len(materials) - 1, 0))
         uv_map, uvs, made = _read_uvs(obj, mesh, texture)
         if uvs is not None and not made:
             uvs = _uvs_as_asked(mesh, uvs, slot, sources)
-        colors = _read_colors(mesh, slot, sources)
         binding = {
             "object": describe(obj),
             "vertices": len(obj.data.vertices),
@@ -165,26 +156,52 @@ def read_mesh(
         }
         if made:
             warnings.append(f"'{obj.name}' has no UV map: one named '{UV_MAP}' is made with Smart UV Project")
-        corners = _integers(triangles, "loops", 3)
         turned = None if tangents is None else read_tangents(mesh, tangents)
         if tangents is not None and turned is None:
             warnings.append(f"The normal image on '{obj.name}' is not seen: it needs a UV map and no polygons of more than four corners")
-        groups, custom = read_normal_groups(mesh, smooth), read_custom_normals(mesh)
-        read = Mesh(
-            positions=positions,
-            faces=_integers(triangles, "vertices", 3),
-            world_from_object=np.array(obj.matrix_world, np.float32),
-            uvs=None if uvs is None else uvs[corners],
-            colors=None if colors is None else colors[corners],
-            face_smooth=smooth[polygon],
-            normal_groups=None if groups is None else groups[corners],
-            custom_normals=None if custom is None else custom[corners],
-            face_material=slot[polygon],
-            materials=tuple(materials),
-            tangents=None if turned is None else turned[corners],
-            casts_shadow=bool(obj.visible_shadow),
-        )
-    return MeshRead(read, binding, warnings)
+        read = _to_triangles(mesh, slot, positions, uvs, _read_colors(mesh, slot, sources), turned)
+    placed = replace(
+        read, world_from_object=np.array(obj.matrix_world, np.float32), materials=tuple(materials), casts_shadow=bool(obj.visible_shadow)
+    )
+    return MeshRead(placed, binding, warnings)
+
+
+def _check_readable(obj: bpy.types.Object, mesh: bpy.types.Mesh, positions: np.ndarray) -> None:
+    if len(mesh.polygons) == 0:
+        raise SceneProblem(f"'{obj.name}' has no faces: choose a mesh with faces, or fill it")
+    if not np.isfinite(positions).all():
+        raise SceneProblem(f"'{obj.name}' has vertices whose coordinates are not numbers: delete them in Edit Mode")
+
+
+def _to_triangles(
+    mesh: bpy.types.Mesh,
+    slot: np.ndarray,
+    positions: np.ndarray,
+    uvs: np.ndarray | None,
+    colors: np.ndarray | None,
+    tangents: np.ndarray | None,
+) -> Mesh:
+    """The mesh in triangles, not yet placed in the world: ``slot`` is given per polygon, UVs, colours and tangents per corner."""
+    mesh.calc_loop_triangles()
+    polygon, corners = _integers(mesh.loop_triangles, "polygon_index"), _integers(mesh.loop_triangles, "loops", 3)
+    smooth = np.empty(len(mesh.polygons), bool)
+    mesh.polygons.foreach_get("use_smooth", smooth)
+
+    def at_corners(values: np.ndarray | None) -> np.ndarray | None:
+        return None if values is None else values[corners]
+
+    return Mesh(
+        positions=positions,
+        faces=_integers(mesh.loop_triangles, "vertices", 3),
+        world_from_object=np.eye(4, dtype=np.float32),
+        uvs=at_corners(uvs),
+        face_smooth=smooth[polygon],
+        face_material=slot[polygon],
+        colors=at_corners(colors),
+        normal_groups=at_corners(read_normal_groups(mesh, smooth)),
+        tangents=at_corners(tangents),
+        custom_normals=at_corners(read_custom_normals(mesh)),
+    )
 
 
 def _read_uvs(obj: bpy.types.Object, mesh: bpy.types.Mesh, texture: bool) -> tuple[str | None, np.ndarray | None, bool]:
