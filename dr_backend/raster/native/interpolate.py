@@ -17,6 +17,8 @@ from .sums import add_into
 
 SLIVER = wp.constant(wp.float32(1.0e-7))  # area over squared size below which barycentric coordinates are rounding errors
 
+Vec4s = wp.array(dtype=wp.vec4)
+
 
 @wp.struct
 class Lens:
@@ -122,11 +124,18 @@ def _show(first: int, width: int, face_id: Ints, shown: Ints):
                 shown[f] = 1
 
 
+@wp.func
+def on_intrinsics(asked: wp.vec3, sight: wp.vec2, reach: float, lens: Lens) -> wp.vec4:
+    """What a corner's gradient at a pixel means for centre x, centre y, focal x and focal y."""
+    move_x, move_y = reach * asked[0] / lens.focal[0], -reach * asked[1] / lens.focal[1]
+    return wp.vec4(move_x, move_y, move_x * sight[0], -move_y * sight[1])
+
+
 @kernel
 def _pull(
     first: int, faces: Ints, camera: Vec3s, xy: Vec2s, near: float, entries: Ints, tiles: Ints, tile_width: int, tile_height: int,
     columns: int, face_id: Ints, shown: Ints, lens: Lens, by_weight: Vec3s, by_depth: Floats, place: Ints, by_corner: Vec3s,
-    by_lens: Floats,
+    by_lens: Vec4s,
 ):
     """What a face's pixels within a tile ask of its corners. The owner is an entry of a bin.
 
@@ -137,23 +146,17 @@ def _pull(
     f, tile = entries[entry], tiles[entry]
     i, j, k = faces[3 * f], faces[3 * f + 1], faces[3 * f + 2]
     a, b, c = camera[i], camera[j], camera[k]
-    place[3 * entry] = -1
-    place[3 * entry + 1] = -1
-    place[3 * entry + 2] = -1
-    if shown[f] == 0:
-        return
     x0, y0 = (tile % columns) * tile_width, (tile / columns) * tile_height
     top, bottom = int(y0), wp.min(y0 + tile_height, lens.height)
     left, right = int(x0), wp.min(x0 + tile_width, lens.width)
-    p, q, r = xy[i], xy[j], xy[k]
     whole = wp.max(a[2], wp.max(b[2], c[2])) <= -near  # otherwise corners have no place on the screen: look everywhere
-    shape = shape_of(p, q, r, lens.height)
+    shape = shape_of(xy[i], xy[j], xy[k], lens.height)
     if whole:
         top, bottom = wp.max(y0, shape.first), wp.min(y0 + tile_height, shape.stop)
-    normal = wp.cross(b - a, c - a)
-    ea, eb, ec = c - b, a - c, b - a
-    ga, gb, gc = wp.vec3(0.0), wp.vec3(0.0), wp.vec3(0.0)
-    centre_x, centre_y, focal_x, focal_y = float(0.0), float(0.0), float(0.0), float(0.0)
+    if shown[f] == 0:
+        top = bottom
+    normal, ea, eb, ec = wp.cross(b - a, c - a), c - b, a - c, b - a
+    ga, gb, gc, on_lens = wp.vec3(0.0), wp.vec3(0.0), wp.vec3(0.0), wp.vec4(0.0)
     seen = bool(False)
     for y in range(top, bottom):
         start, stop = int(left), int(right)
@@ -180,27 +183,16 @@ def _pull(
                     gb += at[1] * asked
                     gc += at[2] * asked
                     if by_lens.shape[0] > 0:
-                        reach = float(1.0)
-                        if lens.perspective != 0:
-                            reach = -(at[0] * a[2] + at[1] * b[2] + at[2] * c[2])
-                        move_x, move_y = reach * asked[0] / lens.focal[0], -reach * asked[1] / lens.focal[1]
-                        centre_x += move_x
-                        centre_y += move_y
-                        focal_x += move_x * sight[0]
-                        focal_y -= move_y * sight[1]
-    if not seen:
-        return
-    place[3 * entry] = i
-    place[3 * entry + 1] = j
-    place[3 * entry + 2] = k
+                        reach = wp.where(lens.perspective != 0, -(at[0] * a[2] + at[1] * b[2] + at[2] * c[2]), 1.0)
+                        on_lens += on_intrinsics(asked, sight, reach, lens)
+    place[3 * entry] = wp.where(seen, i, -1)
+    place[3 * entry + 1] = wp.where(seen, j, -1)
+    place[3 * entry + 2] = wp.where(seen, k, -1)
     by_corner[3 * entry] = ga
     by_corner[3 * entry + 1] = gb
     by_corner[3 * entry + 2] = gc
     if by_lens.shape[0] > 0:
-        by_lens[4 * entry] = centre_x
-        by_lens[4 * entry + 1] = centre_y
-        by_lens[4 * entry + 2] = focal_x
-        by_lens[4 * entry + 3] = focal_y
+        by_lens[entry] = on_lens
 
 
 def interpolate(
@@ -228,13 +220,13 @@ def pull_corners(
     count = len(bins.entries)
     place = torch.empty(count, 3, dtype=torch.int32, device=faces.device)
     by_corner = torch.empty(count, 3, 3, device=faces.device)
-    by_lens = torch.zeros(count, 4, device=faces.device) if intrinsics else None
+    by_lens = torch.empty(count, 4, device=faces.device) if intrinsics else None
     shown = torch.zeros(len(faces), dtype=torch.int32, device=faces.device)
     launcher.run(_show, view.height, view.width, array(face_id), array(shown))
     launcher.run(
         _pull, count, array(faces), array(projected.camera, 3), array(projected.xy, 2), view.near, array(bins.entries), array(bins.tiles),
         bins.width, bins.height, bins.columns, array(face_id), array(shown), lens_of(view), array(by_weight, 3), array(by_depth),
-        array(place), array(by_corner, 3), array(by_lens),
+        array(place), array(by_corner, 3), array(by_lens, 4),
     )
     add_into(grad_camera, place, by_corner, launcher)
     return None if by_lens is None else by_lens.double().sum(0).float()
