@@ -125,6 +125,23 @@ def test_meshes_that_are_no_solids(make, orthographic):
     assert_same(scene, color=False, still=("base_color", "base_color_image"))
 
 
+@pytest.mark.parametrize("sight", ["outside", "through the surface", "cut by the near plane", "cut by the near plane, orthographic"])
+def test_back_faces_that_are_not_shown(sight):
+    culled = paint(backface_culling=True)
+    bodies = open_body(), body(seed=3, at=(0.1, 0.2, -0.4), size=0.3, material="plain")
+    materials = {"paint": culled, "plain": replace(paint(seed=1), backface_culling=False)}
+    assert_same(scene_of(*bodies, views=[SIGHTS[sight]], materials=materials), still=("base_color",))
+    assert_same(scene_of(*bodies, views=[SIGHTS[sight]], materials=materials), color=False, still=("base_color", "base_color_image"))
+
+
+# From far away the depths of two surfaces are rounded so much that the place of their cut differs by 1e-4 pixels.
+@pytest.mark.parametrize("sight", [name for name in OUTLINED if not name.startswith("far")])
+def test_bodies_that_cut_through_each_other(sight):
+    bodies = body(), body(seed=1, at=(0.3, 0.2, 0.4), size=0.8, material="other")
+    materials = {"paint": paint(), "other": paint(seed=1)}
+    assert_same(scene_of(*bodies, views=[SIGHTS[sight]], materials=materials), still=("base_color",))
+
+
 def crowd(lit: bool = False) -> Scene:
     """Four bodies one behind the other: images of different odd sizes, one plain colour, one without a material."""
     materials = {

@@ -89,6 +89,7 @@ def material_of(random: Random) -> Material:
     return Material(
         random.random(3), image, str(random.choice(["repeat", "extend", "clip", "mirror"])), str(random.choice(["linear", "closest"])),
         bool(random.random() < 0.3), uv_matrix=random.normal(size=(2, 3)) if random.random() < 0.3 else None,
+        backface_culling=bool(random.random() < 0.3),
     )
 
 
