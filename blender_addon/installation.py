@@ -30,7 +30,6 @@ from .worker_client import clean_environment, hidden_window
 
 LOG_NAME = "setup.log"
 TORCH = OPTIONAL["pytorch3d"][0]  # the version that the tests run with
-_TORCH_BUILDS = "https://download.pytorch.org/whl/"  # PyTorch's own builds; the ordinary index has one build per system
 _DRIVER_CUDA_13, _DRIVER_CUDA_12 = 580, 525  # the oldest NVIDIA drivers that run them
 _GPU_GB, _CPU_GB = 10, 3  # free space that an installation needs, downloads included
 
@@ -60,10 +59,10 @@ def find_system_python() -> str:
 
 @dataclass(frozen=True)
 class Build:
-    """What is installed on a machine: torch from the ordinary index or from PyTorch's own ``index``, then the rest."""
+    """What is installed on a machine: a variant of torch, then the rest."""
 
     why: str  # in a sentence
-    index: str  # empty: the ordinary index has the right build
+    variant: str  # cpu, cu126 or cu130; empty: the one that pip finds is right
     rest: tuple[str, ...]
     space_gb: int
 
@@ -75,12 +74,12 @@ def choose_build(card: GraphicsCard | None, system: str = sys.platform, machine:
         why = f"{card.name} will be used, with CUDA 13"
         if system.startswith("linux") and machine == "x86_64":
             return Build(why, "", (*needed, *OPTIONAL["pytorch3d"]), _GPU_GB)  # PyTorch3D's wheels load with this build only
-        return Build(why, f"{_TORCH_BUILDS}cu130", needed, _GPU_GB)
+        return Build(why, "cu130", needed, _GPU_GB)
     if card is not None and card.driver >= _DRIVER_CUDA_12:
-        return Build(f"{card.name} will be used, with CUDA 12.6 for its driver {card.driver}", f"{_TORCH_BUILDS}cu126", needed, _GPU_GB)
+        return Build(f"{card.name} will be used, with CUDA 12.6 for its driver {card.driver}", "cu126", needed, _GPU_GB)
     why = f"The driver {card.driver} of {card.name} is too old for torch" if card else "No NVIDIA driver answers"
-    index = "" if system == "darwin" else f"{_TORCH_BUILDS}cpu"
-    return Build(f"{why}: fits will run on the processor", index, needed, _CPU_GB)
+    variant = "" if system == "darwin" else "cpu"
+    return Build(f"{why}: fits will run on the processor", variant, needed, _CPU_GB)
 
 
 class Setup:
@@ -126,15 +125,19 @@ class Setup:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
 
-    def _commands(self) -> Iterator[tuple[str, list[str]]]:
+    def _commands(self) -> Iterator[tuple[str, list[str], bool]]:
+        """Title and command of each step, and whether it must succeed."""
         python = str(interpreter(self._new))
-        yield "Making the environment", [self._python, "-I", "-m", "venv", "--clear", str(self._new)]
+        yield "Making the environment", [self._python, "-I", "-m", "venv", "--clear", str(self._new)], True
         pip = [python, "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--retries", "2"]
-        yield "Renewing pip", [*pip, "--upgrade", "pip"]  # an old one does not say how far a download is
+        yield "Renewing pip", [*pip, "--upgrade", "pip"], True  # an old one does not say how far a download is
         pip += ["--progress-bar", "raw"]
-        extra = ["--extra-index-url", self._build.index] if self._build.index else []
-        yield "Installing torch", [*pip, *extra, *self._torch]
-        yield "Installing the rest", [*pip, *self._torch, *self._build.rest]
+        if self._build.variant:  # uv knows where PyTorch keeps its other builds; where it cannot reach them, pip's build does too
+            uv = [python, "-I", "-m", "uv", "pip", "install", "--python", python, "--no-cache", "--torch-backend", self._build.variant]
+            yield "Fetching what finds the right torch", [*pip, "uv"], False
+            yield f"Installing torch ({self._build.variant})", [*uv, *self._torch], False
+        yield "Installing torch", [*pip, *self._torch], True
+        yield "Installing the rest", [*pip, *self._torch, *self._build.rest], True
 
     def _run(self) -> None:
         try:
@@ -144,8 +147,10 @@ class Setup:
                 self.error = f"The backend needs {self._build.space_gb} GB, {self._folder.parent} has {free_gb:.1f} free: make room first"
                 return
             with open(self.log, "w", encoding="utf-8") as log:
-                if not all(self._step(title, command, log) for title, command in self._commands()):
-                    return
+                for title, command, needed in self._commands():
+                    if not self._step(title, command, log) and (needed or self._stopped):
+                        return
+                    self.error = ""
             (self._new / RECORD).write_text(record_text(), encoding="utf-8")
             if self._folder.exists():
                 shutil.rmtree(self._folder)

@@ -67,6 +67,14 @@ def test_a_failure_says_why_and_leaves_the_backend_that_was_there(tmp_path):
     assert "cannot be started" in setup.error
 
 
+def test_a_variant_of_torch_that_cannot_be_had_is_replaced_by_pips(tmp_path):
+    setup = _setup(tmp_path, build=installation.Build("For a test", "no-such-variant", (), 0))
+    lines = _run(setup)
+    assert not setup.error
+    assert any("no-such-variant" in line for line in lines)
+    assert setup.activity == "The backend is ready"
+
+
 def test_setup_is_stopped_at_once(tmp_path):
     setup = _setup(tmp_path)
     setup.start()
@@ -106,7 +114,7 @@ def test_pips_words_become_progress(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("driver", "system", "machine", "index", "pytorch3d", "words"),
+    ("driver", "system", "machine", "variant", "pytorch3d", "words"),
     [
         (None, "linux", "x86_64", "cpu", False, "No NVIDIA driver answers: fits will run on the processor"),
         (None, "win32", "AMD64", "cpu", False, "processor"),
@@ -118,11 +126,11 @@ def test_pips_words_become_progress(tmp_path):
         (470, "linux", "x86_64", "cpu", False, "The driver 470 of RTX is too old"),
     ],
 )
-def test_the_build_follows_the_machine(driver, system, machine, index, pytorch3d, words):
+def test_the_build_follows_the_machine(driver, system, machine, variant, pytorch3d, words):
     card = environment.GraphicsCard("RTX", driver) if driver else None
     build = installation.choose_build(card, system, machine)
-    assert build.index.rpartition("/")[2] == index
+    assert build.variant == variant
     assert bool(set(environment.OPTIONAL["pytorch3d"]) & set(build.rest)) == pytorch3d
     assert set(environment.NEEDED.values()) <= set(build.rest)
     assert words in build.why
-    assert build.space_gb >= (10 if index.startswith("cu") or pytorch3d else 3)
+    assert build.space_gb >= (10 if variant.startswith("cu") or pytorch3d else 3)
