@@ -20,7 +20,9 @@ from ..shading.textures import to_srgb
 from .base import Capabilities, Maps, RenderOutput, maps_of
 
 BYTES_PER_PIXEL = 100  # measured peak of a textured forward and backward pass
-BYTES_PER_FACE = 120
+BYTES_PER_LIT_PIXEL = 600  # the same of a lit scene, whose shading torch computes
+BYTES_PER_WIDE_LAMP = 4000  # and pixel: of a lamp that has a size, and so many samples
+BYTES_PER_FACE = 180
 
 
 class NativeRenderer:
@@ -69,7 +71,11 @@ class NativeRenderer:
     def plan(self, scene: FlatScene, cameras: Sequence[Camera]) -> int:
         """Peak bytes of a forward and backward pass, if every pixel were covered."""
         pixels = sum(camera.size[0] * camera.size[1] for camera in cameras)
-        return pixels * BYTES_PER_PIXEL + len(scene.faces) * len(cameras) * BYTES_PER_FACE
+        per_pixel = BYTES_PER_PIXEL
+        if not scene.unlit:
+            wide = sum(any(size is not None for size in (lamp.radius, lamp.size, lamp.angle_rad)) for lamp in scene.lights)
+            per_pixel = BYTES_PER_LIT_PIXEL + wide * BYTES_PER_WIDE_LAMP
+        return pixels * per_pixel + len(scene.faces) * len(cameras) * BYTES_PER_FACE
 
     @staticmethod
     def _paint(scene: FlatScene, batch: Batch, positions: Tensor) -> tuple[list[Tensor], list[Tensor]]:

@@ -32,6 +32,7 @@ def test_every_kernel_compiles_for_cuda(tmp_path):
     compiled = {name.split("_cuda_kernel")[0].rsplit("_", 1)[0] for name in re.findall(r"\.visible \.entry (\w+)", code)}
     assert compiled == set(MODULE.kernels)
     assert len(compiled) > 10
+    assert not re.search(r"^\s*(@\S+ )?(atom|red)\.", code, re.MULTILINE)
 
 
 def scenes() -> dict[str, tuple[Scene, bool]]:

@@ -99,7 +99,7 @@ def _find(
             found += 1
             for y in range(tile_top, tile_bottom + 1):
                 for x in range(tile_left, tile_right + 1):
-                    counts[(y * columns + x) * chunks + part] += 1
+                    counts[(y * columns + x) * chunks + part] = counts[(y * columns + x) * chunks + part] + 1
     kept[part] = found
 
 

@@ -135,11 +135,11 @@ def give(level: Level, at: Taps, g: wp.vec3, owner: int, owners: int, total: Vec
     """Adds to the gradient of the texels around a point, as far as their rows belong to the owner."""
     above, below = level.texel + at.top * level.width, level.texel + at.bottom * level.width
     if mine(level.row + at.top, owner, owners):
-        total[above + at.left] += (at.down[0] * at.across[0]) * g
-        total[above + at.right] += (at.down[0] * at.across[1]) * g
+        total[above + at.left] = total[above + at.left] + (at.down[0] * at.across[0]) * g
+        total[above + at.right] = total[above + at.right] + (at.down[0] * at.across[1]) * g
     if mine(level.row + at.bottom, owner, owners):
-        total[below + at.left] += (at.down[1] * at.across[0]) * g
-        total[below + at.right] += (at.down[1] * at.across[1]) * g
+        total[below + at.left] = total[below + at.left] + (at.down[1] * at.across[0]) * g
+        total[below + at.right] = total[below + at.right] + (at.down[1] * at.across[1]) * g
 
 
 @kernel

@@ -16,7 +16,7 @@ def _add(first: int, place: Ints, value: Floats, width: int, total: Floats):
         row = place[n]
         if row >= 0:
             for k in range(width):
-                total[row * width + k] += value[n * width + k]
+                total[row * width + k] = total[row * width + k] + value[n * width + k]
 
 
 def add_into(total: Float[Tensor, ...], place: Int[Tensor, ...], value: Float[Tensor, ...], launcher: Launcher) -> None:

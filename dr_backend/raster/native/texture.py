@@ -313,8 +313,8 @@ def _spread(first: int, table: Ints, material: int, number: int, grad_fine: Vec3
     if below.width == 2 * level.width and below.height == 2 * level.height:
         for column in range(level.width):
             share = grad_coarse[above + column] * 0.25
-            grad_fine[place + 2 * column] += share
-            grad_fine[place + 2 * column + 1] += share
+            grad_fine[place + 2 * column] = grad_fine[place + 2 * column] + share
+            grad_fine[place + 2 * column + 1] = grad_fine[place + 2 * column + 1] + share
     else:
         for column in range(below.width):
             near_y, near_x = row * level.height / below.height, column * level.width / below.width
@@ -324,7 +324,7 @@ def _spread(first: int, table: Ints, material: int, number: int, grad_fine: Vec3
                     columns = window(x, below.width, level.width)
                     if row >= rows[0] and row < rows[1] and column >= columns[0] and column < columns[1]:
                         count = float((rows[1] - rows[0]) * (columns[1] - columns[0]))
-                        grad_fine[place + column] += grad_coarse[level.texel + y * level.width + x] / count
+                        grad_fine[place + column] = grad_fine[place + column] + grad_coarse[level.texel + y * level.width + x] / count
 
 
 def _levels(textures: Textures) -> list[tuple[int, list[tuple[int, int]]]]:
