@@ -274,5 +274,6 @@ def end(problem: str) -> None:
 
 
 bpy.context.preferences.view.show_splash = False
+bpy.context.preferences.system.viewport_aa = "OFF"  # with it a processor draws the view eight times after each change
 DRIVER.folder.mkdir()
 DRIVER.start(tour(), end)
