@@ -9,7 +9,7 @@ from time import perf_counter
 import torch
 
 from .derivative import derivative_errors
-from .peers import THREADS, ours
+from .peers import THREADS, ours, torch_threads
 from .problem import Case, Problem, make
 from .rows import Row, at_least, at_most
 from .shape_fit import GOALS, race
@@ -59,7 +59,7 @@ def traffic_bytes(problem: Problem) -> int:
 
 def bandwidth_gate(name: str) -> list[Row]:
     """The textured forward pass beside a copy of 256 MB, in turns; the copy counts what it reads and what it writes."""
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(torch_threads(name))
     problem = make(TEXTURED)
     run = ours(name)(problem, "cpu")
     source, sink = torch.ones(COPY_FLOATS), torch.zeros(COPY_FLOATS)

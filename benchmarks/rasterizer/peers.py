@@ -40,7 +40,7 @@ class Peer:
     name: str
     prepare: Callable[[Problem, str], Pass]
     takes: Callable[[Case, str], bool]  # case, device: slow peers take small cases only
-    threads: int = THREADS
+    threads: int = THREADS  # of torch
     compiles: bool = True  # the first pass is not like the others
 
 
@@ -148,6 +148,11 @@ def _within(task: str, limit: float) -> Callable[[Case, str], bool]:
     return lambda case, device: case.task == task and (device != "cpu" or (case.faces + 5000) * case.size**2 * case.views <= limit)
 
 
+def torch_threads(name: str) -> int:
+    """Threads that torch gets beside a renderer: native's own would have to share their cores with torch's, which wait by spinning."""
+    return 1 if name == "native" else THREADS
+
+
 def own_name() -> str:
     """The renderer that the goals are for; ``reference`` stands in where ``native`` cannot run."""
     return "native" if "native" in available() and available()["native"] is None else "reference"
@@ -157,7 +162,7 @@ def torch_peers(device: str) -> tuple[list[Peer], list[str]]:
     """The peers written in torch that run here, ours first, and a sentence about each that does not."""
     peers, missing = [], []
     if own_name() == "native":
-        peers.append(Peer("native", ours("native"), lambda case, device: True))
+        peers.append(Peer("native", ours("native"), lambda case, device: True, threads=torch_threads("native")))
         if device == "cpu":
             peers.append(Peer("native, 1 thread", ours("native", 1), lambda case, device: case.views == 1, threads=1))
     else:

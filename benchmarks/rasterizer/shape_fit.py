@@ -16,7 +16,7 @@ from dr_backend.parameterizations import LargeSteps
 from dr_backend.renderers.base import Renderer
 from dr_backend.scene import Camera, Mesh, Scene
 
-from .peers import THREADS, renderer
+from .peers import renderer, torch_threads
 from .problem import geodesic_sphere, look_at_origin
 from .suzanne import target
 
@@ -55,7 +55,7 @@ def _masks(ours: Renderer, scene: FlatScene, cameras: list[Camera]) -> Tensor:
 
 def race(name: str) -> Race:
     """The renderer ``name`` with AdamUniform on large steps. The clock stops while the result is looked at, every third step."""
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(torch_threads(name))
     torch.manual_seed(0)
     ours, cameras = renderer(name, "cpu"), _cameras()
     what, positions, faces = target()

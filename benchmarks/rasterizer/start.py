@@ -36,9 +36,9 @@ def main(name: str) -> None:
     problem = make(Case("textured", 1000, 64))
     torch.zeros(1, requires_grad=True).sum().backward()  # torch's own first time takes a quarter of a second
     start = perf_counter()
-    from .peers import THREADS, ours
+    from .peers import ours, torch_threads
 
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(torch_threads(name))
     ours(name)(problem, "cpu")()
     print(perf_counter() - start)
 

@@ -148,12 +148,12 @@ def bin_faces(projected: Projected, faces: Int[Tensor, "F 3"], culled: Int[Tenso
     arrays = [array(t) for t in (facing, survivors, rows, cols, kept, counts)]
     launcher.run(
         _find, chunks, array(faces), array(projected.camera, 3), array(projected.xy, 2), array(culled),
-        view.near, int(view.perspective), *sizes, *arrays,
+        view.near, int(view.perspective), *sizes, *arrays, items=count,
     )
     ends = counts.cumsum(0, dtype=torch.int32)
     places = ends - counts
     total = int(ends[-1])
     starts = torch.cat([places[::chunks], ends[-1:]])
     entries, tiles = integers(total), integers(total)
-    launcher.run(_fill, chunks, *arrays[1:5], columns, chunk, chunks, array(places), array(entries), array(tiles))
+    launcher.run(_fill, chunks, *arrays[1:5], columns, chunk, chunks, array(places), array(entries), array(tiles), items=count)
     return Bins(facing, entries, tiles, starts, tile_width, tile_height, columns)

@@ -151,7 +151,7 @@ def cross_cuts(
     right, below = torch.empty(2, view.height, view.width, device=faces.device).unbind(0)
     launcher.run(
         _meet, view.height, array(faces), array(projected.camera, 3), array(shells), array(face_id), lens_of(view), array(right),
-        array(below),
+        array(below), items=face_id.numel(),
     )
     lower, level = torch.minimum(inner, outer).long(), (inner - outer).abs() == 1
     parts = []

@@ -203,7 +203,8 @@ def interpolate(
     weights = torch.empty(view.height, view.width, 3, device=faces.device)
     owners, shape = pixel_owners(bins, view, launcher)
     launcher.run(
-        _locate, owners, array(faces), array(projected.camera, 3), array(face_id), lens_of(view), *shape, array(weights, 3), array(depth)
+        _locate, owners, array(faces), array(projected.camera, 3), array(face_id), lens_of(view), *shape, array(weights, 3), array(depth),
+        items=face_id.numel(),
     )
     return weights
 
@@ -222,11 +223,11 @@ def pull_corners(
     by_corner = torch.empty(count, 3, 3, device=faces.device)
     by_lens = torch.empty(count, 4, device=faces.device) if intrinsics else None
     shown = torch.zeros(len(faces), dtype=torch.int32, device=faces.device)
-    launcher.run(_show, view.height, view.width, array(face_id), array(shown))
+    launcher.run(_show, view.height, view.width, array(face_id), array(shown), items=face_id.numel())
     launcher.run(
         _pull, count, array(faces), array(projected.camera, 3), array(projected.xy, 2), view.near, array(bins.entries), array(bins.tiles),
         bins.width, bins.height, bins.columns, array(face_id), array(shown), lens_of(view), array(by_weight, 3), array(by_depth),
-        array(place), array(by_corner, 3), array(by_lens, 4),
+        array(place), array(by_corner, 3), array(by_lens, 4), items=face_id.numel(),
     )
     add_into(grad_camera, place, by_corner, launcher)
     return None if by_lens is None else by_lens.double().sum(0).float()

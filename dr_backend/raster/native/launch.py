@@ -15,6 +15,7 @@ T = TypeVar("T")
 
 _loading = threading.Lock()
 
+WORTH_SHARING = 50_000  # pixels or faces
 BLOCKS_PER_THREAD = 4  # more blocks than threads even out owners with more and less work
 TILE = 16  # pixels
 
@@ -71,11 +72,14 @@ class Launcher:
         """Width and height in pixels of what one bin covers; width 0 means the whole row."""
         return (0, TILE) if self.device.type == "cpu" else (TILE, TILE)
 
-    def run(self, work: wp.Kernel, owners: int, *arguments: Any, alone: bool = False) -> None:
-        """Calls a kernel for ``owners`` owners; with ``alone`` on one thread of a processor, in order."""
+    def run(self, work: wp.Kernel, owners: int, *arguments: Any, items: int = 0, alone: bool = False) -> None:
+        """Calls a kernel for ``owners`` owners, who have ``items`` pixels or faces between them if these are more.
+
+        Few items are left to one thread: waking others would take longer. With ``alone`` one thread works through the owners in order.
+        """
         if owners <= 0:
             return
-        if self._pool is None or alone or owners < 2:
+        if self._pool is None or alone or owners < 2 or max(owners, items) < WORTH_SHARING:
             wp.launch(work, dim=owners, inputs=[0, *arguments], device=self.name)
             return
         count = min(owners, self.threads * BLOCKS_PER_THREAD)

@@ -186,7 +186,7 @@ def cross_edges(
     lens = lens_of(view)
     launcher.run(
         _outline, chunks, *table, array(culled), array(projected.camera, 3), view.near, lens, chunk, array(found), array(kept),
-        array(counts),
+        array(counts), items=count,
     )
     ends = counts.cumsum(0, dtype=torch.int32)
     total = int(ends[-1])
@@ -195,7 +195,7 @@ def cross_edges(
     distances = torch.empty(total, device=device)
     launcher.run(
         _cross, chunks, *table, array(faces), array(projected.camera, 3), array(face_id), view.near, lens, chunk, array(found), array(kept),
-        array(ends), array(counts), array(keys), array(edges), array(inners), array(outers), array(distances),
+        array(ends), array(counts), array(keys), array(edges), array(inners), array(outers), array(distances), items=count,
     )
     # The outermost of each pair comes last among its equals.
     keys, order = torch.sort(keys, stable=True)

@@ -14,7 +14,21 @@ from .interpolate import Lens, barycentric, beside, cross2, lens_of, ray
 from .launch import Launcher, array, kernel
 from .rasterize import pixel_owners
 from .sums import add_into
-from .texture import Image, Level, Taps, Textures, decode, decode_slope, image_of, level_of, taps_at, tidy, trilinear, trilinear_slope
+from .texture import (
+    Image,
+    Level,
+    Taps,
+    Textures,
+    decode,
+    decode_slope,
+    floor_of,
+    image_of,
+    level_of,
+    taps_at,
+    tidy,
+    trilinear,
+    trilinear_slope,
+)
 
 SHARP = wp.constant(wp.float32(texture.SHARP))
 
@@ -131,6 +145,17 @@ def mine(row: int, owner: int, owners: int) -> bool:
 
 
 @wp.func
+def concerns(level: Level, v: float, owner: int, owners: int) -> bool:
+    """Whether a lookup in this level may touch a row of the owner's; quicker than finding its texels."""
+    if owners == 1:
+        return True
+    top = floor_of((1.0 - v) * float(level.height) - 0.5)
+    if top < 0 or top + 1 >= level.height:
+        return True
+    return mine(level.row + top, owner, owners) or mine(level.row + top + 1, owner, owners)
+
+
+@wp.func
 def give(level: Level, at: Taps, g: wp.vec3, owner: int, owners: int, total: Vec3s):
     """Adds to the gradient of the texels around a point, as far as their rows belong to the owner."""
     above, below = level.texel + at.top * level.width, level.texel + at.bottom * level.width
@@ -162,15 +187,17 @@ def _gather(
                 number = int(at[2])
                 share = at[2] - float(number)
                 level = level_of(image, number)
-                taps = taps_at(level, at[0], at[1], image.extension, image.closest)
-                if number == 0:
-                    give(level, taps, (1.0 - share) * g, owner, owners, grad_texels)
-                else:
-                    give(level, taps, (1.0 - share) * g, owner, owners, grad_coarse)
+                if concerns(level, at[1], owner, owners):
+                    taps = taps_at(level, at[0], at[1], image.extension, image.closest)
+                    if number == 0:
+                        give(level, taps, (1.0 - share) * g, owner, owners, grad_texels)
+                    else:
+                        give(level, taps, (1.0 - share) * g, owner, owners, grad_coarse)
                 if share > 0.0:
                     level = level_of(image, number + 1)
-                    taps = taps_at(level, at[0], at[1], image.extension, image.closest)
-                    give(level, taps, share * g, owner, owners, grad_coarse)
+                    if concerns(level, at[1], owner, owners):
+                        taps = taps_at(level, at[0], at[1], image.extension, image.closest)
+                        give(level, taps, share * g, owner, owners, grad_coarse)
 
 
 @wp.func
@@ -221,7 +248,7 @@ def address(
     highest = torch.empty(owners, device=faces.device)
     launcher.run(
         _address, owners, array(faces), array(projected.camera, 3), array(uvs, 2), array(face_material), array(textures.table),
-        array(face_id), lens_of(view), *shape, array(found, 3), array(depth), array(highest),
+        array(face_id), lens_of(view), *shape, array(found, 3), array(depth), array(highest), items=face_id.numel(),
     )
     return found, float(highest.max())
 
@@ -235,7 +262,7 @@ def paint(
     rgb = torch.empty(view.height, view.width, 3, device=face_id.device)
     launcher.run(
         _paint, owners, array(face_id), array(face_material), array(textures.table), array(textures.colors, 3), array(textures.texels, 3),
-        array(textures.coarse, 3), array(where, 3), view.width, view.height, *shape, array(rgb, 3),
+        array(textures.coarse, 3), array(where, 3), view.width, view.height, *shape, array(rgb, 3), items=face_id.numel(),
     )
     return rgb
 
@@ -253,6 +280,7 @@ def unpaint(
     launcher.run(
         _unpaint, owners, array(face_id), array(uvs, 2), array(face_material), array(textures.table), array(textures.texels, 3),
         array(textures.coarse, 3), array(where, 3), array(by_rgb, 3), view.width, view.height, *shape, array(by_weight, 3),
+        items=face_id.numel(),
     )
     return by_weight
 
@@ -265,7 +293,7 @@ def gather_texels(
     shared = [array(face_id), array(face_material), array(textures.table), array(where, 3), array(by_rgb, 3)]
     if launcher.device.type == "cpu":
         owners = launcher.threads
-        launcher.run(_gather, owners, owners, *shared, array(grad_texels, 3), array(grad_coarse, 3))
+        launcher.run(_gather, owners, owners, *shared, array(grad_texels, 3), array(grad_coarse, 3), items=face_id.numel())
         return
     place = torch.empty(face_id.numel(), 8, dtype=torch.int32, device=face_id.device)
     value = torch.empty(face_id.numel(), 8, 3, device=face_id.device)

@@ -205,5 +205,6 @@ def rasterize(
         _raster, owners, array(faces), array(projected.camera, 3), array(projected.xy, 2), array(projected.nearness),
         array(bins.entries), array(bins.starts), view.near, wp.vec2(*view.focal_px.tolist()), wp.vec2(*view.centre_px.tolist()),
         int(view.perspective), view.width, view.height, bins.width, bins.height, bins.columns, *shape, array(face_id), array(depth),
+        items=face_id.numel(),
     )
     return face_id, depth

@@ -337,7 +337,10 @@ def reduce_levels(textures: Textures, launcher: Launcher) -> None:
     for material, sizes in _levels(textures):
         for number, (_, rows) in enumerate(sizes[1:]):
             fine = textures.texels if number == 0 else textures.coarse
-            launcher.run(_reduce, rows, array(textures.table), material, number, array(fine, 3), array(textures.coarse, 3))
+            launcher.run(
+                _reduce, rows, array(textures.table), material, number, array(fine, 3), array(textures.coarse, 3),
+                items=rows * sizes[number][0],
+            )
 
 
 def spread_levels(
@@ -347,4 +350,7 @@ def spread_levels(
     for material, sizes in _levels(textures):
         for number in range(len(sizes) - 2, -1, -1):
             fine = grad_texels if number == 0 else grad_coarse
-            launcher.run(_spread, sizes[number][1], array(textures.table), material, number, array(fine, 3), array(grad_coarse, 3))
+            launcher.run(
+                _spread, sizes[number][1], array(textures.table), material, number, array(fine, 3), array(grad_coarse, 3),
+                items=sizes[number][0] * sizes[number][1],
+            )
