@@ -234,10 +234,8 @@ class _StageRun:
 
     def _for_views(self, flat: FlatScene) -> FlatScene:
         """With everything that all views of a step share: shadows, and the smaller levels of textures."""
-        if not self.stage.photometric:
+        if not self.stage.photometric or flat.unlit:  # unlit scenes: kernels make what they need
             return flat
-        if flat.unlit:
-            return flat  # its kernels make what they need
         materials = tuple(m if m.image is None else replace(m, smaller=tuple(smaller_levels(m.image, LEVELS)[1:])) for m in flat.materials)
         return replace(self.lit(flat), materials=materials)
 

@@ -73,7 +73,7 @@ def _report_end(operator: bpy.types.Operator, fit: session.Session) -> set[str]:
 
 
 class _RunsFit(bpy.types.Operator):
-    """Runs a fit to its end: beside Blender, or waiting for it. ``_begin`` says which fit."""
+    """Runs a fit to its end: beside Blender, or waiting for it. By default a new one; ``_begin`` says which."""
 
     _timer: bpy.types.Timer | None = None
     _line = ""  # of progress, as last drawn
@@ -90,7 +90,7 @@ class _RunsFit(bpy.types.Operator):
         return True
 
     def _begin(self, context: bpy.types.Context) -> session.Session:
-        raise NotImplementedError
+        return session.start(context.scene, context.view_layer)
 
     def _start(self, context: bpy.types.Context) -> session.Session | None:
         try:
@@ -165,9 +165,6 @@ class FITTOPHOTO_OT_run(_RunsFit):
     bl_label = "Fit to Photo"
     bl_description = "Move the mesh and paint its texture until Blender's own renders match the photos"
     bl_options = {"REGISTER", "UNDO"}
-
-    def _begin(self, context: bpy.types.Context) -> session.Session:
-        return session.start(context.scene, context.view_layer)
 
 
 class FITTOPHOTO_OT_resume(_RunsFit):

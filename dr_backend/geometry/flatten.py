@@ -31,11 +31,6 @@ class Texture:
     uv_matrix: Float[Tensor, "2 3"] | None = None  # from the mesh's UVs to the image's
     smaller: tuple[Tensor, ...] = ()  # the image at half the size, a quarter and so on, where somebody made them for several views
 
-    @property
-    def plain(self) -> bool:
-        """Whether a bilinear lookup, repeated or extended, is all that the image asks for."""
-        return self.extension in ("repeat", "extend") and self.interpolation == "linear" and not self.encoded and self.uv_matrix is None
-
 
 @dataclass(frozen=True)
 class FlatGloss:
@@ -69,11 +64,6 @@ class FlatMaterial:
     def texture(self) -> Texture:
         """The base colour's image with its placement."""
         return Texture(self.image, self.extension, self.interpolation, self.encoded, self.uv_matrix, self.smaller)
-
-    @property
-    def plain(self) -> bool:
-        """Whether a bilinear lookup of the base colour's image is all that the material asks for: what a kernel may do by itself."""
-        return not self.color_attribute and (self.image is None or self.texture.plain)
 
 
 @dataclass(frozen=True)

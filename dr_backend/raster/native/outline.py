@@ -15,11 +15,11 @@ from .launch import Launcher, array, kernel
 from .rasterize import cut, screen
 
 CHUNK_EDGES_GPU = 128
-NONE = wp.constant(wp.int64(0x7FFFFFFFFFFFFFFF))
 INNER = wp.constant(wp.float32(INNER_TOLERANCE_PX))
 OUTER = wp.constant(wp.float32(OUTER_TOLERANCE))
 
 NONE_KEY = 0x7FFFFFFFFFFFFFFF  # of a crossing that is not seen: sorted to the end
+NONE = wp.constant(wp.int64(NONE_KEY))
 Longs = wp.array(dtype=wp.int64)
 
 

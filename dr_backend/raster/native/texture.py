@@ -30,7 +30,6 @@ class Textures:
     colors: Float[Tensor, "M 3"]
     texels: Float[Tensor, "T 3"]  # all images, one after the other
     coarse: Float[Tensor, "C 3"]  # their smaller levels
-    rows: int  # of all levels together
     sizes: list[tuple[int, int]]  # width and height of each material's image; (0, 0) without
     encoded: bool  # whether any image is
 
@@ -60,7 +59,7 @@ def tabulate(materials: Sequence[FlatMaterial], colors: Tensor, texels: Tensor) 
         row += sum(h for _, h in sizes)
     table = torch.tensor(lines, dtype=torch.int32, device=texels.device).reshape(-1, 9)
     smaller = torch.empty(coarse, 3, device=texels.device)
-    return Textures(table, colors, texels, smaller, row, [(n[0], n[1]) for n in lines], any(n[8] for n in lines))
+    return Textures(table, colors, texels, smaller, [(n[0], n[1]) for n in lines], any(n[8] for n in lines))
 
 
 @wp.struct

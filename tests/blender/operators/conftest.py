@@ -1,6 +1,7 @@
 """A cube, two cameras with photos, and a fake worker in a real process that lifts every mesh by one unit."""
 
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -89,3 +90,12 @@ def lifted() -> bool:
 def two_meshes():
     """A second mesh beside the cube."""
     bpy.data.scenes[0].collection.objects.link(bpy.data.objects.new("Other", bpy.data.meshes["Cube"].copy()))
+
+
+def tick_until(fit: session.Session, done, limit_s: float = 20) -> None:
+    """Moves a fit on until something is so; fails after ``limit_s`` seconds."""
+    end = time.monotonic() + limit_s
+    while not done() and time.monotonic() < end:
+        fit.tick()
+        time.sleep(0.01)
+    assert done()

@@ -12,17 +12,9 @@ bpy = pytest.importorskip("bpy")
 from blender_addon import session  # noqa: E402
 from blender_addon.environment import VARIABLE  # noqa: E402
 from blender_addon.selection import select  # noqa: E402
-from tests.blender.operators.conftest import fingerprint, heights, lifted, two_meshes  # noqa: E402
+from tests.blender.operators.conftest import fingerprint, heights, lifted, tick_until, two_meshes  # noqa: E402
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake worker is started by a shell script")
-
-
-def _tick_until(fit: session.Session, done, limit_s: float = 20) -> None:
-    end = time.monotonic() + limit_s
-    while not done() and time.monotonic() < end:
-        fit.tick()
-        time.sleep(0.01)
-    assert done()
 
 
 def _start() -> session.Session:
@@ -104,12 +96,12 @@ def test_cancel_ends_within_two_seconds(jobs, monkeypatch, mode):
     monkeypatch.setenv("FAKE_WORKER", mode)
     bpy.context.scene.fit_to_photo.render_report = True
     fit = _start()
-    _tick_until(fit, lambda: fit.progress.step > 0)
+    tick_until(fit, lambda: fit.progress.step > 0)
     assert bpy.ops.fit_to_photo.cancel() == {"FINISHED"}
     begin = time.monotonic()
-    _tick_until(fit, lambda: fit.changed or fit.finished)
+    tick_until(fit, lambda: fit.changed or fit.finished)
     assert time.monotonic() - begin < 2
-    _tick_until(fit, lambda: fit.finished)
+    tick_until(fit, lambda: fit.finished)
     assert fit.state is session.State.CANCELLED
     assert lifted() == fit.changed == (mode == "endless")
     assert ("The best result so far was kept" if mode == "endless" else "Nothing was changed") in fit.message
@@ -132,7 +124,7 @@ def test_stopping_leaves_nothing_behind(jobs, monkeypatch):
     monkeypatch.setenv("FAKE_WORKER", "endless")
     before = fingerprint()
     fit = _start()
-    _tick_until(fit, lambda: fit.progress.step > 0)
+    tick_until(fit, lambda: fit.progress.step > 0)
     fit.cancel()
     session.stop()
     assert fingerprint() == before
@@ -142,7 +134,7 @@ def test_stopping_leaves_nothing_behind(jobs, monkeypatch):
 def test_a_mesh_deleted_meanwhile_is_a_sentence(monkeypatch):
     fit = _start()
     bpy.data.objects.remove(bpy.data.objects["Cube"])
-    _tick_until(fit, lambda: fit.finished)
+    tick_until(fit, lambda: fit.finished)
     assert fit.state is session.State.FAILED
     assert "Cube" in fit.message
 
@@ -152,7 +144,7 @@ def test_a_mesh_edited_meanwhile_is_not_overwritten():
     mesh = bpy.data.objects["Cube"].data
     mesh.clear_geometry()
     mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
-    _tick_until(fit, lambda: fit.finished)
+    tick_until(fit, lambda: fit.finished)
     assert fit.state is session.State.FAILED
     assert len(mesh.vertices) == 3
 
@@ -161,7 +153,7 @@ def test_a_camera_deleted_meanwhile_costs_only_the_report(scene):
     scene.fit_to_photo.render_report = True
     fit = _start()
     bpy.data.objects.remove(bpy.data.objects["Side"])
-    _tick_until(fit, lambda: fit.finished)
+    tick_until(fit, lambda: fit.finished)
     assert fit.state is session.State.DONE
     assert lifted()
     assert any("There is no report" in warning for warning in fit.warnings)

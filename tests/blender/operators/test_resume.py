@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +13,15 @@ bpy = pytest.importorskip("bpy")
 
 from blender_addon import jobs as job_folders  # noqa: E402
 from blender_addon import left, session  # noqa: E402
-from tests.blender.operators.conftest import fingerprint, heights, lifted  # noqa: E402
+from tests.blender.operators.conftest import fingerprint, heights, lifted, tick_until  # noqa: E402
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake worker is started by a shell script")
-
-
-def _tick_until(fit: session.Session, done, limit_s: float = 20) -> None:
-    end = time.monotonic() + limit_s
-    while not done() and time.monotonic() < end:
-        fit.tick()
-        time.sleep(0.01)
-    assert done()
 
 
 def _begin(monkeypatch, mode: str = "endless") -> session.Session:
     monkeypatch.setenv("FAKE_WORKER", mode)
     fit = session.start(bpy.context.scene, bpy.context.view_layer)
-    _tick_until(fit, lambda: fit.progress.step > 0 or fit.finished)
+    tick_until(fit, lambda: fit.progress.step > 0 or fit.finished)
     monkeypatch.setenv("FAKE_WORKER", "done")
     return fit
 
@@ -115,20 +106,20 @@ def test_other_meshes_are_offered_nothing(monkeypatch):
 
 def test_a_crashed_fit_is_offered_and_a_refused_one_is_not(jobs, monkeypatch):
     fit = _begin(monkeypatch, "crash")
-    _tick_until(fit, lambda: fit.finished)
+    tick_until(fit, lambda: fit.finished)
     assert fit.state is session.State.FAILED
     assert bpy.ops.fit_to_photo.resume() == {"FINISHED"}
     assert lifted()
     bpy.ops.fit_to_photo.revert()
     fit = _begin(monkeypatch, "refuse")
-    _tick_until(fit, lambda: fit.finished)
+    tick_until(fit, lambda: fit.finished)
     assert left.left_job() is None
 
 
 def test_a_crashed_fit_whose_best_was_kept_is_resumed_over_it(monkeypatch):
     before = sorted(heights())
     fit = _begin(monkeypatch, "checkpoint")
-    _tick_until(fit, lambda: fit.finished)
+    tick_until(fit, lambda: fit.finished)
     assert fit.changed
     assert bpy.ops.fit_to_photo.resume() == {"FINISHED"}
     assert lifted()
