@@ -36,8 +36,8 @@ _VIEWS = (
 _DEFAULTS = FitSettings()
 
 
-def _scene_fields() -> dict[str, object]:
-    """The settings by name; the switches of what to fit follow from the table of parameters."""
+def _fit_fields() -> dict[str, object]:
+    """What and how to fit, by name; the switches follow from the table of parameters."""
     switches: dict[str, object] = {
         p.key: bpy.props.BoolProperty(name=p.label, description=p.help, default=getattr(_DEFAULTS, p.key)) for p in PARAMETERS
     }
@@ -74,6 +74,12 @@ def _scene_fields() -> dict[str, object]:
             description="Render every camera with Blender before and after the fit, and compare both with its photo",
             default=True,
         ),
+    }
+
+
+def _result_fields() -> dict[str, object]:
+    """What the panel shows of photos and results, by name; most of it is kept where it acts, not here."""
+    return {
         "photo_index": bpy.props.IntProperty(
             name="Photo",
             description="The photo that is looked at, by its camera's place among the scene's objects",
@@ -112,7 +118,7 @@ def _scene_fields() -> dict[str, object]:
 class FITTOPHOTO_PG_scene(bpy.types.PropertyGroup):
     """``scene.fit_to_photo``."""
 
-    __annotations__ = _scene_fields()
+    __annotations__ = _fit_fields() | _result_fields()
 
 
 class FITTOPHOTO_PG_window(bpy.types.PropertyGroup):
