@@ -14,6 +14,18 @@ from .project import Projected, View, to_screen
 
 MAX_CANDIDATES = 1 << 20  # (face, row) or (face, pixel) pairs held at a time: about 50 MB
 EMPTY = torch.iinfo(torch.int64).max
+FAR = -3.0e38  # nearness of an empty pixel
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What is in front of the faces wanted next, pixel by pixel. Faces are in order of depth, those of equal depth in order of index.
+
+    At first ``nearness`` is infinite everywhere; where nothing more is wanted it is ``FAR``.
+    """
+
+    face_id: Int[Tensor, "H W"]
+    nearness: Float[Tensor, "H W"]  # as it was found: taking it from depths would round it
 
 
 @dataclass(frozen=True)
@@ -94,11 +106,10 @@ def _planes(xy: Float[Tensor, "T 3 2"], nearness: Float[Tensor, "T 3"]) -> Float
     )
 
 
-def _depth_of(key: Int[Tensor, " N"], perspective: bool) -> Float[Tensor, " N"]:
-    """Depth that ``_sort_key`` was made from; infinite where the pixel stayed empty."""
+def _nearness_of(key: Int[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """Nearness that ``_sort_key`` was made from; ``FAR`` where the pixel stayed empty."""
     ordered = (key >> 32).int()
-    nearness = -(ordered ^ ((ordered >> 31) & 0x7FFFFFFF)).view(torch.float32)
-    return torch.where(key == EMPTY, torch.inf, nearness.reciprocal() if perspective else -nearness)
+    return torch.where(key == EMPTY, FAR, -(ordered ^ ((ordered >> 31) & 0x7FFFFFFF)).view(torch.float32))
 
 
 def _sort_key(nearness: Float[Tensor, " N"], face: Int[Tensor, " N"]) -> Int[Tensor, " N"]:
@@ -110,25 +121,29 @@ def _sort_key(nearness: Float[Tensor, " N"], face: Int[Tensor, " N"]) -> Int[Ten
 
 @torch.no_grad()
 def rasterize(
-    projected: Projected, faces: Int[Tensor, "F 3"], view: View, shown: Bool[Tensor, " F"] | None = None
+    projected: Projected,
+    faces: Int[Tensor, "F 3"],
+    view: View,
+    shown: Bool[Tensor, " F"] | None = None,
+    behind: Layer | None = None,
 ) -> tuple[Int[Tensor, "H W"], Float[Tensor, "H W"]]:
     """Index and depth of the nearest face at each pixel centre; -1 and infinite where there is none.
 
     Equal depths go to the lower index. Faces are seen from both sides unless ``shown`` leaves them out.
-    Faces that cross the near plane are cut there.
+    Faces that cross the near plane are cut there. With ``behind`` the next face after that layer's, and its nearness (``FAR`` where
+    there is none) instead of its depth.
     No gradients: see ``interpolate`` and ``coverage``.
     """
-    source: Tensor | None = None
-    if shown is not None:
-        kept = torch.nonzero(shown).squeeze(1)
-        face_id, depth = rasterize(projected, faces[kept], view)
-        return torch.where(face_id >= 0, kept[face_id.clamp_min(0)] if len(kept) else face_id, -1), depth
+    source = None if shown is None else torch.nonzero(shown).squeeze(1)
+    faces = faces if source is None else faces[source]
     if faces.numel() and bool((projected.depth < view.near).any()):
-        corners, source = clip_faces(projected.camera[faces], view.near)
+        corners, part_of = clip_faces(projected.camera[faces], view.near)
+        source = part_of if source is None else source[part_of]
         xy, nearness = to_screen(corners, view)
     else:
         xy, nearness = projected.xy[faces], projected.nearness[faces]
     nearest = torch.full((view.height * view.width,), EMPTY, device=faces.device)
+    passed = None if behind is None else _sort_key(behind.nearness.reshape(-1), behind.face_id.reshape(-1).long().clamp_min(0))
     planes = _planes(xy, nearness)
     for spans in _spans(xy, view.width, view.height):
         for block in _blocks(spans.count, MAX_CANDIDATES):
@@ -140,8 +155,12 @@ def rasterize(
             reached = torch.addcmul(line[:, 0], line[:, 1], number.to(line.dtype))
             reached = torch.minimum(torch.maximum(reached, line[:, 2]), line[:, 3])
             pixel = (row * view.width + first)[owner] + number
-            face = (triangle if source is None else source[triangle])[owner]
-            nearest.scatter_reduce_(0, pixel, _sort_key(reached, face), "amin")
-    face_id = torch.where(nearest == EMPTY, -1, nearest & 0xFFFFFFFF)
-    depth = _depth_of(nearest, view.perspective).to(xy.dtype)
-    return face_id.view(view.height, view.width), depth.view(view.height, view.width)
+            key = _sort_key(reached, (triangle if source is None else source[triangle])[owner])
+            if passed is not None:
+                key = torch.where(key > passed[pixel], key, EMPTY)
+            nearest.scatter_reduce_(0, pixel, key, "amin")
+    face_id = torch.where(nearest == EMPTY, -1, nearest & 0xFFFFFFFF).view(view.height, view.width)
+    reached = _nearness_of(nearest).to(xy.dtype).view(view.height, view.width)
+    if behind is not None:
+        return face_id, reached
+    return face_id, torch.where(face_id < 0, torch.inf, reached.reciprocal() if view.perspective else -reached)

@@ -8,10 +8,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..project import Projected, View
+from ..rasterize import FAR as FAR_NEARNESS
+from ..rasterize import Layer
 from .bins import Bins, Floats, Ints, Vec2s, Vec3s, first_centre
 from .launch import Launcher, array, kernel
 
-FAR = wp.constant(wp.float32(-3.0e38))  # nearness of an empty pixel
+FAR = wp.constant(wp.float32(FAR_NEARNESS))
 
 
 @wp.struct
@@ -102,9 +104,12 @@ def cut(inside: wp.vec3, outside: wp.vec3, near: float) -> wp.vec3:
 @wp.func
 def fill(
     a: wp.vec3, b: wp.vec3, c: wp.vec3, face: int, x0: int, x1: int, y0: int, y1: int, width: int, height: int,
-    face_id: Ints, nearest: Floats,
+    behind_face: Ints, behind: Floats, face_id: Ints, nearest: Floats,
 ):
-    """Draws one triangle (pixels and nearness) into a rectangle of pixels: nearer wins, the first of equals stays."""
+    """Draws one triangle (pixels and nearness) into a rectangle of pixels: nearer wins, the first of equals stays.
+
+    Where ``behind`` holds something only what comes after it in that order is drawn.
+    """
     p, q, r = wp.vec2(a[0], a[1]), wp.vec2(b[0], b[1]), wp.vec2(c[0], c[1])
     u, v = q - p, r - p
     area = u[0] * v[1] - u[1] * v[0]
@@ -120,14 +125,18 @@ def fill(
             reached = wp.clamp(at_first + slope_x * float(x - run.first), low, high)
             pixel = y * width + x
             if reached > nearest[pixel]:
-                nearest[pixel] = reached
-                face_id[pixel] = face
+                shown = behind.shape[0] == 0
+                if not shown:
+                    shown = reached < behind[pixel] or (reached == behind[pixel] and face > behind_face[pixel])
+                if shown:
+                    nearest[pixel] = reached
+                    face_id[pixel] = face
 
 
 @wp.func
 def fill_clipped(
     a: wp.vec3, b: wp.vec3, c: wp.vec3, face: int, near: float, focal: wp.vec2, centre: wp.vec2, perspective: int,
-    x0: int, x1: int, y0: int, y1: int, width: int, height: int, face_id: Ints, nearest: Floats,
+    x0: int, x1: int, y0: int, y1: int, width: int, height: int, behind_face: Ints, behind: Floats, face_id: Ints, nearest: Floats,
 ):
     """Draws the part of a triangle (camera space) that lies in front of the near plane."""
     in_a, in_b, in_c = a[2] <= -near, b[2] <= -near, c[2] <= -near
@@ -140,19 +149,20 @@ def fill_clipped(
         p, q, r = c, a, b
     if count == 1:
         s, t = screen(cut(p, q, near), focal, centre, perspective), screen(cut(p, r, near), focal, centre, perspective)
-        fill(screen(p, focal, centre, perspective), s, t, face, x0, x1, y0, y1, width, height, face_id, nearest)
+        u = screen(p, focal, centre, perspective)
+        fill(u, s, t, face, x0, x1, y0, y1, width, height, behind_face, behind, face_id, nearest)
     if count == 2:
         s, t = screen(cut(q, p, near), focal, centre, perspective), screen(cut(r, p, near), focal, centre, perspective)
         m, n = screen(q, focal, centre, perspective), screen(r, focal, centre, perspective)
-        fill(s, m, n, face, x0, x1, y0, y1, width, height, face_id, nearest)
-        fill(s, n, t, face, x0, x1, y0, y1, width, height, face_id, nearest)
+        fill(s, m, n, face, x0, x1, y0, y1, width, height, behind_face, behind, face_id, nearest)
+        fill(s, n, t, face, x0, x1, y0, y1, width, height, behind_face, behind, face_id, nearest)
 
 
 @kernel
 def _raster(
     first: int, faces: Ints, camera: Vec3s, xy: Vec2s, nearness: Floats, entries: Ints, starts: Ints, near: float, focal: wp.vec2,
     centre: wp.vec2, perspective: int, width: int, height: int, tile_width: int, tile_height: int, columns: int,
-    own_width: int, own_height: int, own_columns: int, face_id: Ints, depth: Floats,
+    own_width: int, own_height: int, own_columns: int, behind_face: Ints, behind: Floats, face_id: Ints, depth: Floats,
 ):
     """Draws everything that a bin lists. The owner is a rectangle of pixels within one tile: a whole tile, or a pixel on a GPU."""
     owner = first + wp.tid()
@@ -171,10 +181,14 @@ def _raster(
             p, q, r = xy[i], xy[j], xy[k]
             fill(
                 wp.vec3(p[0], p[1], nearness[i]), wp.vec3(q[0], q[1], nearness[j]), wp.vec3(r[0], r[1], nearness[k]), f,
-                x0, x1, y0, y1, width, height, face_id, depth,
+                x0, x1, y0, y1, width, height, behind_face, behind, face_id, depth,
             )
         else:
-            fill_clipped(a, b, c, f, near, focal, centre, perspective, x0, x1, y0, y1, width, height, face_id, depth)
+            fill_clipped(
+                a, b, c, f, near, focal, centre, perspective, x0, x1, y0, y1, width, height, behind_face, behind, face_id, depth
+            )
+    if behind.shape[0] > 0:
+        return
     for y in range(y0, y1):
         for x in range(x0, x1):
             value = depth[y * width + x]
@@ -192,10 +206,11 @@ def pixel_owners(bins: Bins, view: View, launcher: Launcher) -> tuple[int, tuple
 
 
 def rasterize(
-    projected: Projected, faces: Int[Tensor, "F 3"], bins: Bins, view: View, launcher: Launcher
+    projected: Projected, faces: Int[Tensor, "F 3"], bins: Bins, view: View, launcher: Launcher, behind: Layer | None = None
 ) -> tuple[Int[Tensor, "H W"], Float[Tensor, "H W"]]:
     """Index and depth of the nearest face at each pixel centre; -1 and infinite where there is none.
 
+    With ``behind`` the next face after that layer's, and its nearness (``FAR`` where there is none).
     The twin of ``raster.rasterize.rasterize``, pixel for pixel.
     """
     face_id = torch.empty(view.height, view.width, dtype=torch.int32, device=faces.device)
@@ -204,7 +219,8 @@ def rasterize(
     launcher.run(
         _raster, owners, array(faces), array(projected.camera, 3), array(projected.xy, 2), array(projected.nearness),
         array(bins.entries), array(bins.starts), view.near, wp.vec2(*view.focal_px.tolist()), wp.vec2(*view.centre_px.tolist()),
-        int(view.perspective), view.width, view.height, bins.width, bins.height, bins.columns, *shape, array(face_id), array(depth),
+        int(view.perspective), view.width, view.height, bins.width, bins.height, bins.columns, *shape,
+        array(None if behind is None else behind.face_id), array(None if behind is None else behind.nearness), array(face_id), array(depth),
         items=face_id.numel(),
     )
     return face_id, depth
