@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import bpy
 import numpy as np
 
+from .identity import uses_nodes
 from .images import read_pixels
 
 SIZE = 512  # pixels along a side of a baked image
@@ -29,7 +30,7 @@ def _glowing(material: bpy.types.Material, socket: bpy.types.NodeSocket, image: 
 def _idle(image: bpy.types.Image) -> bpy.types.Material:
     """A material for the other slots; the bake wants an image in each."""
     material = bpy.data.materials.new(_NAME)
-    if not material.use_nodes:
+    if not uses_nodes(material):
         material.use_nodes = True
     node = material.node_tree.nodes.new("ShaderNodeTexImage")
     node.image = image

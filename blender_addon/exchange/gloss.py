@@ -9,11 +9,11 @@ import numpy as np
 
 from dr_backend.scene import Material
 
+from .before import LABEL, own_node
 from .images import read_image, write_float_image
 from .problems import SceneProblem
-from .sources import Source, origin_of, read_source
+from .sources import Source, origin_of, read_source, write_placement
 
-LABEL = "Fit to Photo"
 Bake = Callable[[bpy.types.NodeSocket], np.ndarray | None]  # linear colours (H, W, 3) of what feeds an input, on the mesh's UVs
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # how Blender turns a colour into a value
 _VALUES = {"metallic": "Metallic", "roughness": "Roughness", "ior": "IOR", "specular": "Specular IOR Level"}
@@ -200,19 +200,26 @@ def write_gloss(shader: bpy.types.Node, material: Material) -> None:
 
 
 def _write_image(shader: bpy.types.Node, channel: str, rgb: np.ndarray, placement: dict[str, Any], strength: float) -> None:
+    """Lets a node of our own feed the channel, on the UV map that the image before it was on."""
     tree = shader.id_data
     label = f"{LABEL} {channel.title()}"
-    node = next((n for n in tree.nodes if n.type == "TEX_IMAGE" and n.label == label), None) or tree.nodes.new("ShaderNodeTexImage")
-    node.label, node.image = label, write_float_image(label, rgb)
+    source = gloss_sources(shader).get(channel)
+    node = own_node(tree, "ShaderNodeTexImage", label)
+    replaced = node.image
+    node.image = write_float_image(label, rgb)
+    if replaced is not None and replaced.users == 0:
+        bpy.data.images.remove(replaced)
     node.extension = placement.get("extension", "repeat").upper()
     node.interpolation = placement.get("interpolation", "linear").title()
-    if "uv_matrix" in placement:
-        raise SceneProblem(f"The {channel} image is placed by a Mapping node: apply it to the UV map, then fit again")
+    matrix = np.reshape(placement["uv_matrix"], (2, 3)) if "uv_matrix" in placement else None
+    write_placement(node, "" if source is None else source.uv_map, matrix)
     if channel != "normal":
         tree.links.new(node.outputs["Color"], shader.inputs[_label(channel)])
         return
-    origin = origin_of(shader.inputs["Normal"])
-    bend = origin.node if origin is not None and origin.node.type == "NORMAL_MAP" else tree.nodes.new("ShaderNodeNormalMap")
+    bend = own_node(tree, "ShaderNodeNormalMap", f"{LABEL} Bend")
     bend.space, bend.inputs["Strength"].default_value = "TANGENT", strength
+    origin = origin_of(shader.inputs["Normal"])
+    if origin is not None and origin.node.type == "NORMAL_MAP":
+        bend.uv_map = origin.node.uv_map
     tree.links.new(node.outputs["Color"], bend.inputs["Color"])
     tree.links.new(bend.outputs["Normal"], shader.inputs["Normal"])

@@ -49,8 +49,8 @@ def is_foreign(block: bpy.types.ID) -> bool:
     return block.library is not None or block.override_library is not None
 
 
-def uses_nodes(block: bpy.types.Material | bpy.types.World) -> bool:
-    """Whether the nodes of a material or world act. Always, since Blender 5."""
+def uses_nodes(block: bpy.types.Material | bpy.types.World | bpy.types.Light) -> bool:
+    """Whether the nodes of a material, world or light act. Always, since Blender 5."""
     return bpy.app.version >= (5, 0, 0) or bool(block.use_nodes)
 
 

@@ -8,19 +8,34 @@ import numpy as np
 from dr_backend.scene import Light
 
 from .cameras import rigid_matrix, write_rigid_matrix
+from .identity import uses_nodes
 from .problems import SceneProblem
+from .sources import origin_of
 
 _TEMPERATURE = "use_temperature"  # Blender 4.5 and later, with exposure
 
 
-def _temperature_color(data: bpy.types.Light) -> np.ndarray:
-    if getattr(data, _TEMPERATURE, False):
-        return np.array(data.temperature_color[:3], np.float64)
-    return np.ones(3)
+def _emission(data: bpy.types.Light) -> np.ndarray | None:
+    """What the lamp's nodes multiply its light by, (3,): the colour and strength of an Emission node; None where other nodes act."""
+    if not uses_nodes(data) or data.node_tree is None:
+        return np.ones(3)
+    output = data.node_tree.get_output_node("ALL")
+    origin = None if output is None else origin_of(output.inputs["Surface"])
+    if origin is None or origin.node.type != "EMISSION" or any(socket.is_linked for socket in origin.node.inputs):
+        return None
+    inputs = origin.node.inputs
+    return np.array(inputs["Color"].default_value[:3], np.float64) * inputs["Strength"].default_value
+
+
+def _tint(data: bpy.types.Light) -> np.ndarray:
+    """What temperature and nodes multiply the lamp's colour by, (3,)."""
+    warmth = np.array(data.temperature_color[:3], np.float64) if getattr(data, _TEMPERATURE, False) else np.ones(3)
+    emission = _emission(data)
+    return warmth if emission is None else warmth * emission
 
 
 def read_light(obj: bpy.types.Object) -> tuple[Light, list[str]]:
-    """The lamp with exposure and temperature folded in, and warnings.
+    """The lamp with exposure, temperature and its Emission node folded in, and warnings.
 
     Raises:
         SceneProblem: The object is no light, or is mirrored or sheared.
@@ -29,13 +44,13 @@ def read_light(obj: bpy.types.Object) -> tuple[Light, list[str]]:
         raise SceneProblem(f"'{obj.name}' is not a light: choose a point, sun, spot or area light")
     data = obj.data
     warnings = []
-    if data.use_nodes and data.node_tree is not None and any(n.type not in ("EMISSION", "OUTPUT_LIGHT") for n in data.node_tree.nodes):
+    if _emission(data) is None:
         warnings.append(f"The nodes of light '{obj.name}' are not carried, only its colour and power")
     if getattr(data, "normalize", True) is False:
         warnings.append(f"Light '{obj.name}' has Normalize off, which the fit does not know; turn it on if the light looks off")
     light = Light(
         world_from_light=rigid_matrix(obj).astype(np.float32),
-        color=(np.array(data.color[:], np.float64) * _temperature_color(data)).astype(np.float32),
+        color=(np.array(data.color[:], np.float64) * _tint(data)).astype(np.float32),
         power=np.array(data.energy * 2.0 ** getattr(data, "exposure", 0.0), np.float32),
         kind=data.type.lower(),
         casts_shadow=bool(data.use_shadow),
@@ -68,11 +83,11 @@ def _area_size(obj: bpy.types.Object) -> np.ndarray:
 def write_light(obj: bpy.types.Object, light: Light) -> None:
     """Sets colour, power, size, cone and transform of a lamp of the same kind: the inverse of ``read_light``.
 
-    Exposure, temperature and scale stay; a square or disk that became oblong turns into a rectangle or ellipse.
+    Exposure, temperature, nodes and scale stay; a square or disk that became oblong turns into a rectangle or ellipse.
     """
     data = obj.data
-    temperature = _temperature_color(data)
-    data.color = np.divide(np.asarray(light.color, np.float64), temperature, out=np.zeros(3), where=temperature > 0).tolist()
+    tint = _tint(data)
+    data.color = np.divide(np.asarray(light.color, np.float64), tint, out=np.zeros(3), where=tint > 0).tolist()
     data.energy = float(light.power) / 2.0 ** getattr(data, "exposure", 0.0)
     data.use_shadow = light.casts_shadow
     if light.kind == "spot":

@@ -8,6 +8,8 @@ from mathutils import Matrix
 
 from dr_backend.scene.types import Extension, Interpolation
 
+from .before import LABEL, own_node
+
 MIX_LABEL = "Fit to Photo Mix"  # of the node that mixes the fitted image with what was there before
 
 
@@ -86,6 +88,37 @@ def _placement(socket: bpy.types.NodeSocket) -> tuple[str, np.ndarray | None] | 
     if origin.node.type == "TEX_COORD" and origin.name == "UV" and not origin.node.from_instancer:
         return "", placed
     return f"{origin.node.bl_label} ({origin.name})"
+
+
+def write_placement(node: bpy.types.Node, uv_map: str, matrix: np.ndarray | None) -> None:
+    """Lets an image node's picture lie on this UV map (empty: the one that renders), moved as a (2, 3) map of the UVs says, by nodes of
+    our own: the inverse of ``read_source``'s ``uv_map`` and ``uv_matrix``.
+
+    One Mapping node scales before it turns and so cannot shear: two in a row, by the singular value decomposition of the map, can do all.
+    """
+    tree, vector = node.id_data, node.inputs["Vector"]
+    if not uv_map and matrix is None:
+        for link in list(vector.links):
+            tree.links.remove(link)
+        return
+    start = own_node(tree, "ShaderNodeUVMap", f"{LABEL} UVs of {node.name}")
+    start.uv_map = uv_map
+    origin = start.outputs["UV"]
+    if matrix is not None:
+        after, size, before = np.linalg.svd(np.asarray(matrix, np.float64)[:, :2])
+        flips = np.sign([np.linalg.det(before), np.linalg.det(after)])  # a turn cannot mirror, a scale can
+        before[1] *= flips[0]
+        after[:, 1] *= flips[1]
+        size[1] *= flips.prod()
+        for step, turn, scale, move in (("Turn", before, (1, 1), (0, 0)), ("Place", after, size, np.asarray(matrix)[:, 2])):
+            mapping = own_node(tree, "ShaderNodeMapping", f"{LABEL} {step} of {node.name}")
+            mapping.vector_type = "POINT"
+            mapping.inputs["Rotation"].default_value = (0, 0, np.arctan2(turn[1, 0], turn[0, 0]))
+            mapping.inputs["Scale"].default_value = (*scale, 1)
+            mapping.inputs["Location"].default_value = (*move, 0)
+            tree.links.new(origin, mapping.inputs["Vector"])
+            origin = mapping.outputs["Vector"]
+    tree.links.new(origin, vector)
 
 
 def read_source(socket: bpy.types.NodeSocket) -> Source:

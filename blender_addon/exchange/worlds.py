@@ -7,6 +7,7 @@ from mathutils import Matrix
 from dr_backend.scene import World
 from dr_backend.scene.sphere import from_harmonics, pixel_solid_angles
 
+from .before import own_node
 from .identity import uses_nodes
 from .images import read_image, write_float_image
 from .problems import SceneProblem
@@ -17,7 +18,8 @@ HARMONICS_SIZE = (64, 128)  # height and width of the image that shows fitted ha
 IMAGE_NAME = "Fit to Photo World"
 
 
-def _background(world: bpy.types.World) -> bpy.types.Node | None:
+def background_node(world: bpy.types.World) -> bpy.types.Node | None:
+    """The Background node that the world's output shows; None without one."""
     output = world.node_tree.get_output_node("ALL") if uses_nodes(world) and world.node_tree is not None else None
     origin = origin_of(output.inputs["Surface"]) if output is not None else None
     return origin.node if origin is not None and origin.node.type == "BACKGROUND" else None
@@ -73,7 +75,7 @@ def read_world(world: bpy.types.World | None) -> tuple[World, list[str]]:
     """
     if world is None:
         return World(np.zeros(3, np.float32)), []
-    node = _background(world)
+    node = background_node(world)
     if node is None:
         warnings = [f"World '{world.name}' has no Background node; its viewport colour is used"] if uses_nodes(world) else []
         return World(np.array(world.color[:3], np.float32)), warnings
@@ -100,7 +102,7 @@ def write_world(world: bpy.types.World, value: World) -> None:
 
     Harmonics become an image of their own, which is how Blender can show them. A colour keeps the node's strength unless that is zero.
     """
-    node = _background(world)
+    node = background_node(world)
     if node is None:
         world.color = np.asarray(value.radiance, np.float64).tolist()
         return
@@ -123,21 +125,27 @@ def _write_color(world: bpy.types.World, node: bpy.types.Node, radiance: np.ndar
     node.inputs["Color"].default_value = (*(radiance / strength.default_value).tolist(), 1)
 
 
-def _write_image(world: bpy.types.World, node: bpy.types.Node, rgb: np.ndarray, turn: np.ndarray | None) -> None:
-    """Gives the Background node an environment image; one that shows the very same already stays."""
-    tree = world.node_tree
+def _shows(node: bpy.types.Node, rgb: np.ndarray, turn: np.ndarray) -> bool:
+    """Whether this environment node shows this very image, turned like this."""
+    there = _rotation(node)
+    same = node.image is not None and there is not None and np.abs(there - turn).max() < 1e-6 and node.projection == "EQUIRECTANGULAR"
+    return same and np.array_equal(_reduced(read_image(node.image)[0][..., :3]), np.asarray(rgb, np.float32))
+
+
+def _write_image(world: bpy.types.World, node: bpy.types.Node, rgb: np.ndarray, image_from_world: np.ndarray | None) -> None:
+    """Gives the Background node an environment image by nodes of our own; one that shows the very same already stays."""
+    tree, turn = world.node_tree, np.eye(3) if image_from_world is None else np.asarray(image_from_world, np.float64)
     origin = origin_of(node.inputs["Color"])
-    texture = origin.node if origin is not None and origin.node.type == "TEX_ENVIRONMENT" else tree.nodes.new("ShaderNodeTexEnvironment")
-    if texture.image is None or not np.array_equal(_reduced(read_image(texture.image)[0][..., :3]), np.asarray(rgb, np.float32)):
-        texture.image = write_float_image(IMAGE_NAME, rgb)
-    tree.links.new(texture.outputs["Color"], node.inputs["Color"])
-    texture.projection = "EQUIRECTANGULAR"
-    for link in list(texture.inputs["Vector"].links):
-        tree.links.remove(link)
-    if turn is None or np.allclose(turn, np.eye(3), atol=1e-7):
+    if origin is not None and origin.node.type == "TEX_ENVIRONMENT" and _shows(origin.node, rgb, turn):
         return
-    mapping = next((n for n in tree.nodes if n.type == "MAPPING" and n.label == IMAGE_NAME), None) or tree.nodes.new("ShaderNodeMapping")
-    mapping.label, mapping.vector_type = IMAGE_NAME, "POINT"
-    mapping.inputs["Rotation"].default_value = Matrix(np.asarray(turn, np.float64).tolist()).to_euler("XYZ")
-    tree.links.new(tree.nodes.new("ShaderNodeTexCoord").outputs["Generated"], mapping.inputs["Vector"])
+    texture = own_node(tree, "ShaderNodeTexEnvironment", IMAGE_NAME)
+    replaced = texture.image
+    texture.image = write_float_image(IMAGE_NAME, rgb)
+    if replaced is not None and replaced.users == 0:
+        bpy.data.images.remove(replaced)
+    mapping = own_node(tree, "ShaderNodeMapping", IMAGE_NAME)
+    mapping.vector_type = "POINT"
+    mapping.inputs["Rotation"].default_value = Matrix(turn.tolist()).to_euler("XYZ")
+    tree.links.new(own_node(tree, "ShaderNodeTexCoord", IMAGE_NAME).outputs["Generated"], mapping.inputs["Vector"])
     tree.links.new(mapping.outputs["Vector"], texture.inputs["Vector"])
+    tree.links.new(texture.outputs["Color"], node.inputs["Color"])

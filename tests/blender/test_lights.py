@@ -172,3 +172,22 @@ def test_without_lights_the_scene_is_unlit(build):
 def test_not_a_light(build):
     with pytest.raises(SceneProblem, match="'Cube' is not a light"):
         read_light(build.mesh())
+
+
+def test_the_emission_node_of_a_lamp_counts_and_others_are_warned_of(build):
+    obj = build.light()
+    if not obj.data.use_nodes:
+        obj.data.use_nodes = True
+    obj.data.energy, obj.data.color = 10, (1, 0.5, 0.25)
+    tree = obj.data.node_tree
+    emission = next(n for n in tree.nodes if n.type == "EMISSION")
+    emission.inputs["Color"].default_value, emission.inputs["Strength"].default_value = (0.5, 1, 1, 1), 3
+    light, warnings = read_light(obj)
+    assert (light.color, warnings) == (pytest.approx((1.5, 1.5, 0.75)), [])
+    write_light(obj, light)
+    assert tuple(obj.data.color) == pytest.approx((1, 0.5, 0.25))
+    falloff = tree.nodes.new("ShaderNodeLightFalloff")
+    tree.links.new(falloff.outputs["Linear"], emission.inputs["Strength"])
+    light, warnings = read_light(obj)
+    assert light.color == pytest.approx((1, 0.5, 0.25))
+    assert warnings == ["The nodes of light 'Lamp' are not carried, only its colour and power"]

@@ -51,3 +51,14 @@ def exposure_and_temperature(studio: Studio) -> None:
     lamp = studio.lamp("POINT", 80).data
     if hasattr(lamp, "exposure"):
         lamp.exposure, lamp.use_temperature, lamp.temperature = 2, True, 3500
+
+
+@fixture("lamps", UNSHADOWED)
+def emission_node(studio: Studio) -> None:
+    """What a lamp's nodes say multiplies what the lamp says."""
+    _stage(studio)
+    lamp = studio.lamp("POINT", 120)
+    if not lamp.data.use_nodes:
+        lamp.data.use_nodes = True
+    node = next(n for n in lamp.data.node_tree.nodes if n.type == "EMISSION")
+    node.inputs["Color"].default_value, node.inputs["Strength"].default_value = (0.4, 0.8, 1.0, 1), 2.5
