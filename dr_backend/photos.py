@@ -37,7 +37,8 @@ def reduced(camera: Camera, max_side: int) -> Camera:
     shrink = min(1.0, max_side / max(width, height))
     size = max(1, round(width * shrink)), max(1, round(height * shrink))
     factor = torch.tensor([size[0] / width, size[1] / height], device=camera.focal_px.device)
-    return replace(camera, size=size, focal_px=camera.focal_px * factor, centre_px=camera.centre_px * factor)
+    measures = ("focal_px", "centre_px", "distortion_focal_px", "distortion_centre_px")
+    return replace(camera, size=size, **{name: value * factor for name in measures if (value := getattr(camera, name)) is not None})
 
 
 def make_target(photo: Photo, camera: Camera, max_side: int, device: str) -> Target:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..scene import Camera
+from ..scene.lens import lens_shift, measures, reach
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,15 @@ class View:
     height: int
     perspective: bool
     near: float
+    lens: Float[Tensor, " 9"] | None = None  # k1, k2, k3, p1, p2, and the focal length and centre that they are measured by; None: straight
+    reach: float = 0.0  # of the lens, see ``scene.lens``
 
 
 @dataclass(frozen=True)
 class Projected:
     """The vertices of a scene as one camera sees them."""
 
-    camera: Float[Tensor, "V 3"]  # camera space, world units
+    camera: Float[Tensor, "V 3"]  # camera space, world units; where the lens distorts, moved to where a straight one would see the same
     xy: Float[Tensor, "V 2"]  # pixels; without meaning where depth <= near
     depth: Float[Tensor, " V"]  # distance along the view axis, world units
     nearness: Float[Tensor, " V"]  # 1 / depth, or -depth for an orthographic camera: linear across the screen, larger is nearer
@@ -52,7 +55,26 @@ def view_of(camera: Camera, like: Tensor) -> View:
         height=camera.size[1],
         perspective=camera.projection == "perspective",
         near=float(camera.near),
+        lens=None if camera.distortion is None else torch.cat([convert(value) for value in (camera.distortion, *measures(camera))]),
+        reach=0.0 if camera.distortion is None else reach(camera),
     )
+
+
+def bend(camera_positions: Float[Tensor, "V 3"], view: View) -> Float[Tensor, "V 3"]:
+    """Points in camera space, moved sideways to where a lens without distortion shows them as this one does; depths stay.
+
+    From there on everything is that lens's: straight edges, near plane, depth and perspective. Only vertices are moved, so large faces
+    have to be split first (see ``refine``). Points nearer than ``near`` move as if they were there.
+    Gradients: exact for every input in front of it, within the reach of the lens.
+    """
+    if view.lens is None:
+        return camera_positions
+    focal, centre = view.lens[5:7], view.lens[7:]
+    down = torch.stack([view.focal_px[0], -view.focal_px[1]])
+    distance = (-camera_positions[:, 2:]).clamp_min(view.near) if view.perspective else torch.ones_like(camera_positions[:, 2:])
+    x, y = ((view.centre_px + camera_positions[:, :2] / distance * down - centre) / focal).unbind(1)
+    moved = torch.stack(lens_shift(x, y, view.lens[:5], view.reach), dim=1) * focal / down * distance
+    return torch.cat([camera_positions[:, :2] + moved, camera_positions[:, 2:]], dim=1)
 
 
 def to_screen(camera_positions: Float[Tensor, "*n 3"], view: View) -> tuple[Float[Tensor, "*n 2"], Float[Tensor, "*n"]]:
@@ -69,12 +91,12 @@ def to_screen(camera_positions: Float[Tensor, "*n 3"], view: View) -> tuple[Floa
 
 
 def project(positions: Float[Tensor, "V 3"], view: View) -> Projected:
-    """World-space vertices on the screen. Gradients: exact for positions and every camera tensor.
+    """World-space vertices on the screen, through the lens. Gradients: exact for positions and every camera tensor.
 
     Raises:
         ValueError: A position or the camera holds a number that is not finite. Rasterizers would take the faces for hidden.
     """
-    camera = torch.addmm(view.translation, positions, view.rotation.T)
+    camera = bend(torch.addmm(view.translation, positions, view.rotation.T), view)
     xy, nearness = to_screen(camera, view)
     if not math.isfinite(float(camera.detach().sum() + xy.detach().sum())):
         raise ValueError("A vertex or camera is at a place that is not a number. Undo what moved it, or check its modifiers and drivers.")

@@ -22,6 +22,7 @@ class Camera:
 
     A point (X, Y, Z) in camera space lands on ``x = centre_px[0] + focal_px[0] * X / -Z``,
     ``y = centre_px[1] - focal_px[1] * Y / -Z``; an orthographic camera has no division and ``focal_px`` is pixels per world unit.
+    From there the lens moves it, if it has any distortion (see ``lens.py``).
     """
 
     camera_from_world: Array  # (4, 4) rigid: no scale
@@ -32,6 +33,9 @@ class Camera:
     near: float = 0.01  # clip distance in world units
     exposure: Array | None = None  # () stops by which its photo is brighter than the scene; None: 0
     white_balance: Array | None = None  # (3,) factors of its photo's red, green and blue; None: 1
+    distortion: Array | None = None  # (5,) k1, k2, k3, p1, p2 of the lens; None: it keeps lines straight
+    distortion_focal_px: Array | None = None  # (2,) by which the lens was measured; None, as of the next: the camera's own
+    distortion_centre_px: Array | None = None  # (2,)
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,8 @@ class Mesh:
 class Material:
     """A surface: matte, or with ``shader`` principled also glossy, metallic and glowing as Blender's Principled BSDF.
 
-    Images replace the values of the same name, one channel for metallic and roughness. ``placements`` says for each of them (metallic,
-    roughness, emission, normal) what extension, interpolation, encoded and uv_matrix say for the base colour.
+    Images replace the values of the same name, one channel for metallic, roughness and alpha. ``placements`` says for each of them
+    (metallic, roughness, emission, normal, alpha) what extension, interpolation, encoded and uv_matrix say for the base colour.
     """
 
     base_color: Array  # (3,)
@@ -83,6 +87,10 @@ class Material:
     emission_image: Array | None = None  # (H, W, 3), strength included
     normal_image: Array | None = None  # (H, W, 3) in 0..1, in the tangent space of the UVs
     normal_strength: float = 1.0
+    alpha: Array | None = None  # () share of what lies behind that the surface hides; None: all of it
+    alpha_image: Array | None = None  # (H, W, 1)
+    alpha_threshold: float | None = None  # the surface is whole where its alpha is greater, and not there elsewhere
+    alpha_weighted: bool = False  # texels of the base colour count by those of alpha_image, as where both come from one image
     placements: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
