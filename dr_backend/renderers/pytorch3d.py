@@ -142,7 +142,10 @@ class PyTorch3DRenderer:
         projected = [project(scene.positions, view) for view in views]
         depths = torch.stack([p.depth.detach() for p in projected])
         settings = self._settings(scene, views, float(depths.min()))
-        meshes = Meshes([scene.positions], [scene.faces]).extend(len(views))
+        meshes = Meshes(
+            [scene.positions if v.lens is None else (p.camera - v.translation) @ v.rotation for p, v in zip(projected, views, strict=True)],
+            [scene.faces] * len(views),
+        )
         fragments = MeshRasterizer(soft_cameras(views), settings)(meshes)
         blend = BlendParams(sigma=self.sigma, gamma=self.gamma, background_color=(0.0, 0.0, 0.0))
         covered = fragments.pix_to_face >= 0

@@ -10,7 +10,10 @@ from dr_backend.renderers.base import Renderer, RenderOutput
 from dr_backend.scene import Camera, Light, Material, Mesh, Scene, World, leaves, with_leaves
 from tests.shapes import camera, icosphere
 
-MOVED = ("positions", "base_color", "base_color_image", "color", "power", "radiance", "camera_from_world", "focal_px", "centre_px")
+MOVED = (
+    "positions", "base_color", "base_color_image", "color", "power", "radiance", "camera_from_world", "focal_px", "centre_px", "distortion",
+    "distortion_focal_px", "distortion_centre_px",
+)  # fmt: skip
 
 
 def bumpy(level: int = 2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -37,7 +37,19 @@ SIGHTS = {
 }
 ORTHOGRAPHIC = {"projection": "orthographic", "focal_px": np.array([17.3, 16.1])}
 SIGHTS |= {f"{name}, orthographic": replace(view, **ORTHOGRAPHIC) for name, view in SIGHTS.items()}
-OUTLINED = [name for name in SIGHTS if name not in ("through the surface", "inside")]
+LENSES = {
+    "barrel": {"distortion": np.array([-0.25, 0.08, -0.01, 0.0, 0.0])},
+    "tangential, measured by its own focal length and centre": {
+        "distortion": np.array([0.12, -0.04, 0.01, 0.02, -0.03]),
+        "distortion_focal_px": np.array([50.0, 52.0]),
+        "distortion_centre_px": np.array([22.0, 17.0]),
+    },
+}
+SIGHTS |= {
+    f"{name}, {kind}": replace(SIGHTS[name], **lens)
+    for name, (kind, lens) in product(["outside", "cut by the near plane", "inside", "outside, orthographic"], LENSES.items())
+}
+OUTLINED = [name for name in SIGHTS if name.partition(",")[0] not in ("through the surface", "inside")]
 COLORS = {"red": Material(np.array([0.8, 0.1, 0.1])), "blue": Material(np.array([0.1, 0.2, 0.9]))}
 
 

@@ -1,5 +1,7 @@
 """The PyTorch3D renderer against PyTorch3D's own interface, and against the reference renderer."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -126,3 +128,17 @@ def test_bins_always_hold_every_face():
     settings = soft("cpu")._settings(scene, [view_of(v, scene.positions) for v in views], nearest=1.0)
     assert settings.max_faces_per_bin >= len(scene.faces)
     assert settings.z_clip_value is None
+
+
+@pytest.mark.parametrize("lens", [[-0.3, 0.1, 0.0, 0.0, 0.0], [0.2, 0.0, 0.0, 0.03, -0.04]])
+def test_distorted_views_are_seen_beside_straight_ones(lens):
+    """Hard enough, both renderers show the same; what the lens moves is more than what softness does."""
+    positions, faces = icosphere(2)
+    scene = flat(positions, faces)
+    views = [replace(camera(64, 64), distortion=np.array(lens)), camera(64, 64)]
+    ours = PyTorch3DRenderer("cpu", sigma=1e-7, gamma=1e-4, faces_per_pixel=4).render(scene, views, color=False)
+    theirs = ReferenceRenderer().render(scene, views, color=False)
+    masks = [[out.alpha > 0.5 for out in outputs] for outputs in (ours, theirs)]
+    for mine, other in zip(*masks, strict=True):
+        assert int((mine != other).sum()) <= 4
+    assert int((masks[0][0] != masks[0][1]).sum()) > 40

@@ -11,12 +11,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...geometry.topology import Topology
-from ..project import Projected, View, project
+from ..project import Projected, View, bend, project
 from .bins import Bins, bin_faces
 from .launch import Launcher
 from .rasterize import rasterize
 
 T = TypeVar("T")
+CAMERA_TENSORS = 5  # of each view
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,9 @@ class Batch:
             bins = bin_faces(projected, faces, self.culled, fixed, self.inner)
             return Seen(fixed, projected, bins, *rasterize(projected, faces, bins, fixed, self.inner))
 
-    def camera_tensors(self) -> list[Tensor]:
-        """Rotation, translation, focal length and centre of each view, with their gradients: what ``world_gradients`` answers for."""
-        return [t for view in self.views for t in (view.rotation, view.translation, view.focal_px, view.centre_px)]
+    def camera_tensors(self) -> list[Tensor | None]:
+        """Rotation, translation, focal length, centre and lens of each view, with their gradients: what ``world_gradients`` answers for."""
+        return [t for view in self.views for t in (view.rotation, view.translation, view.focal_px, view.centre_px, view.lens)]
 
     def world_gradients(
         self, points: Float[Tensor, "V 3"], by_camera: Sequence[Float[Tensor, "V 3"]], by_lens: Sequence[Float[Tensor, " 4"] | None],
@@ -68,16 +69,35 @@ class Batch:
     ) -> tuple[Tensor | None, ...]:
         """Gradients for world positions and ``camera_tensors`` from those for camera space and intrinsics of each view.
 
-        ``needed`` says which are wanted: positions first, then four per view.
+        ``needed`` says which are wanted: positions first, then those of each view.
         """
         results: list[Tensor | None] = [None]
-        for index, (seen, by_points, lens) in enumerate(zip(self.seen, by_camera, by_lens, strict=True)):
-            rotation, translation, focal, centre = needed[1 + 4 * index : 5 + 4 * index]
+        for index, (seen, by_points, by_intrinsics) in enumerate(zip(self.seen, by_camera, by_lens, strict=True)):
+            rotation, translation, focal, centre, _ = needed[1 + CAMERA_TENSORS * index : 1 + CAMERA_TENSORS * (index + 1)]
+            by_points, by_focal, by_centre, by_distortion = _straightened(points, seen.view, by_points, by_intrinsics)
             if needed[0]:
                 by_world = by_points @ seen.view.rotation
                 results[0] = by_world if results[0] is None else results[0].add_(by_world)
             results.append(by_points.T @ points if rotation else None)
             results.append(by_points.sum(0) if translation else None)
-            results.append(lens[2:] if focal and lens is not None else None)
-            results.append(lens[:2] if centre and lens is not None else None)
+            results.append(by_focal if focal else None)
+            results.append(by_centre if centre else None)
+            results.append(by_distortion)
         return tuple(results)
+
+
+def _straightened(
+    points: Float[Tensor, "V 3"], view: View, by_points: Float[Tensor, "V 3"], by_intrinsics: Float[Tensor, " 4"] | None
+) -> tuple[Float[Tensor, "V 3"], Tensor | None, Tensor | None, Tensor | None]:
+    """Gradients for camera space before the lens bent it, focal length, centre and lens, from those for bent space and intrinsics."""
+    by_centre, by_focal = (None, None) if by_intrinsics is None else (by_intrinsics[:2], by_intrinsics[2:])
+    if view.lens is None:
+        return by_points, by_focal, by_centre, None
+    with torch.enable_grad():
+        straight = torch.addmm(view.translation, points.detach(), view.rotation.T).requires_grad_()
+        moved = [t.detach().requires_grad_() for t in (view.focal_px, view.centre_px, view.lens)]
+        bent = bend(straight, replace(view, focal_px=moved[0], centre_px=moved[1], lens=moved[2]))
+    by_straight, more_focal, more_centre, by_distortion = torch.autograd.grad(bent, [straight, *moved], by_points)
+    if by_focal is None or by_centre is None:
+        return by_straight, more_focal, more_centre, by_distortion
+    return by_straight, by_focal + more_focal, by_centre + more_centre, by_distortion

@@ -12,7 +12,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from ...geometry.flatten import FlatMaterial
-from .batch import Batch, Seen
+from .batch import CAMERA_TENSORS, Batch, Seen
 from .coverage import Blend, Crossings, blend, unblend
 from .cuts import cross_cuts
 from .interpolate import interpolate, pull_corners
@@ -22,7 +22,7 @@ from .texture import reduce_levels, spread_levels, tabulate
 
 
 def _wants_lens(needed: Sequence[bool], index: int) -> bool:
-    return any(needed[3 + 4 * index : 5 + 4 * index])
+    return any(needed[3 + CAMERA_TENSORS * index : 5 + CAMERA_TENSORS * index])
 
 
 def _contiguous(gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
@@ -38,7 +38,7 @@ class _Locate(Function):
     """Barycentric coordinates and depth of every view."""
 
     @staticmethod
-    def forward(ctx: Any, batch: Batch, positions: Tensor, *cameras: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, batch: Batch, positions: Tensor, *cameras: Tensor | None) -> tuple[Tensor, ...]:
         def work(seen: Seen) -> Tensor:
             return interpolate(seen.projected, batch.topology.faces32, seen.face_id, seen.depth, seen.bins, seen.view, batch.inner)
 
@@ -77,7 +77,7 @@ class _Paint(Function):
     @staticmethod
     def forward(
         ctx: Any, batch: Batch, materials: Sequence[FlatMaterial], uvs: Tensor, colors: Tensor, texels: Tensor, positions: Tensor,
-        *cameras: Tensor,
+        *cameras: Tensor | None,
     ) -> tuple[Tensor, ...]:
         textures = tabulate(materials, colors, texels)
         faces, face_material = batch.topology.faces32, batch.topology.face_material32
@@ -165,9 +165,9 @@ class _Blend(Function):
     """Colours and coverage of every view with their outlines blended, in place."""
 
     @staticmethod
-    def forward(ctx: Any, batch: Batch, positions: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, batch: Batch, positions: Tensor, *rest: Tensor | None) -> tuple[Tensor, ...]:
         views = len(batch.seen)
-        images = list(rest[4 * views :]) or [None] * views
+        images = list(rest[CAMERA_TENSORS * views :]) or [None] * views
 
         def work(seen: Seen, rgb: Tensor | None) -> tuple[Blend, Tensor]:
             found = _crossings(batch, seen)
@@ -187,7 +187,7 @@ class _Blend(Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         batch, views = ctx.batch, len(ctx.batch.seen)
-        needed = ctx.needs_input_grad[1 : 2 + 4 * views]
+        needed = ctx.needs_input_grad[1 : 2 + CAMERA_TENSORS * views]
         (positions,) = ctx.saved_tensors
         by_alpha = _contiguous(gradients[:views])
         by_rgb = [None if g is None else g.contiguous().clone() for g in gradients[views:]] or [None] * views
