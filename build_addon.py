@@ -2,7 +2,7 @@
 
 The zip holds ``blender_addon`` and, as a bundled wheel, ``dr_backend``: Blender itself unpacks the wheel where its Python
 finds it, so ``from dr_backend.scene import …`` is the same line in a checkout and in the installed extension.
-Run it with the checkout's own Python: ``.venv/bin/python build_addon.py``.
+``python3.11 dev.py zip`` runs it with what it needs.
 """
 
 import re
@@ -13,6 +13,8 @@ import tempfile
 import zipfile
 from pathlib import Path
 from string import Template
+
+import build_help
 
 ROOT = Path(__file__).resolve().parent
 MANIFEST = "blender_manifest.toml"
@@ -59,6 +61,7 @@ def stage(folder: Path) -> None:
     shutil.copy(ROOT / "LICENSE", folder / "LICENSE")
     manifest = Template((ROOT / "blender_addon" / MANIFEST).read_text("utf-8")).substitute(version=version())
     (folder / MANIFEST).write_text(manifest, "utf-8")
+    build_help.write_help(folder / "help")
     (folder / "wheels").mkdir()
     wheel = build_wheel(folder / "wheels")
     if f'"./wheels/{wheel.name}"' not in manifest:

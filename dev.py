@@ -4,6 +4,7 @@
     python3.11 dev.py test [ARGUMENTS]   run the tests; the arguments go to pytest
     python3.11 dev.py lint               check style and types
     python3.11 dev.py blender NAMES      check the built extension in real Blenders (trixie, sid)
+    python3.11 dev.py zip                make the extension for Blender; needs no more than a few megabytes
     python3.11 dev.py setup              only make the environment
 
 Standard library only, and readable by any Python from 3.6 on, which says in one sentence which Python is needed.
@@ -20,6 +21,7 @@ if sys.version_info[:2] != (3, 11):
 
 from collections import deque  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
@@ -27,8 +29,8 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "fit_to_photo_requirements.txt"
 TYPES = ROOT / ".types"
 TYPE_STUBS = "fake-bpy-module-4.5"
-EXTRAS = "native,pytorch3d,blender,test,lint"
-TYPED_ROOMS = ("dr_backend/scene", "dr_backend/job", "dr_backend/parameters", "build_addon.py", "dev.py")
+EXTRAS = "native,pytorch3d,blender,build,test,lint"
+TYPED_ROOMS = ("dr_backend/scene", "dr_backend/job", "dr_backend/parameters", "build_addon.py", "build_help.py", "dev.py")
 ATTEMPTS = 2  # a download of this size breaks off now and then
 
 
@@ -36,11 +38,16 @@ class SetupError(Exception):
     """The environment could not be made; the text says what to do."""
 
 
-def requirements_hash() -> str:
-    """A hash of everything in pyproject.toml that decides which packages belong into the environment."""
+def read_project() -> "dict[str, dict[str, Any]]":
+    """What pyproject.toml says."""
     import tomllib
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+
+def requirements_hash() -> str:
+    """A hash of everything in pyproject.toml that decides which packages belong into the environment."""
+    project = read_project()
     wanted = [project["project"]["dependencies"], project["project"]["optional-dependencies"], project["build-system"], EXTRAS]
     return hashlib.sha256(repr(wanted).encode()).hexdigest()
 
@@ -77,6 +84,30 @@ def works(python: Path) -> bool:
     return subprocess.run(check, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
+def make_environment() -> None:
+    """Makes ``.venv`` without packages, unless there is one.
+
+    Raises:
+        SetupError: Python could not.
+    """
+    if works(PYTHON):
+        return
+    print("Making a Python environment in .venv ...", flush=True)
+    if subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=False).returncode != 0:
+        raise SetupError("Python could not make .venv. On Debian or Ubuntu install python3.11-venv, then run this again.")
+
+
+def set_up_zip() -> None:
+    """Makes ``.venv`` with what building the extension needs: gigabytes less than ``set_up``.
+
+    Raises:
+        SetupError: The environment could not be made.
+    """
+    if not STAMP.exists():
+        make_environment()
+        run_pip(read_project()["project"]["optional-dependencies"]["build"])
+
+
 def set_up() -> None:
     """Makes ``.venv`` and installs what pyproject.toml asks for; returns at once when nothing changed.
 
@@ -86,11 +117,7 @@ def set_up() -> None:
     wanted = requirements_hash()
     if STAMP.exists() and STAMP.read_text("utf-8") == wanted and works(PYTHON):
         return
-    if not works(PYTHON):
-        print("Making a Python environment in .venv ...", flush=True)
-        made = subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=False)
-        if made.returncode != 0:
-            raise SetupError("Python could not make .venv. On Debian or Ubuntu install python3.11-venv, then run this again.")
+    make_environment()
     print("Installing the packages of Fit to Photo into .venv (about 6 GB, only this once) ...", flush=True)
     run_pip(["--editable", ".[%s]" % EXTRAS])  # noqa: UP031
     STAMP.write_text(wanted, "utf-8")
@@ -130,13 +157,14 @@ def main(arguments: "list[str]") -> int:
         "test": lambda rest: run("-m", "pytest", *rest),
         "lint": lambda rest: lint(),
         "blender": lambda rest: run(ROOT / "tests" / "real_blender" / "run.py", *rest),
+        "zip": lambda rest: run(ROOT / "build_addon.py"),
         "setup": lambda rest: 0,
     }
     if not arguments or arguments[0] not in jobs:
         print(__doc__)
         return 2
     try:
-        set_up()
+        (set_up_zip if arguments[0] == "zip" else set_up)()
         return jobs[arguments[0]](arguments[1:])
     except SetupError as error:
         print(error)

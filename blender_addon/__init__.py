@@ -2,7 +2,7 @@
 
 import bpy
 
-from . import command, handlers, loss_plot, operators, overlay, panels, preferences, properties, session
+from . import command, handlers, loss_plot, manual, operators, overlay, panels, preferences, properties, session
 
 CLASSES = (
     properties.FITTOPHOTO_PG_scene,
@@ -24,12 +24,14 @@ def register() -> None:
     command.register()
     overlay.register()
     handlers.register()
+    manual.register()
 
 
 def unregister() -> None:
     """Ends what is running and takes the add-on out of Blender."""
     session.stop()
     operators.setup.stop_setup()
+    manual.unregister()
     handlers.unregister()
     overlay.unregister()
     loss_plot.unregister()

@@ -1,6 +1,6 @@
 """The buttons: what F3 finds, scripts call and panels show."""
 
-from . import fit, import_cameras, photos, presets, result, setup, views
+from . import fit, import_cameras, manual, photos, presets, result, setup, views
 
 CLASSES = (
     fit.FITTOPHOTO_OT_run,
@@ -23,4 +23,5 @@ CLASSES = (
     setup.FITTOPHOTO_OT_setup_backend,
     setup.FITTOPHOTO_OT_cancel_setup,
     setup.FITTOPHOTO_OT_copy_command,
+    manual.FITTOPHOTO_OT_open_help,
 )

@@ -10,7 +10,7 @@ from .photos import draw_objects
 from .presets import draw_presets
 from .progress import draw_progress
 from .setup import draw_backend
-from .tab import Tab, told, wrapped
+from .tab import Tab, draw_help, told, wrapped
 
 
 class FITTOPHOTO_PT_main(Tab, bpy.types.Panel):
@@ -18,6 +18,7 @@ class FITTOPHOTO_PT_main(Tab, bpy.types.Panel):
 
     bl_idname = "FITTOPHOTO_PT_main"
     bl_label = "Fit to Photo"
+    help_page = "first_fit"
 
     def draw(self, context: bpy.types.Context) -> None:
         """Draws the lists, the choices, and button or progress."""
@@ -46,6 +47,7 @@ class FITTOPHOTO_PT_main(Tab, bpy.types.Panel):
         button.operator("fit_to_photo.run", icon="CAMERA_DATA")
         if fit is not None and fit.state is session.State.FAILED:
             wrapped(self.layout, fit.message, "CANCEL")
+            draw_help(self.layout)
 
 
 def _draw_left(layout: bpy.types.UILayout) -> None:
@@ -65,6 +67,7 @@ class FITTOPHOTO_PT_advanced(Tab, bpy.types.Panel):
     bl_idname = "FITTOPHOTO_PT_advanced"
     bl_parent_id = "FITTOPHOTO_PT_main"
     bl_label = "Advanced"
+    help_page = "settings"
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod

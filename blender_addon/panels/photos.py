@@ -55,6 +55,7 @@ class FITTOPHOTO_PT_photos(Tab, bpy.types.Panel):
 
     bl_idname = "FITTOPHOTO_PT_photos"
     bl_label = "Photos"
+    help_page = "photos"
 
     def draw(self, context: bpy.types.Context) -> None:
         """Draws the list, the photo that is looked at, and the buttons that add photos."""

@@ -16,6 +16,7 @@ class FITTOPHOTO_PT_result(Tab, bpy.types.Panel):
 
     bl_idname = "FITTOPHOTO_PT_result"
     bl_label = "Result"
+    help_page = "fitting"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -42,6 +43,7 @@ class FITTOPHOTO_PT_report(Tab, bpy.types.Panel):
 
     bl_idname = "FITTOPHOTO_PT_report"
     bl_label = "Report"
+    help_page = "fitting"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:

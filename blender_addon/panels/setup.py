@@ -5,7 +5,7 @@ import bpy
 from .. import preferences
 from ..environment import BackendProblem
 from ..operators import setup
-from .tab import Tab, wrapped
+from .tab import Tab, draw_help, wrapped
 
 
 def draw_backend(layout: bpy.types.UILayout) -> bool:
@@ -22,6 +22,7 @@ def draw_backend(layout: bpy.types.UILayout) -> bool:
     except BackendProblem as problem:
         if running is not None and running.error and not running.stopped:
             wrapped(layout, running.error, "CANCEL")
+            draw_help(layout)
         wrapped(layout, problem.what, "ERROR")
         _draw_remedy(layout, problem)
         return True
@@ -47,6 +48,7 @@ class FITTOPHOTO_PT_setup(Tab, bpy.types.Panel):
 
     bl_idname = "FITTOPHOTO_PT_setup"
     bl_label = "Backend"
+    help_page = "install"
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context: bpy.types.Context) -> None:

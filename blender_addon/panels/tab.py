@@ -6,11 +6,16 @@ import bpy
 
 
 class Tab:
-    """Where all panels are."""
+    """Where all panels are, and the button in each header that opens the page about it."""
 
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "Fit to Photo"
+    help_page = "index"
+
+    def draw_header_preset(self, context: bpy.types.Context) -> None:
+        """Draws the help button at the right end of the header."""
+        self.layout.operator("fit_to_photo.open_help", text="", icon="HELP", emboss=False).page = self.help_page
 
 
 def _line_length() -> int:
@@ -34,3 +39,8 @@ def wrapped(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
     column.label(text=lines[0], icon=icon)
     for line in lines[1:]:
         column.label(text=line, icon="NONE" if icon == "NONE" else "BLANK1")
+
+
+def draw_help(layout: bpy.types.UILayout) -> None:
+    """A button below an error: what to do about it."""
+    layout.operator("fit_to_photo.open_help", text="Troubleshooting", icon="HELP").page = "troubleshooting"

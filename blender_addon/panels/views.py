@@ -12,6 +12,7 @@ class FITTOPHOTO_PT_views(Tab, bpy.types.Panel):
 
     bl_idname = "FITTOPHOTO_PT_views"
     bl_label = "Compare"
+    help_page = "fitting"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:

@@ -53,10 +53,15 @@ def test_the_manifest_keeps_blenders_rules(manifest):
     assert not any(value in ("", [], {}) for value in manifest.values())
 
 
-def test_the_zip_holds_every_module_of_the_addon_and_nothing_else(extension, manifest):
+def test_the_zip_holds_every_module_of_the_addon_the_help_and_nothing_else(extension, manifest):
     modules = {path.relative_to(ROOT / "blender_addon").as_posix() for path in (ROOT / "blender_addon").rglob("*.py")}
     others = {"blender_manifest.toml", "LICENSE", manifest["wheels"][0].removeprefix("./")}
-    assert set(extension) == modules | others
+    assert {name for name in extension if not name.startswith("help/")} == modules | others
+    assert {Path(name).suffix for name in extension if name.startswith("help/")} == {".html", ".webp"}
+
+
+def test_the_zip_is_small(extension):
+    assert sum(len(data) for name, data in extension.items() if name.startswith("help/")) < 400_000
 
 
 def imported(source):
