@@ -13,8 +13,11 @@ from ..raster.interpolate import spread
 from ..raster.native.batch import Batch
 from ..raster.native.bridge import blend_views, locate, paint_views
 from ..raster.native.launch import Launcher, load
+from ..raster.native.lit import shade_views
+from ..raster.native.shade import Lamps
 from ..raster.project import view_of
 from ..scene import Camera
+from ..shading.lamp_table import tabulate_lamps
 from ..shading.surface import radiance_at, seen_from
 from ..shading.textures import to_srgb
 from .base import Capabilities, Maps, RenderOutput, maps_of
@@ -57,7 +60,13 @@ class NativeRenderer:
                 RenderOutput(black.expand(*seen.face_id.shape, 3), alpha, seen.face_id, seen.depth)
                 for seen, alpha in zip(batch.seen, alphas, strict=True)
             ]
-        images, depths = self._paint(scene, batch, positions) if _paintable(scene) else self._shade(scene, cameras, batch, positions)
+        lamps = tabulate_lamps(scene) if _paintable(scene) and not scene.unlit else None
+        if _paintable(scene) and scene.unlit:
+            images, depths = self._paint(scene, batch, positions)
+        elif lamps is not None:
+            images, depths = self._light(scene, lamps, batch, positions)
+        else:
+            images, depths = self._shade(scene, cameras, batch, positions)
         alphas, images = blend_views(batch, positions, images)
         return [RenderOutput(*each) for each in zip(images, alphas, faces, depths, strict=True)]
 
@@ -91,6 +100,14 @@ class NativeRenderer:
         colors = torch.stack([m.base_color for m in scene.materials])
         return paint_views(batch, positions, uvs.contiguous(), scene.materials, colors, joined.contiguous())
 
+    @classmethod
+    def _light(cls, scene: FlatScene, lamps: Lamps, batch: Batch, positions: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Radiance and depths of a matte scene that the kernels can light."""
+        assert scene.corner_normals is not None  # the scene is lit
+        weights, depths = locate(batch, positions)
+        albedos, _ = cls._paint(scene, batch, positions)
+        return shade_views(batch, lamps, positions, scene.corner_normals, weights, albedos), depths
+
     @staticmethod
     def _shade(
         scene: FlatScene, cameras: Sequence[Camera], batch: Batch, positions: Tensor
@@ -111,6 +128,6 @@ class NativeRenderer:
 
 
 def _paintable(scene: FlatScene) -> bool:
-    """Whether kernels can colour the scene by themselves: they know images, but neither light nor what is given to corners and may move."""
+    """Whether kernels know the scene's base colours: images do they know, but not what is given to corners and may move."""
     moving = scene.uvs.requires_grad or any(m.uv_matrix is not None and m.uv_matrix.requires_grad for m in scene.materials)
-    return scene.unlit and bool(scene.materials) and not moving and not any(m.color_attribute for m in scene.materials)
+    return bool(scene.materials) and not moving and not any(m.color_attribute for m in scene.materials)

@@ -41,7 +41,7 @@ def across(axis: Float[Tensor, "*n 3"]) -> tuple[Float[Tensor, "*n 3"], Float[Te
     return first, torch.stack([b, sign + y * y * a, -y], dim=-1)
 
 
-def _spot_factor(light: Light, cosine: Float[Tensor, "P S"]) -> Float[Tensor, "P S"]:
+def spot_factor(light: Light, cosine: Float[Tensor, "P S"]) -> Float[Tensor, "P S"]:
     """Blender's soft cone: a smooth step in the cosine of the angle to the axis, ``spot_blend`` wide from the rim inwards."""
     rim = math.cos(0.5 * light.spot_angle_rad)
     width = max((1.0 - rim) * light.spot_blend, 1e-6)
@@ -49,7 +49,7 @@ def _spot_factor(light: Light, cosine: Float[Tensor, "P S"]) -> Float[Tensor, "P
     return ramp * ramp * (3.0 - 2.0 * ramp)
 
 
-def _spread_factor(light: Light, cosine: Float[Tensor, "P S"]) -> Float[Tensor, "P S"]:
+def spread_factor(light: Light, cosine: Float[Tensor, "P S"]) -> Float[Tensor, "P S"]:
     """An area lamp's honeycomb: light falls linearly in the tangent of the angle to the axis and ends at half the spread; power is kept."""
     half = 0.5 * light.spread_rad
     if light.spread_rad > WIDE_RAD:
@@ -58,7 +58,7 @@ def _spread_factor(light: Light, cosine: Float[Tensor, "P S"]) -> Float[Tensor, 
     return (math.tan(half) - tangent).clamp_min(0.0) / max(math.tan(half) - half, 1e-9)
 
 
-def _is_point(light: Light) -> bool:
+def is_point(light: Light) -> bool:
     """Whether the lamp has no size: then no ray meets it."""
     size = {"sun": light.angle_rad, "area": light.size}.get(light.kind, light.radius)
     return size is None or not float(size.detach().max()) > 1e-6
@@ -81,7 +81,7 @@ def _from(places: Float[Tensor, "P S 3"], points: Float[Tensor, "P 3"]) -> tuple
 def _sun(light: Light, points: Float[Tensor, "P 3"]) -> Arriving:
     backward = unit(light.world_from_light[:3, 2])
     density = None
-    if _is_point(light):
+    if is_point(light):
         toward = backward.expand(len(points), 1, 3)
     else:
         half = 0.5 * light.angle_rad
@@ -99,7 +99,7 @@ def _sun(light: Light, points: Float[Tensor, "P 3"]) -> Arriving:
 def _area(light: Light, points: Float[Tensor, "P 3"]) -> Arriving:
     axis = unit(-light.world_from_light[:3, 2])
     centre = light.world_from_light[:3, 3]
-    if _is_point(light):
+    if is_point(light):
         places = centre.expand(len(points), 1, 3)
     else:
         count = SAMPLES if light.spread_rad > WIDE_RAD else NARROW_SAMPLES
@@ -110,8 +110,8 @@ def _area(light: Light, points: Float[Tensor, "P 3"]) -> Arriving:
         places = (centre + (spots * light.size) @ unit(light.world_from_light[:3, :2].T)).expand(len(points), -1, 3)
     toward, distance = _from(places, points)
     cosine = -(toward @ axis).clamp_max(0.0)
-    strength = light.power / math.pi * cosine * _spread_factor(light, cosine) / places.shape[1]
-    density = None if _is_point(light) else distance.square() / (_area_of(light) * cosine).clamp_min(1e-9)
+    strength = light.power / math.pi * cosine * spread_factor(light, cosine) / places.shape[1]
+    density = None if is_point(light) else distance.square() / (_area_of(light) * cosine).clamp_min(1e-9)
     return Arriving(toward, distance, strength / distance.square(), density)
 
 
@@ -136,7 +136,7 @@ def _bulb(light: Light, points: Float[Tensor, "P 3"]) -> Arriving:
     """A point or spot lamp: a point, a ball, or with soft falloff a disk that turns to every surface point."""
     centre = light.world_from_light[:3, 3]
     density = None
-    if _is_point(light):
+    if is_point(light):
         toward, distance = _from(centre.expand(len(points), 1, 3), points)
         share = distance.square().reciprocal()
     elif not light.soft_falloff:
@@ -152,7 +152,7 @@ def _bulb(light: Light, points: Float[Tensor, "P 3"]) -> Arriving:
         density = distance.square() / (_area_of(light) * cosine).clamp_min(1e-9)
     intensity = light.power / (4.0 * math.pi) * share
     if light.kind == "spot":
-        intensity = intensity * _spot_factor(light, toward @ unit(light.world_from_light[:3, 2]))
+        intensity = intensity * spot_factor(light, toward @ unit(light.world_from_light[:3, 2]))
     return Arriving(toward, distance, intensity, density)
 
 
@@ -198,7 +198,7 @@ def _struck_area(light: Light, points: Tensor, directions: Tensor) -> tuple[Tens
     local = (points[:, None] + distance[..., None] * directions - light.world_from_light[:3, 3]) @ axes[:2].T / (0.5 * light.size)
     inside = local.square().sum(-1) <= 1.0 if light.shape == "ellipse" else local.abs().amax(-1) <= 1.0
     met = (inside & (cosine > 1e-6) & (distance > 0)).to(distance.dtype)
-    radiance = light.power / (math.pi * _area_of(light)) * _spread_factor(light, cosine.clamp(0.0, 1.0))
+    radiance = light.power / (math.pi * _area_of(light)) * spread_factor(light, cosine.clamp(0.0, 1.0))
     density = distance.square() / (_area_of(light) * cosine).clamp_min(1e-9)
     return met * radiance, met * density, distance
 
@@ -221,5 +221,5 @@ def _struck_bulb(light: Light, points: Tensor, directions: Tensor) -> tuple[Tens
     met = (inside & (along > 0)).to(along.dtype)
     radiance = light.power / (4.0 * math.pi * _area_of(light))
     if light.kind == "spot":
-        radiance = radiance * _spot_factor(light, directions @ unit(light.world_from_light[:3, 2]))
+        radiance = radiance * spot_factor(light, directions @ unit(light.world_from_light[:3, 2]))
     return met * radiance, met * density, distance

@@ -1,0 +1,80 @@
+"""Light on matte surfaces as a differentiable function of torch, for all views of a batch at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from .batch import Batch, Seen
+from .shade import Lamps, Surface, shade, unlight, unshade
+
+
+class _Shade(Function):
+    """Radiance of every view."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, batch: Batch, lamps: Lamps, lines: Tensor, positions: Tensor, normals: Tensor, *images: Tensor
+    ) -> tuple[Tensor, ...]:
+        views = len(batch.seen)
+        surfaces = _surfaces(batch, replace(lamps, lines=lines), positions, normals, images)
+        ctx.batch, ctx.lamps, ctx.views = batch, lamps, views
+        ctx.save_for_backward(lines, positions, normals, *images)
+        ctx.set_materialize_grads(False)
+        return tuple(batch.map(lambda surface: shade(surface, batch.inner), surfaces))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        batch = ctx.batch
+        lines, positions, normals, *images = ctx.saved_tensors
+        surfaces = _surfaces(batch, replace(ctx.lamps, lines=lines), positions, normals, images)
+        wants_lines = ctx.needs_input_grad[2]
+
+        def work(surface: Surface, by_rgb: Tensor | None) -> tuple[Tensor | None, ...]:
+            if by_rgb is None:
+                return None, None, None, None, None
+            by_rgb = by_rgb.contiguous()
+            by_positions, by_normals = torch.zeros_like(positions), torch.zeros_like(normals)
+            by_weights, by_albedo = unshade(surface, by_rgb, batch.inner, by_positions, by_normals)
+            by_lines = unlight(surface, by_rgb, batch.inner) if wants_lines else None
+            return by_lines, by_positions, by_normals, by_weights, by_albedo
+
+        *shared, by_weights, by_albedo = zip(*batch.map(work, surfaces, gradients), strict=True)
+        return (None, None, *(_total(parts) for parts in shared), *by_weights, *by_albedo)
+
+
+def _surfaces(batch: Batch, lamps: Lamps, positions: Tensor, normals: Tensor, images: Sequence[Tensor]) -> list[Surface]:
+    views = len(batch.seen)
+
+    def surface(seen: Seen, weights: Tensor, albedo: Tensor) -> Surface:
+        return Surface(
+            batch.topology.faces32, positions, normals, lamps, seen.projected, seen.bins, seen.face_id, weights, albedo, seen.view
+        )
+
+    return [surface(*each) for each in zip(batch.seen, images[:views], images[views:], strict=True)]
+
+
+def _total(parts: Sequence[Tensor | None]) -> Tensor | None:
+    """The sum over views, in their order."""
+    given = [part for part in parts if part is not None]
+    return sum(given[1:], given[0]) if given else None
+
+
+def shade_views(
+    batch: Batch, lamps: Lamps, positions: Float[Tensor, "V 3"], normals: Float[Tensor, "F 3 3"],
+    weights: Sequence[Float[Tensor, "_ _ 3"]], albedos: Sequence[Float[Tensor, "_ _ 3"]],
+) -> list[Float[Tensor, "_ _ 3"]]:
+    """Radiance of each view's pixels from their barycentric coordinates and base colours, outlines hard.
+
+    Gradients: exact for positions, corner normals, barycentric coordinates, base colours and the lamps' lines; which share of a lamp's
+    light reaches a vertex is constant, and so is a sky that is not the same all around.
+    """
+    return list(_Shade.apply(batch, lamps, lamps.lines, positions, normals.contiguous(), *weights, *albedos))
