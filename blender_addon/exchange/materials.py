@@ -9,13 +9,13 @@ import numpy as np
 
 from dr_backend.scene import Material
 
+from .before import LABEL, restore_inputs, restore_values
 from .gloss import Bake, bake_unknown, gloss_sources, not_carried, read_gloss
 from .identity import is_foreign, load_kept, object_mode, save_kept, uses_nodes
-from .images import read_image, write_image
+from .images import read_image, write_float_image, write_image
 from .problems import SceneProblem
 from .sources import MIX_LABEL, Source, mix_inputs, read_source
 
-LABEL = "Fit to Photo"
 PLAIN_SIZE = 8  # texels along a side of a constant image: the backend chooses the size that it returns
 DEFAULT_COLOR = (0.8, 0.8, 0.8)  # Blender's own surface where no material is set
 _BASE_COLOR = {"BSDF_PRINCIPLED": "Base Color", "BSDF_DIFFUSE": "Color"}
@@ -162,7 +162,8 @@ def check_image(name: str, rgb: np.ndarray) -> None:
 def write_material(material: bpy.types.Material, rgb_linear: np.ndarray, extension: str = "repeat", uv_map: str | None = None) -> str:
     """Puts a new packed image (H, W, 3) into the material's base colour and says so. The old link is kept for ``revert_material``.
 
-    ``uv_map`` adds a UV Map node, for meshes on which another map is active. The artist's own image is never touched.
+    It has 8 bits a channel, or floats where the image before it had. ``uv_map`` adds a UV Map node, for meshes on which another map is
+    active. The artist's own image is never touched.
     """
     show_painted(material, True)
     write_mix(material, 1.0)
@@ -182,8 +183,9 @@ def write_material(material: bpy.types.Material, rgb_linear: np.ndarray, extensi
         node.label = LABEL
         node.location = (shader.location.x - 320, shader.location.y)
         kept["image_node"] = node.name
-    old = node.image
-    node.image = write_image(f"{LABEL} {material.name}", rgb_linear)
+    old, before = node.image, read_source(socket).image
+    write = write_float_image if before is not None and before.is_float else write_image
+    node.image = write(f"{LABEL} {material.name}", rgb_linear)
     if old is not None and old.name == kept.get("image") and old.users == 0:
         bpy.data.images.remove(old)
         node.image.name = kept["image"]
@@ -289,10 +291,13 @@ def show_painted(material: bpy.types.Material, shown: bool) -> None:
 
 
 def revert_material(material: bpy.types.Material) -> list[str]:
-    """Takes the fit's image out of the material, links what was linked before, and says so."""
+    """Takes the fit's image and values out of the material, links what was linked before, and says so."""
+    changed = restore_values(material) | (material.node_tree is not None and restore_inputs(material))
     show_painted(material, True)
     write_mix(material, 1.0)
     kept = load_kept(material)
+    if "image_node" not in kept:
+        return [f"Restored the values of the material '{material.name}'"] if changed else []
     tree = material.node_tree
     for key in ("image_node", "uv_node"):
         node = tree.nodes.get(kept.get(key, ""))

@@ -7,7 +7,7 @@ import numpy as np
 
 from dr_backend.scene import Camera, Photo
 
-from .cameras import read_camera
+from .cameras import read_camera, write_camera
 from .clips import read_clip_frame, read_lens
 from .distortion import undistort
 from .framing import Framing
@@ -74,6 +74,11 @@ def read_photo_camera(obj: bpy.types.Object, context_scene: bpy.types.Scene) -> 
         raise SceneProblem(f"The photo of camera '{obj.name}' has no size: set its Scale to 1 under Camera > Background Images")
     render = context_scene.render
     return read_camera(obj, size, (render.pixel_aspect_x, render.pixel_aspect_y), _framing(background, context_scene))
+
+
+def write_photo_camera(obj: bpy.types.Object, camera: Camera, context_scene: bpy.types.Scene) -> None:
+    """Lets the camera project onto its photo, where that lies in the frame, as ``camera`` says: the inverse of ``read_photo_camera``."""
+    write_camera(obj, camera, _framing(background_images(obj)[0], context_scene))
 
 
 def framing_warnings(cameras: Sequence[bpy.types.Object], context_scene: bpy.types.Scene) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import bpy
 import numpy as np
 
+from .before import restore_inputs, restore_values
 from .identity import check_modes, load_kept, object_mode, save_kept
 from .materials import read_mix, remove_added_material, revert_material, show_painted, write_mix
 from .meshes import revert_mesh
@@ -23,6 +24,16 @@ def _touched(context_scene: bpy.types.Scene) -> Iterator[bpy.types.Object | bpy.
             seen.add(obj.data.name)
             yield obj
     yield from (material for material in materials.values() if load_kept(material))
+
+
+def _changed(context_scene: bpy.types.Scene) -> list[bpy.types.ID]:
+    """Objects, their data and the world of which a fit changed single values; what ``_touched`` yields is not among them."""
+    blocks: dict[str, bpy.types.ID] = {}
+    for obj in context_scene.objects:
+        data = obj.data if obj.type in ("CAMERA", "LIGHT") else None
+        blocks |= {repr(block): block for block in (obj, data) if block is not None and block.library is None and load_kept(block)}
+    world = context_scene.world
+    return [*blocks.values(), *([world] if world is not None and world.library is None and load_kept(world) else [])]
 
 
 def _objects(context_scene: bpy.types.Scene) -> list[bpy.types.Object]:
@@ -44,7 +55,7 @@ def _fit_keys(context_scene: bpy.types.Scene) -> list[bpy.types.ShapeKey]:
 
 def has_result(context_scene: bpy.types.Scene) -> bool:
     """Whether a fit's result is in the scene and can be reverted."""
-    return next(_touched(context_scene), None) is not None
+    return next(_touched(context_scene), None) is not None or bool(_changed(context_scene))
 
 
 # -- how strongly it shows -------------------------------------------------------------------------------------------------------------
@@ -97,9 +108,15 @@ def keep_all(context_scene: bpy.types.Scene) -> list[str]:
     Raises:
         SceneProblem: An object is in a mode that cannot be left. Nothing was changed then.
     """
-    objects, materials = _objects(context_scene), _painted(context_scene)
+    touched = list(_touched(context_scene))
+    objects = [block for block in touched if isinstance(block, bpy.types.Object)]
+    materials = [block for block in touched if isinstance(block, bpy.types.Material)]
     check_modes(objects)
-    return [sentence for obj in objects for sentence in _keep_mesh(obj)] + [_keep_material(material) for material in materials]
+    done = [sentence for obj in objects for sentence in _keep_mesh(obj)] + [_keep_material(material) for material in materials]
+    for block in _changed(context_scene):
+        save_kept(block, {})
+        done.append(f"What the fit changed of '{block.name}' is its own now")
+    return done
 
 
 def _keep_mesh(obj: bpy.types.Object) -> list[str]:
@@ -159,4 +176,9 @@ def revert_all(context_scene: bpy.types.Scene) -> list[str]:
     for obj in objects:
         done += remove_added_material(obj)
         done += revert_mesh(obj)
+    for changed in _changed(context_scene):
+        if isinstance(changed, bpy.types.World):
+            restore_inputs(changed)
+        restore_values(changed)
+        done.append(f"Restored what the fit had changed of '{changed.name}'")
     return done

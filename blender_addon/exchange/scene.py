@@ -11,12 +11,12 @@ import numpy as np
 from dr_backend.scene import Camera, Light, Material, Mesh, Photo, Scene, World, split_path
 
 from .bake import bake_socket
+from .before import LABEL
 from .checks import check_lists, check_seen, shared_material_warnings
 from .identity import check_modes, describe, find
 from .lights import read_light
 from .materials import (
     DEFAULT_COLOR,
-    LABEL,
     add_material,
     added_material,
     base_color_source,
@@ -32,7 +32,10 @@ from .meshes import MeshRead, check_mesh_object, check_positions, find_mesh_obje
 from .photos import framing_warnings, read_photo, read_photo_camera
 from .problems import SceneProblem
 from .sources import Source
+from .values import describe_scene, prepare_changes
 from .worlds import read_world
+
+_DESCRIBED = {"meshes": "object", "materials": "material"}  # what a binding calls its block
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Bindings:
 
     meshes: dict[str, dict[str, Any]] = field(default_factory=dict)  # by object name, see meshes.read_mesh
     materials: dict[str, dict[str, Any]] = field(default_factory=dict)  # by key of Scene.materials
+    others: dict[str, Any] = field(default_factory=dict)  # the scene, its cameras, lights and world, see values.describe_scene
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""
@@ -53,7 +57,7 @@ class Bindings:
         Raises:
             KeyError: It is not one.
         """
-        return cls(data["meshes"], data["materials"])
+        return cls(data["meshes"], data["materials"], data["others"])
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,8 @@ def read_scene(
     materials, material_bindings, more = _read_materials(meshes, mesh_reads, texture, texture_size, lit=lit)
     read_lights, world, light_warnings = _read_lights(context_scene, lights, lit)
     scene = Scene(read_cameras, {name: r.mesh for name, r in mesh_reads.items()}, materials, read_lights, world)
-    bindings = Bindings({name: read.binding for name, read in mesh_reads.items()}, material_bindings)
+    others = describe_scene(context_scene, cameras, lights if lit else ())
+    bindings = Bindings({name: read.binding for name, read in mesh_reads.items()}, material_bindings, others)
     return Exported(scene, photos, warnings + more + light_warnings, bindings)
 
 
@@ -206,6 +211,7 @@ def write_result(bindings: Bindings, values: dict[str, np.ndarray]) -> list[str]
     """
     positions: dict[str, np.ndarray] = {}
     images: dict[str, np.ndarray] = {}
+    others: dict[str, np.ndarray] = {}
     for path, value in values.items():
         group, name, leaf = split_path(path)
         if group == "meshes" and leaf == "positions" and name in bindings.meshes:
@@ -215,10 +221,12 @@ def write_result(bindings: Bindings, values: dict[str, np.ndarray]) -> list[str]
             images[name] = np.asarray(value)
             check_image(name, images[name])
         else:
-            raise SceneProblem(f"The result holds '{path}', which this fit did not read: fit again")
+            others[path] = value
+    blocks = {group: {name: b[kind] for name, b in getattr(bindings, group).items()} for group, kind in _DESCRIBED.items()}
+    changes = list(prepare_changes(bindings.others | blocks, others))
     painted = {user for key in images for user in bindings.materials[key]["objects"]}
     objects = {name: find_mesh_object(bindings.meshes[name], need_uvs=name in painted) for name in sorted(painted | set(positions))}
-    blocks = {key: _find_material(bindings.materials[key]) for key in images}
+    surfaces = {key: _find_material(bindings.materials[key]) for key in images}
     check_modes(list(objects.values()))
 
     done = [write_mesh(objects[name], value, bindings.meshes[name]["key_values"]) for name, value in positions.items()]
@@ -228,9 +236,9 @@ def write_result(bindings: Bindings, values: dict[str, np.ndarray]) -> list[str]
             done.append(write_uvs(objects[name], packed))
     for key, image in images.items():
         users = [objects[name] for name in bindings.materials[key]["objects"]]
-        block = blocks[key] or added_material(users) or add_material(key, users)
+        block = surfaces[key] or added_material(users) or add_material(key, users)
         done.append(write_material(block, image, bindings.materials[key]["extension"], _named_map(bindings, users)))
-    return done
+    return done + [change.apply() for change in changes]
 
 
 def _find_material(binding: dict[str, Any]) -> bpy.types.Material | None:

@@ -346,7 +346,7 @@ def test_all_or_nothing(build, kind):
     elif kind == "wrong count":
         values["meshes/Other/positions"] = values["meshes/Other/positions"][:5]
     elif kind == "unknown":
-        values["cameras/Front/focal_px"] = np.ones(2)
+        values["cameras/Front/hue"] = np.ones(2)
     else:
         bpy.data.materials.remove(bpy.data.materials["Second"])
     before = fingerprint()
