@@ -20,6 +20,7 @@ from .renderers.base import Renderer
 from .renderers.table import choose
 from .scene import Light, Photo, Scene, leaf_path, leaves, split_path, with_leaves
 from .shading.baking import for_steps
+from .shading.opacity import see_through_faces
 from .shading.visibility import NO_SHADOWS
 from .stages import Stage, plan_stages
 from .texture_size import texture_sides
@@ -160,7 +161,8 @@ def make_problem(scene: Scene, photos: list[Photo], settings: FitSettings) -> Pr
         raise JobError("bad_job", str(error)) from error
     if settings.texture:
         scene = _with_sized_textures(scene, fitted, flatten(scene, device, topology), settings)
-    lamps = flatten(scene, device, topology).lights
+    flat = flatten(scene, device, topology)
+    lamps, see_through = flat.lights, see_through_faces(flat) is not None
     scene = for_steps(scene)
     warnings = []
     unmasked = [p.camera for p in fitted if p.mask is None]
@@ -174,7 +176,7 @@ def make_problem(scene: Scene, photos: list[Photo], settings: FitSettings) -> Pr
         try:
             # each photo of a step has a thread of its own; what is left of the cores shares a photo's pixels
             threads = max(1, (os.cpu_count() or 1) // min(stage.views, len(fitted)))
-            return choose(settings.renderer, device, coarse=stage.coarse, threads=threads)
+            return choose(settings.renderer, device, coarse=stage.coarse, see_through=see_through, threads=threads)
         except ValueError as error:
             raise JobError("no_renderer", str(error), "Set Renderer to Auto, or press Check Setup") from error
 

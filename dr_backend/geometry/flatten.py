@@ -30,6 +30,7 @@ class Texture:
     encoded: bool = False  # texels are mixed as sRGB
     uv_matrix: Float[Tensor, "2 3"] | None = None  # from the mesh's UVs to the image's
     smaller: tuple[Tensor, ...] = ()  # the image at half the size, a quarter and so on, where somebody made them for several views
+    weights: Float[Tensor, "H W 1"] | None = None  # by which texels count in their mean
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,16 @@ class FlatGloss:
 
 
 @dataclass(frozen=True)
+class FlatOpacity:
+    """How much of what lies behind it a surface hides."""
+
+    alpha: Float[Tensor, ""]
+    texture: Texture | None = None  # one channel; replaces alpha
+    threshold: float | None = None  # whole where alpha is greater, elsewhere not there
+    weighs: bool = False  # texels of the base colour count by those of the texture
+
+
+@dataclass(frozen=True)
 class FlatMaterial:
     """A surface in linear colour."""
 
@@ -59,11 +70,14 @@ class FlatMaterial:
     color_attribute: bool = False  # the scene's corner colours replace the base colour
     backface_culling: bool = False  # the inside of faces is not seen
     gloss: FlatGloss | None = None  # None: matte
+    opacity: FlatOpacity | None = None  # None: nothing shows through
 
     @property
     def texture(self) -> Texture:
         """The base colour's image with its placement."""
-        return Texture(self.image, self.extension, self.interpolation, self.encoded, self.uv_matrix, self.smaller)
+        by = self.opacity.texture if self.opacity is not None and self.opacity.weighs else None
+        weights = by.image if by is not None and self.image is not None and by.image.shape[:2] == self.image.shape[:2] else None
+        return Texture(self.image, self.extension, self.interpolation, self.encoded, self.uv_matrix, self.smaller, weights)
 
 
 @dataclass(frozen=True)
@@ -192,7 +206,27 @@ def _flat_material(scene: Scene, key: tuple[str | None, bool], device: torch.dev
         backface_culling=material.backface_culling,
         uv_matrix=None if material.uv_matrix is None else _to_tensor(material.uv_matrix, device, dtype),
         gloss=None if scene.unlit or material.shader == "diffuse" else _flat_gloss(material, textured, device, dtype),
+        opacity=_flat_opacity(material, textured, device, dtype),
     )
+
+
+def _flat_texture(material: Material, name: str, textured: bool, device: torch.device, dtype: torch.dtype) -> Texture | None:
+    """The image of this name as it is placed."""
+    image, placement = getattr(material, f"{name}_image"), material.placements.get(name, {})
+    if image is None or not textured:
+        return None
+    matrix = placement.get("uv_matrix")
+    placed = None if matrix is None else torch.tensor(matrix, device=device, dtype=dtype).reshape(2, 3)
+    settings = {key: placement[key] for key in ("extension", "interpolation", "encoded") if key in placement}
+    return Texture(_to_tensor(image, device, dtype), uv_matrix=placed, **settings)
+
+
+def _flat_opacity(material: Material, textured: bool, device: torch.device, dtype: torch.dtype) -> FlatOpacity | None:
+    texture = _flat_texture(material, "alpha", textured, device, dtype)
+    if texture is None and material.alpha is None:
+        return None
+    alpha = torch.ones((), device=device, dtype=dtype) if material.alpha is None else _to_tensor(material.alpha, device, dtype)
+    return FlatOpacity(alpha, texture, material.alpha_threshold, material.alpha_weighted)
 
 
 def _flat_gloss(material: Material, textured: bool, device: torch.device, dtype: torch.dtype) -> FlatGloss:
@@ -200,21 +234,14 @@ def _flat_gloss(material: Material, textured: bool, device: torch.device, dtype:
         found = getattr(material, name)
         return torch.tensor(default, device=device, dtype=dtype) if found is None else _to_tensor(found, device, dtype)
 
-    textures = {}
-    for name, placement in material.placements.items():
-        image = getattr(material, f"{name}_image")
-        if textured and image is not None:
-            matrix = placement.get("uv_matrix")
-            placed = None if matrix is None else torch.tensor(matrix, device=device, dtype=dtype).reshape(2, 3)
-            settings = {key: placement[key] for key in ("extension", "interpolation", "encoded") if key in placement}
-            textures[name] = Texture(_to_tensor(image, device, dtype), uv_matrix=placed, **settings)
+    found = {name: _flat_texture(material, name, textured, device, dtype) for name in material.placements if name != "alpha"}
     return FlatGloss(
         metallic=value("metallic", 0.0),
         roughness=value("roughness", 0.5),
         ior=value("ior", 1.5),
         specular=value("specular", 0.5),
         emission=value("emission", (0.0, 0.0, 0.0)),
-        textures=textures,
+        textures={name: texture for name, texture in found.items() if texture is not None},
         normal_strength=material.normal_strength,
     )
 

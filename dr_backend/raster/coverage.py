@@ -79,7 +79,7 @@ def blend_outlines(
     image: Float[Tensor, "N K"],
     projected: Projected,
     topology: Topology,
-    face_id: Int[Tensor, "H W"],
+    layers: Sequence[Int[Tensor, "H W"]],
     view: View,
     shown: Bool[Tensor, " F"] | None = None,
 ) -> Float[Tensor, "N K"]:
@@ -87,10 +87,14 @@ def blend_outlines(
 
     Gradients: exact for the image; for vertices and camera they are those of the outline's position, the term that a hard rasterizer
     loses, also where surfaces cut through each other. Parts too thin to own a pixel centre get none.
+    ``layers`` are the faces that each pixel shows: the nearest, and what shows through them. The image is what all of them make together,
+    so it is blended once wherever any of them has an outline.
     """
     found = _joined(crossings(outline(projected, topology.faces, topology.edges, view, shown), view))
-    found = found.where(_visible(found, projected, topology.faces, face_id.reshape(-1), view))
+    seen = [_visible(found, projected, topology.faces, face_id.reshape(-1), view) for face_id in layers]
+    found = found.where(torch.stack(seen).any(0))
     found = found.where(_outermost(found))
     if topology.shell_count > 1:
-        found = _joined((found, *cuts(projected, topology, face_id, view, found)))
+        for face_id in layers:
+            found = _joined((found, *cuts(projected, topology, face_id, view, found)))
     return _blend(image, found)

@@ -107,6 +107,13 @@ def spread(
     return covered / torch.where(area > 0, area, torch.inf)
 
 
+@torch.no_grad()
+def texture_area(uvs: Float[Tensor, "F 3 2"], face: Int[Tensor, " P"], spread: Float[Tensor, " P"]) -> Float[Tensor, " P"]:
+    """What a pixel covers of the UV square, with what it covers of its face as ``spread`` tells. No gradients."""
+    u, v = (uvs[:, corner][face] - uvs[:, 0][face] for corner in (1, 2))
+    return spread * (u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]).abs()
+
+
 def mix_corners(
     attributes: Float[Tensor, "F 3 K"], face: Int[Tensor, " P"], barycentric: Float[Tensor, "P 3"]
 ) -> Float[Tensor, "P K"]:

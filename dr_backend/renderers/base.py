@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from ..geometry.flatten import FlatScene
 from ..geometry.normals import corner_normals, unit
+from ..raster.coverage import blend_outlines
 from ..raster.interpolate import mix_corners
+from ..raster.project import Projected, View
 from ..scene import Camera
+from ..shading.layers import Rasterizer, stack_layers
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,26 @@ def maps_of(
         corners = corner_normals(scene.positions, scene.faces, topology.face_smooth, topology.normal_groups)
     mixed = None if attributes is None else dense(mix_corners(attributes[scene.faces], face, barycentric))
     return Maps(face_id, weights, depth, dense(unit(mix_corners(corners, face, barycentric))), mixed)
+
+
+def through_layers(
+    scene: FlatScene,
+    projected: Projected,
+    view: View,
+    turned: Int[Tensor, " F"],
+    shown: Bool[Tensor, " F"] | None,
+    rasterizer: Rasterizer,
+    color: bool,
+) -> RenderOutput:
+    """A view with see-through surfaces, each over what lies behind it: see ``shading.layers.stack_layers``.
+
+    ``face_id`` and ``depth`` are those of the nearest face that hides anything. Where outlines are blended it is what all layers make
+    together, also at an outline that is seen through another surface. Gradients: as without layers, and exact for alpha.
+    """
+    stacked = stack_layers(scene, projected, view, turned, rasterizer, color)
+    image = blend_outlines(stacked.image, projected, scene.topology, stacked.layers, view, shown)
+    image = image.view(view.height, view.width, 4)
+    return RenderOutput(image[..., :3], image[..., 3], stacked.face_id, stacked.depth)
 
 
 @dataclass(frozen=True)

@@ -14,15 +14,19 @@ from ..raster.native.batch import Batch
 from ..raster.native.bridge import blend_views, locate, paint_views
 from ..raster.native.launch import Launcher, load
 from ..raster.native.lit import shade_views
+from ..raster.native.rasterize import rasterize
 from ..raster.native.shade import Lamps
-from ..raster.project import view_of
+from ..raster.project import project, view_of
+from ..raster.rasterize import Layer
 from ..scene import Camera
 from ..shading.lamp_table import tabulate_lamps
+from ..shading.layers import layers_planned, shows_through
 from ..shading.surface import radiance_at, seen_from
 from ..shading.textures import to_srgb
-from .base import Capabilities, Maps, RenderOutput, maps_of
+from .base import Capabilities, Maps, RenderOutput, maps_of, through_layers
 
 BYTES_PER_PIXEL = 100  # measured peak of a textured forward and backward pass
+BYTES_PER_STACKED_PIXEL = 700  # and layer, of a scene with see-through surfaces, which torch composites
 BYTES_PER_LIT_PIXEL = 600  # the same of a lit scene, whose shading torch computes
 BYTES_PER_WIDE_LAMP = 4000  # and pixel: of a lamp that has a size, and so many samples
 BYTES_PER_FACE = 180
@@ -53,6 +57,8 @@ class NativeRenderer:
         positions = scene.positions.contiguous()
         batch = Batch(scene.topology, positions, scene.culled, [view_of(camera, positions) for camera in cameras], self._launcher)
         faces = [seen.face_id for seen in batch.seen]
+        if any(shows_through(scene, face_id) for face_id in faces):
+            return [self._stack(seen_from(scene, camera), batch, index, color) for index, camera in enumerate(cameras)]
         if not color:
             alphas, _ = blend_views(batch, positions)
             black = positions.new_zeros(())
@@ -78,13 +84,14 @@ class NativeRenderer:
         return maps_of(scene, batch.seen[0].face_id, weights, depth, attributes)
 
     def plan(self, scene: FlatScene, cameras: Sequence[Camera]) -> int:
-        """Peak bytes of a forward and backward pass, if every pixel were covered."""
+        """Peak bytes of a forward and backward pass, if every pixel were covered; several times where surfaces are see-through."""
         pixels = sum(camera.size[0] * camera.size[1] for camera in cameras)
-        per_pixel = BYTES_PER_PIXEL
+        layers = layers_planned(scene)
+        per_pixel = BYTES_PER_PIXEL if layers == 1 else BYTES_PER_STACKED_PIXEL
         if not scene.unlit:
             wide = sum(any(size is not None for size in (lamp.radius, lamp.size, lamp.angle_rad)) for lamp in scene.lights)
-            per_pixel = BYTES_PER_LIT_PIXEL + wide * BYTES_PER_WIDE_LAMP
-        return pixels * per_pixel + len(scene.faces) * len(cameras) * BYTES_PER_FACE
+            per_pixel = max(per_pixel, BYTES_PER_LIT_PIXEL) + wide * BYTES_PER_WIDE_LAMP
+        return pixels * layers * per_pixel + len(scene.faces) * len(cameras) * BYTES_PER_FACE
 
     @staticmethod
     def _paint(scene: FlatScene, batch: Batch, positions: Tensor) -> tuple[list[Tensor], list[Tensor]]:
@@ -125,6 +132,19 @@ class NativeRenderer:
             image = positions.new_zeros(len(flat), 3).index_copy(0, pixel, rgb).view(*seen.face_id.shape, 3)
             images.append(image.clone())  # outlines are blended in place, which autograd does not allow in a view
         return images, depths
+
+
+    @staticmethod
+    def _stack(scene: FlatScene, batch: Batch, index: int, color: bool) -> RenderOutput:
+        """A view with see-through surfaces: our rasterizer, and torch for the rest."""
+        seen, view = batch.seen[index], batch.views[index]
+        projected, turned, faces = project(scene.positions, view), seen.bins.facing.long(), scene.topology.faces32
+        shown = None if scene.culled is None else (turned > 0) | (scene.culled == 0)
+
+        def behind(layer: Layer) -> tuple[Tensor, Tensor]:
+            return rasterize(seen.projected, faces, seen.bins, seen.view, batch.inner, layer)
+
+        return through_layers(scene, projected, view, turned, shown, behind, color)
 
 
 def _paintable(scene: FlatScene) -> bool:

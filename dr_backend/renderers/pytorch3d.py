@@ -60,7 +60,8 @@ def soft_cameras(views: Sequence[View]) -> PerspectiveCameras | OrthographicCame
 
 class PyTorch3DRenderer:
     """Soft silhouettes and colours. ``sigma`` blurs outlines (squared NDC), ``gamma`` blurs depth order; fewer ``faces_per_pixel`` than
-    lie within the blur cut it off.
+    lie within the blur cut it off. It sees through nothing: surfaces with alpha are whole here, and ``table.choose`` takes another
+    renderer for scenes that have any.
     """
 
     capabilities = Capabilities(

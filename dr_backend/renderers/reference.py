@@ -11,11 +11,12 @@ from ..geometry.flatten import FlatScene
 from ..raster.coverage import blend_outlines
 from ..raster.interpolate import interpolate, spread
 from ..raster.project import project, view_of
-from ..raster.rasterize import rasterize
+from ..raster.rasterize import Layer, rasterize
 from ..raster.silhouettes import facing
 from ..scene import Camera
+from ..shading.layers import layers_planned, shows_through
 from ..shading.surface import radiance_at, seen_from
-from .base import Capabilities, Maps, RenderOutput, maps_of
+from .base import Capabilities, Maps, RenderOutput, maps_of, through_layers
 
 BYTES_PER_PIXEL = 700  # measured peak of a textured forward and backward pass, covered pixels
 BYTES_PER_FACE = 900
@@ -49,9 +50,9 @@ class ReferenceRenderer:
         return maps_of(scene, face_id, weights.view(*face_id.shape, 3), depth, attributes)
 
     def plan(self, scene: FlatScene, cameras: Sequence[Camera]) -> int:
-        """Peak bytes of a forward and backward pass, if every pixel were covered."""
+        """Peak bytes of a forward and backward pass, if every pixel were covered; several times where surfaces are see-through."""
         pixels = sum(camera.size[0] * camera.size[1] for camera in cameras)
-        return pixels * BYTES_PER_PIXEL + len(scene.faces) * len(cameras) * BYTES_PER_FACE
+        return pixels * layers_planned(scene) * BYTES_PER_PIXEL + len(scene.faces) * len(cameras) * BYTES_PER_FACE
 
     @staticmethod
     def _shown(scene: FlatScene, turned: Tensor) -> Tensor | None:
@@ -65,9 +66,14 @@ class ReferenceRenderer:
         shown = self._shown(scene, turned)
         face_id, depth = rasterize(projected, scene.faces, view, shown)
         shape = (view.height, view.width)
+        if shows_through(scene, face_id):
+            def behind(layer: Layer) -> tuple[Tensor, Tensor]:
+                return rasterize(projected, scene.faces, view, shown, layer)
+
+            return through_layers(seen_from(scene, camera), projected, view, turned, shown, behind, color)
         alpha = (face_id >= 0).to(scene.positions.dtype).reshape(-1, 1)
         if not color:
-            alpha = blend_outlines(alpha, projected, scene.topology, face_id, view, shown)
+            alpha = blend_outlines(alpha, projected, scene.topology, [face_id], view, shown)
             return RenderOutput(scene.positions.new_zeros(*shape, 3), alpha.view(shape), face_id, depth)
         fragments = interpolate(projected, scene.faces, face_id, view)
         depth = depth.view(-1).index_copy(0, fragments.pixel, fragments.depth)
@@ -75,5 +81,5 @@ class ReferenceRenderer:
         rgb = radiance_at(seen_from(scene, camera), fragments.face, fragments.barycentric, turned[fragments.face], wide)
         image = scene.positions.new_zeros(face_id.numel(), 3).index_copy(0, fragments.pixel, rgb)
         image = torch.cat([image, alpha], dim=1)
-        image = blend_outlines(image, projected, scene.topology, face_id, view, shown)
+        image = blend_outlines(image, projected, scene.topology, [face_id], view, shown)
         return RenderOutput(image[:, :3].reshape(*shape, 3), image[:, 3].reshape(shape), face_id, depth.view(shape))

@@ -66,19 +66,23 @@ def make(name: str, device: str, threads: int | None = None) -> Renderer:
     return RENDERERS[name](device, threads or os.cpu_count() or 1)
 
 
-def choose(name: str, device: str, *, coarse: bool = False, threads: int | None = None) -> tuple[Renderer, str]:
+def choose(
+    name: str, device: str, *, coarse: bool = False, see_through: bool = False, threads: int | None = None
+) -> tuple[Renderer, str]:
     """A renderer (see ``make``) and a sentence why it was taken.
 
-    ``auto`` takes native; in a coarse stage on a GPU PyTorch3D, whose blurred outlines attract from far away; reference where Warp
-    does not load.
+    ``auto`` takes native; in a coarse stage on a GPU PyTorch3D, whose blurred outlines attract from far away, unless a surface is
+    ``see_through``; reference where Warp does not load.
 
     Raises:
-        ValueError: There is no such renderer, or it cannot run here.
+        ValueError: There is no such renderer, it cannot run here, or it cannot show a scene that is ``see_through``.
     """
+    if name == "pytorch3d" and see_through:
+        raise ValueError("A material has alpha, and PyTorch3D sees through nothing. Choose the renderer Auto, or set Alpha to 1.")
     if name != "auto":
         return make(name, device, threads), f"The renderer '{name}' was asked for."
     missing = available()
-    if coarse and torch.device(device).type == "cuda" and missing["pytorch3d"] is None:
+    if coarse and not see_through and torch.device(device).type == "cuda" and missing["pytorch3d"] is None:
         return make("pytorch3d", device, threads), "PyTorch3D was taken: far from the photos its blurred outlines attract the mesh."
     if missing["native"] is None:
         return make("native", device, threads), "Native was taken: it is the fastest, and its outlines are sharp."

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..geometry.flatten import FlatGloss, FlatMaterial, FlatScene
 from ..geometry.normals import unit
-from ..raster.interpolate import mix_corners
+from ..raster.interpolate import mix_corners, texture_area
 from ..scene import Camera
 from .diffuse import reflected
 from .glossy import Gloss, Lobe, glossy
@@ -53,10 +53,7 @@ def _painted(scene: FlatScene, material: FlatMaterial, face: Tensor, barycentric
     """The colour attribute or image of points that all have this material."""
     if material.color_attribute and scene.colors is not None:
         return mix_corners(scene.colors, face, barycentric)
-    area = None
-    if spread is not None:
-        u, v = (scene.uvs[:, corner].detach()[face] - scene.uvs[:, 0].detach()[face] for corner in (1, 2))
-        area = spread * (u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]).abs()
+    area = None if spread is None else texture_area(scene.uvs, face, spread)
     return texel_at(material.texture, mix_corners(scene.uvs, face, barycentric), area)
 
 

@@ -58,10 +58,12 @@ def _lookup(image: Float[Tensor, "H W K"], texture: Texture, uv: Float[Tensor, "
 def texel_at(texture: Texture, uv: Float[Tensor, "P 2"], area: Float[Tensor, " P"] | None = None) -> Float[Tensor, "P K"]:
     """An image at UVs; zero outside a clipped one. ``area`` is what a pixel covers of the UV square: large areas read smaller levels.
 
-    8-bit sRGB images are mixed as they are encoded, which is how Cycles holds them. Gradients: exact for image and coordinates; Closest
-    passes none to coordinates.
+    8-bit sRGB images are mixed as they are encoded, which is how Cycles holds them; with ``weights`` texels count by those.
+    Gradients: exact for image and coordinates; Closest passes none to coordinates.
     """
     image = to_srgb(texture.image) if texture.encoded else texture.image
+    if texture.weights is not None:
+        image = torch.cat([image * texture.weights, texture.weights], dim=2)
     if texture.uv_matrix is not None:
         uv = torch.addmm(texture.uv_matrix[:, 2], uv, texture.uv_matrix[:, :2].T)
         area = None if area is None else area * torch.linalg.det(texture.uv_matrix[:, :2].detach()).abs()
@@ -70,7 +72,7 @@ def texel_at(texture: Texture, uv: Float[Tensor, "P 2"], area: Float[Tensor, " P
     if highest == 0:
         values = _lookup(image, texture, uv)
     else:
-        made = texture.smaller and not texture.encoded
+        made = texture.smaller and not texture.encoded and texture.weights is None
         levels = [image, *texture.smaller] if made else smaller_levels(image, highest)
         level = level.clamp_max(len(levels) - 1)
         values = image.new_zeros(len(uv), image.shape[2])
@@ -79,4 +81,6 @@ def texel_at(texture: Texture, uv: Float[Tensor, "P 2"], area: Float[Tensor, " P
             here = torch.nonzero(share > 0).squeeze(1)
             part = _lookup(smaller, texture, uv.index_select(0, here)) * share[here, None]
             values = values.index_add(0, here, part)
+    if texture.weights is not None:
+        values = values[:, :-1] / values[:, -1:].clamp_min(1e-6)
     return to_linear(values) if texture.encoded else values

@@ -38,6 +38,14 @@ def test_auto_takes_the_best_there_is_and_says_why(monkeypatch, made, device, co
     assert words in reason
 
 
+def test_scenes_that_are_see_through_get_no_renderer_that_sees_through_nothing(monkeypatch, made):
+    pretend(monkeypatch)
+    choose("auto", "cuda", coarse=True, see_through=True)
+    assert made == [("native", "cuda")]
+    with pytest.raises(ValueError, match="sees through nothing"):
+        choose("pytorch3d", "cuda", see_through=True)
+
+
 def test_every_renderer_can_be_made_or_says_why_not():
     for name, reason in available().items():
         if reason is None:
