@@ -16,6 +16,7 @@ from .optim import AdamUniform
 from .parameterizations import LargeSteps, Parameterization
 from .photos import Target, exposed, reduced
 from .problem import Problem, moved
+from .raster.refine import refine, refined
 from .raster.texture import smaller_levels
 from .renderers.base import Renderer, RenderOutput
 from .scene import leaves
@@ -97,7 +98,7 @@ class Fit:
         run = self._run
         problem = moved(self.problem, self._best)
         seen = reduced(problem.scene.cameras[camera], run.stage.max_side)
-        out = run.renderer.render(run.lit(problem.flat()), [seen])[0]
+        out = run.renderer.render(run.lit(run.fine(problem.flat())), [seen])[0]
         return torch.cat([exposed(out.rgb, seen), out.alpha[..., None]], -1)
 
     def resume(self, values: dict[str, Tensor], stage: int) -> None:
@@ -170,6 +171,8 @@ class _StageRun:
         self._queue: list[int] = []
         self._pool = pool
         self._view_losses: dict[int, float] = {}
+        cameras = [reduced(camera, stage.max_side) for camera in problem.scene.cameras.values()]
+        self._refinement = refine(problem.flat(), cameras) if any(c.distortion is not None for c in cameras) else None
 
     def bind(self, rate: float) -> None:
         """Makes latents and optimizers for what moves, starting from the problem's scene."""
@@ -209,21 +212,26 @@ class _StageRun:
             optimizer.zero_grad()
         picked = self._next_views(views)
         problem = moved(self.problem, {leaf.path: leaf.value() for leaf in self._leaves})
-        flat = problem.flat()
-        if not bool(torch.isfinite(flat.positions).all()):
+        coarse = problem.flat()
+        if not bool(torch.isfinite(coarse.positions).all()):
             return math.inf  # renderers would refuse them
+        flat = self.fine(coarse)
         if self.stage.photometric and self._steps % RELIGHT == 0 and (self.stage.geometry or self._steps == 0):
             self._shares = light_shares(replace(flat, lights=self.problem.lamps))
         self._steps += 1
         self._backward(self._for_views(flat), picked)
         if self.stage.geometry:
-            (FLATTEN * normal_consistency(flat.positions, flat.faces, self.problem.face_pairs).mean()).backward()
+            (FLATTEN * normal_consistency(coarse.positions, coarse.faces, self.problem.face_pairs).mean()).backward()
         running = sum(self._view_losses.values()) / len(self._view_losses)
         self._judge(running)
         if math.isfinite(running):
             for optimizer, _ in self._optimizers:
                 optimizer.step()
         return running
+
+    def fine(self, flat: FlatScene) -> FlatScene:
+        """With its long edges split where lenses bend them, as they were at the beginning of the stage."""
+        return refined(flat, self._refinement)
 
     def lit(self, flat: FlatScene) -> FlatScene:
         """With its shadows as they were seen last: they follow geometry slowly, and the rays take time."""

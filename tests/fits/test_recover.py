@@ -11,6 +11,7 @@ from dr_backend.fit import Fit
 from dr_backend.geometry.flatten import flatten, to_tensors
 from dr_backend.job import FitSettings, JobError
 from dr_backend.problem import make_problem
+from dr_backend.raster.refine import refine, refined
 from dr_backend.renderers.table import choose
 from dr_backend.scene import Photo, Scene, with_leaves
 from tests.scenes import painted, ring, sphere_scene
@@ -22,8 +23,9 @@ def photograph(scene: Scene, *, masks: bool = True) -> list[Photo]:
     """What the reference renderer sees of the scene from each camera."""
     renderer, _ = choose("reference", "cpu")
     tensors = to_tensors(scene)
+    flat, cameras = flatten(tensors), list(tensors.cameras.values())
     with torch.no_grad():
-        outputs = renderer.render(flatten(tensors), list(tensors.cameras.values()))
+        outputs = renderer.render(refined(flat, refine(flat, cameras)), cameras)
     photos = []
     for name, out in zip(scene.cameras, outputs, strict=True):
         alpha = out.alpha.numpy()
@@ -58,6 +60,20 @@ def test_geometry_and_texture_of_an_ellipsoid_come_back():
     assert iou(fitted, photos) > 0.985
     error = np.concatenate([(a.rgb - b.rgb)[a.mask > 0.99] for a, b in zip(photos, photograph(fitted), strict=True)])
     assert np.sqrt((error**2).mean()) < 0.04
+
+
+def test_distorted_photos_are_fitted_as_they_were_taken():
+    """Also by a body of long edges, which the lens bends."""
+    straight = ring(4, (96, 96))
+    cameras = {name: replace(camera, distortion=np.array([-0.35, 0.1, 0.0, 0.02, -0.03])) for name, camera in straight.items()}
+    photos = photograph(sphere_scene(cameras, TRUTH, segments=8, rings=4))
+    scores = {}
+    for name, known in (("lens", cameras), ("no lens", straight)):
+        start = sphere_scene(known, (0.8, 0.8, 0.8), segments=8, rings=4)
+        _, fitted = run(start, photos, FitSettings(quality="draft", texture=False))
+        scores[name] = iou(replace(fitted, cameras=cameras), photos)
+    assert scores["lens"] > 0.98
+    assert scores["lens"] > scores["no lens"] + 0.01
 
 
 def test_texture_alone_leaves_the_geometry():
