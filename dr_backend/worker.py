@@ -233,6 +233,7 @@ def run_render(folder: Path, log: TextIO = sys.stderr) -> int:
     from PIL import Image
 
     from .geometry.flatten import flatten, to_tensors
+    from .raster.refine import refine, refined
     from .renderers.table import choose
     from .scene import with_leaves
 
@@ -247,7 +248,7 @@ def run_render(folder: Path, log: TextIO = sys.stderr) -> int:
     with torch.no_grad():
         flat = flatten(tensors, device)
         for index, (name, camera) in enumerate(tensors.cameras.items()):
-            out = renderer.render(flat, [camera])[0]
+            out = renderer.render(refined(flat, refine(flat, [camera])), [camera])[0]
             alpha = out.alpha[..., None].clamp(0, 1)
             linear = (out.rgb / alpha.clamp_min(1e-6)).clamp(0, 1)
             display = torch.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear.clamp_min(1e-8) ** (1 / 2.4) - 0.055)
