@@ -8,6 +8,8 @@ import bpy
 
 from .photo_list import has_photo
 
+_LIKE_MESHES = {"CURVE": "curve", "SURFACE": "surface", "META": "metaball", "FONT": "text"}
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -77,11 +79,28 @@ def _first_unknown(scene: bpy.types.Scene, wanted: Wanted) -> str:
 
 def _problem(scene: bpy.types.Scene, meshes: tuple[str, ...], visible: int, cameras: tuple[str, ...], without: tuple[str, ...]) -> str:
     if not meshes:
-        return "Several meshes are visible: select the one to fit" if visible else "There is no mesh to fit: add or unhide one"
+        return "Several meshes are visible: select the one to fit" if visible else _no_mesh(scene)
     if not cameras and without:
         return f"Camera '{without[0]}' has no photo: press Match Photo"
     if not cameras:
-        return "No visible camera has a photo that takes part: press Add Photos"
+        return _no_photo(scene)
     if all(scene.objects[name].fit_to_photo.held_out for name in cameras):
         return "All photos are held out: turn off Hold Out for at least one camera"
     return ""
+
+
+def _no_mesh(scene: bpy.types.Scene) -> str:
+    other = next((obj for obj in scene.objects if obj.type in _LIKE_MESHES and obj.select_get()), None)
+    if other is not None:
+        return f"'{other.name}' is a {_LIKE_MESHES[other.type]}, not a mesh: convert it with Object > Convert > Mesh"
+    return "There is no mesh to fit: add or unhide one"
+
+
+def _no_photo(scene: bpy.types.Scene) -> str:
+    """Why no photo takes part."""
+    photos = [obj for obj in scene.objects if has_photo(obj)]
+    if not photos:
+        return "No visible camera has a photo: press Add Photos"
+    if any(obj.visible_get() for obj in photos):
+        return "No photo takes part: turn on the box of at least one in the list Photos"
+    return "All cameras with photos are hidden: show at least one in the Outliner"

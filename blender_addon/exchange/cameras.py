@@ -22,7 +22,9 @@ def rigid_matrix(obj: bpy.types.Object) -> np.ndarray:
     """
     matrix = np.array(obj.matrix_world, np.float64)
     lengths = np.linalg.norm(matrix[:3, :3], axis=0)
-    if not np.isfinite(matrix).all() or lengths.min() < 1e-12:
+    if not np.isfinite(matrix).all():
+        raise SceneProblem(f"'{obj.name}' is at a place that is not a number: check its location, constraints and drivers")
+    if lengths.min() < 1e-12:
         raise SceneProblem(f"'{obj.name}' is scaled to nothing: give it a scale of 1")
     matrix[:3, :3] /= lengths
     if np.linalg.det(matrix[:3, :3]) < 0:
@@ -58,7 +60,8 @@ def read_camera(
     """
     data = obj.data
     if data.type not in ("PERSP", "ORTHO"):
-        raise SceneProblem(f"Camera '{obj.name}' is {data.type.lower()}: set its lens type to Perspective or Orthographic")
+        kind = "panoramic" if data.type == "PANO" else data.type.lower()
+        raise SceneProblem(f"Camera '{obj.name}' is {kind}: set its lens type to Perspective or Orthographic")
     placement = framing.place(photo_size, pixel_aspect[1] / pixel_aspect[0], data.sensor_fit)
     focal = 1 / data.ortho_scale if data.type == "ORTHO" else data.lens / _sensor_mm(data)
     centre = placement.to_pixel(np.array([-data.shift_x, -data.shift_y]), photo_size)

@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 import bpy
 import numpy as np
 
-from dr_backend.scene import Camera, Mesh
+from dr_backend.scene import Camera, Light, Mesh, World
 
 from .problems import SceneProblem
 
 _GRID = 128  # cells along a side when looking for overlapping UVs
 _MAX_OVERLAP = 0.05  # of the smaller layout's cells: neighbours on a shared atlas touch
+_PROBES = 32  # places at which a UV map is asked whether faces lie over one another
+_MAX_PROBES_OVERLAPPED = 0.25
 
 
 def check_lists(scene: bpy.types.Scene, meshes: Sequence[bpy.types.Object], cameras: Sequence[bpy.types.Object]) -> None:
@@ -38,18 +40,59 @@ def _outside(positions_camera: np.ndarray, camera: Camera) -> bool:
     return any(bool(side.all()) for side in sides)
 
 
-def check_seen(name: str, mesh: Mesh, cameras: Sequence[Camera]) -> None:
-    """Makes sure that at least one camera may see the mesh.
+def check_seen(meshes: Mapping[str, Mesh], cameras: Mapping[str, Camera]) -> list[str]:
+    """Makes sure that each mesh may be seen by a camera; a warning for every camera that can see none of them.
 
     Raises:
-        SceneProblem: It lies wholly outside every camera's view.
+        SceneProblem: A mesh lies wholly outside every camera's view.
     """
-    used = mesh.positions[np.unique(mesh.faces)].astype(np.float64)
-    world = used @ mesh.world_from_object[:3, :3].T + mesh.world_from_object[:3, 3]
-    for camera in cameras:
-        if not _outside(world @ camera.camera_from_world[:3, :3].T + camera.camera_from_world[:3, 3], camera):
-            return
-    raise SceneProblem(f"'{name}' is outside the view of every camera: look through the cameras and move it into the picture")
+    idle = dict.fromkeys(cameras)
+    for name, mesh in meshes.items():
+        used = mesh.positions[np.unique(mesh.faces)].astype(np.float64)
+        world = used @ mesh.world_from_object[:3, :3].T + mesh.world_from_object[:3, 3]
+        seeing = [
+            camera for camera, c in cameras.items() if not _outside(world @ c.camera_from_world[:3, :3].T + c.camera_from_world[:3, 3], c)
+        ]
+        if not seeing:
+            raise SceneProblem(f"'{name}' is outside the view of every camera: look through the cameras and move it into the picture")
+        for camera in seeing:
+            idle.pop(camera, None)
+    return [f"Camera '{camera}' looks past what is fitted: line it up with its photo, or leave the photo out" for camera in idle]
+
+
+def check_light(lights: Mapping[str, Light], world: World | None) -> None:
+    """Makes sure that a lit scene is not black.
+
+    Raises:
+        SceneProblem: Neither a lamp nor the world shines.
+    """
+    shines = any(float(light.power) > 0 and np.max(light.color) > 0 for light in lights.values())
+    if not shines and (world is None or np.max(world.radiance) <= 0):
+        names = ", ".join(f"'{name}'" for name in lights) or "The world"
+        raise SceneProblem(f"{names} gives no light: raise its Power, or deselect the lamps, and light stays in the texture")
+
+
+def _cross(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Cross product of vectors in a plane, (…, 2) → (…)."""
+    return u[..., 0] * v[..., 1] - u[..., 1] * v[..., 0]
+
+
+def overlap_warning(name: str, mesh: Mesh) -> str:
+    """What to say where faces of a mesh lie over one another in its UV map, asked at a few places on it; empty where they do not."""
+    if mesh.uvs is None:
+        return ""
+    a, b, c = (mesh.uvs[:, corner].astype(np.float64) for corner in range(3))
+    double = _cross(b - a, c - a)  # twice the signed area
+    if not np.abs(double).sum() > 1e-12:
+        return f"The UV map of '{name}' gives its faces no room to be painted: unwrap it in Edit Mode with U > Smart UV Project"
+    places = np.random.default_rng(0).choice(len(double), _PROBES, p=np.abs(double) / np.abs(double).sum())
+    overlapped = 0
+    for place in ((a + b + c) / 3)[places]:
+        sides = np.stack([_cross(q - p, place - p) for p, q in ((a, b), (b, c), (c, a))])
+        overlapped += int(((sides > 0).all(0) | (sides < 0).all(0)).sum() > 1)
+    if overlapped <= _MAX_PROBES_OVERLAPPED * _PROBES:
+        return ""
+    return f"Faces of '{name}' lie over one another in its UV map and will show the same paint: unwrap it again if they should not"
 
 
 def _cells(mesh: Mesh, key: str) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 
 from .problems import SceneProblem
 
+_NOT_STILL = {"MOVIE": "a movie", "SEQUENCE": "a sequence of images", "TILED": "made of tiles", "VIEWER": "what Blender rendered last"}
 _LINEAR_SPACES = ("Non-Color", "Linear Rec.709", "Linear")
 
 
@@ -30,7 +31,7 @@ def read_pixels(image: bpy.types.Image) -> np.ndarray:
         SceneProblem: The file is missing or cannot be read, the image has no pixels, or it is not a still image.
     """
     if image.source not in ("FILE", "GENERATED"):
-        raise SceneProblem(f"Image '{image.name}' is a {image.source.lower()}: choose a still image instead")
+        raise SceneProblem(f"Image '{image.name}' is {_NOT_STILL[image.source]}: save one still image as a file and choose that")
     width, height = image.size  # loads the file
     if width == 0 or height == 0:
         path = bpy.path.abspath(image.filepath, library=image.library)

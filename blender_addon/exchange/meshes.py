@@ -18,6 +18,7 @@ from .sources import Source
 from .unwrap import UV_MAP, pack_uvs, smart_uvs, unpack_uvs
 
 SHAPE_KEY = "Fit to Photo"
+FURTHEST = 1e9  # units from a mesh's origin: in 32 bits, nothing can be seen of a mesh with such a vertex
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,9 @@ def check_mesh_object(obj: bpy.types.Object) -> None:
         if obj.show_only_shape_key:
             raise SceneProblem(f"'{obj.name}' shows only one shape key: turn off the pin in its Shape Keys panel")
     matrix = np.array(obj.matrix_world, np.float64)
-    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 1e-18:
+    if not np.isfinite(matrix).all():
+        raise SceneProblem(f"'{obj.name}' is at a place that is not a number: check its location, constraints and drivers")
+    if abs(np.linalg.det(matrix[:3, :3])) < 1e-18:
         raise SceneProblem(f"'{obj.name}' is scaled to nothing: give it a scale other than 0")
 
 
@@ -160,17 +163,41 @@ def read_mesh(
         if tangents is not None and turned is None:
             warnings.append(f"The normal image on '{obj.name}' is not seen: it needs a UV map and no polygons of more than four corners")
         read = _to_triangles(mesh, slot, positions, uvs, _read_colors(mesh, slot, sources), turned)
+    _check_triangles(obj.name, read, uv_map)
     placed = replace(
         read, world_from_object=np.array(obj.matrix_world, np.float32), materials=tuple(materials), casts_shadow=bool(obj.visible_shadow)
     )
     return MeshRead(placed, binding, warnings)
 
 
+def _vanishes(obj: bpy.types.Object) -> bool:
+    """Whether the modifiers leave no faces, as Geometry Nodes without output do."""
+    return obj.mode != "EDIT" and len(obj.evaluated_get(bpy.context.evaluated_depsgraph_get()).data.polygons) == 0
+
+
 def _check_readable(obj: bpy.types.Object, mesh: bpy.types.Mesh, positions: np.ndarray) -> None:
+    if len(obj.data.polygons) and (len(mesh.polygons) == 0 or _vanishes(obj)):
+        raise SceneProblem(f"The modifiers of '{obj.name}' leave no faces of it: turn them off, or choose another mesh")
     if len(mesh.polygons) == 0:
         raise SceneProblem(f"'{obj.name}' has no faces: choose a mesh with faces, or fill it")
     if not np.isfinite(positions).all():
         raise SceneProblem(f"'{obj.name}' has vertices whose coordinates are not numbers: delete them in Edit Mode")
+    if np.abs(positions).max() > FURTHEST:
+        raise SceneProblem(f"'{obj.name}' has vertices too far away to be reckoned with: delete them in Edit Mode")
+
+
+def _check_triangles(name: str, mesh: Mesh, uv_map: str | None) -> None:
+    """Makes sure that something can be seen of the mesh, and painted on it.
+
+    Raises:
+        SceneProblem: All faces are flattened to lines or points, or UVs are not numbers.
+    """
+    corners = mesh.positions[mesh.faces].astype(np.float64)
+    areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    if areas.max(initial=0) <= 1e-12 * np.ptp(corners.reshape(-1, 3), axis=0).max() ** 2:
+        raise SceneProblem(f"All faces of '{name}' are flattened to lines or points: choose another mesh")
+    if mesh.uvs is not None and not np.isfinite(mesh.uvs).all():
+        raise SceneProblem(f"The UV map '{uv_map}' of '{name}' holds places that are not numbers: unwrap the mesh again")
 
 
 def _to_triangles(

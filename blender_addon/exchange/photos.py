@@ -119,7 +119,7 @@ def _read_pixels(background: bpy.types.CameraBackgroundImage) -> tuple[np.ndarra
     return rgba, has_alpha
 
 
-def _read_mask(photo: bpy.types.CameraBackgroundImage, mask: bpy.types.CameraBackgroundImage, name: str) -> np.ndarray:
+def _read_mask(photo: bpy.types.CameraBackgroundImage, mask: bpy.types.CameraBackgroundImage) -> np.ndarray:
     image, block = shown(mask), shown(photo)
     if not isinstance(image, bpy.types.Image):
         raise SceneProblem("The mask is a movie clip: choose an image")
@@ -127,7 +127,7 @@ def _read_mask(photo: bpy.types.CameraBackgroundImage, mask: bpy.types.CameraBac
         one, other = (np.asarray(getattr(background, setting)) for background in (photo, mask))
         if not (np.allclose(one, other, atol=1e-6) if one.dtype.kind == "f" else one == other):
             label = setting.removeprefix("use_").replace("_", " ").title()
-            raise SceneProblem(f"The mask of camera '{name}' has another {label} than its photo: give both the same")
+            raise SceneProblem(f"The mask has another {label} than its photo: give both the same")
     coverage = read_coverage(image)
     if isinstance(block, bpy.types.MovieClip) and (lens := read_lens(block)).distortion:
         coverage = undistort(coverage[..., None], lens.focal_px, lens.centre_px, lens.distortion)[..., 0]
@@ -150,7 +150,7 @@ def read_photo(obj: bpy.types.Object) -> tuple[Photo, list[str]]:
         warnings.append(f"Camera '{obj.name}' has {len(backgrounds)} background images: only the first two, photo and mask, are used")
     try:
         rgba, has_alpha = _read_pixels(backgrounds[0])
-        mask = _read_mask(backgrounds[0], backgrounds[1], obj.name) if len(backgrounds) > 1 else None
+        mask = _read_mask(backgrounds[0], backgrounds[1]) if len(backgrounds) > 1 else None
     except SceneProblem as problem:
         raise SceneProblem(f"Camera '{obj.name}': {problem}") from problem
     rgba = _flip(rgba, backgrounds[0])
@@ -158,6 +158,8 @@ def read_photo(obj: bpy.types.Object) -> tuple[Photo, list[str]]:
         mask = np.ascontiguousarray(rgba[..., 3])
     if mask is not None:
         _check_mask(obj, mask, rgba)
+        if mask.min() >= 0.5:
+            warnings.append(f"The mask of camera '{obj.name}' is white all over, as if the object filled the photo: check or remove it")
     if not np.isfinite(rgba).all():
         raise SceneProblem(f"The photo of camera '{obj.name}' holds pixels that are not numbers: save it again from an image editor")
     held_out = bool(getattr(getattr(obj, "fit_to_photo", None), "held_out", False))

@@ -12,7 +12,7 @@ from dr_backend.scene import Camera, Light, Material, Mesh, Photo, Scene, World,
 
 from .bake import bake_socket
 from .before import LABEL
-from .checks import check_lists, check_seen, shared_material_warnings
+from .checks import check_light, check_lists, check_seen, overlap_warning, shared_material_warnings
 from .identity import check_modes, describe, find
 from .lights import read_light
 from .materials import (
@@ -30,7 +30,7 @@ from .materials import (
 )
 from .meshes import MeshRead, check_mesh_object, check_positions, find_mesh_object, read_mesh, write_mesh, write_uvs
 from .photos import framing_warnings, read_photo, read_photo_camera
-from .problems import SceneProblem
+from .problems import SceneProblem, memory_problems
 from .sources import Source
 from .values import describe_scene, prepare_changes
 from .worlds import read_world
@@ -70,6 +70,7 @@ class Exported:
     bindings: Bindings
 
 
+@memory_problems()
 def read_scene(
     context_scene: bpy.types.Scene,
     meshes: Sequence[bpy.types.Object],
@@ -100,9 +101,8 @@ def read_scene(
     mesh_reads = _read_meshes(meshes, texture, geometry, lit)
     for read in mesh_reads.values():
         warnings += read.warnings
-    fitted = [read_cameras[photo.camera] for photo in photos if not photo.held_out]
-    for name, read in mesh_reads.items():
-        check_seen(name, read.mesh, fitted)
+    fitted = {photo.camera: read_cameras[photo.camera] for photo in photos if not photo.held_out}
+    warnings += check_seen({name: read.mesh for name, read in mesh_reads.items()}, fitted)
     materials, material_bindings, more = _read_materials(meshes, mesh_reads, texture, texture_size, lit=lit)
     read_lights, world, light_warnings = _read_lights(context_scene, lights, lit)
     scene = Scene(read_cameras, {name: r.mesh for name, r in mesh_reads.items()}, materials, read_lights, world)
@@ -153,6 +153,7 @@ def _read_lights(
     for obj in lights:
         read[obj.name], more = read_light(obj)
         warnings += more
+    check_light(read, world)
     return read, world, warnings
 
 
@@ -194,6 +195,7 @@ def _read_materials(
         materials[key] = material
         bindings[key] = {"material": None if block is None else describe(block), "objects": users, "extension": material.extension}
     if texture:
+        warnings += [warning for name, read in reads.items() if (warning := overlap_warning(name, read.mesh))]
         warnings += shared_material_warnings(meshes, {name: read.mesh for name, read in reads.items()}, by_key)
     return materials, bindings, warnings
 

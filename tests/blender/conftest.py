@@ -14,6 +14,17 @@ CUBE = [(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]
 QUADS = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
 
 
+def apart(mesh):
+    """UVs (L, 2) that give every polygon a cell of its own, in which it lies turned at random."""
+    side, turns = int(np.ceil(np.sqrt(len(mesh.polygons)))), np.random.default_rng(0)
+    uvs = np.empty((len(mesh.loops), 2), np.float32)
+    for polygon in mesh.polygons:
+        angles = turns.random() + np.arange(polygon.loop_total) * 2 * np.pi / polygon.loop_total
+        around = np.stack([np.cos(angles), np.sin(angles)], 1) * turns.uniform(0.2, 0.45)
+        uvs[polygon.loop_indices] = (np.array(divmod(polygon.index, side)) + 0.5 + around) / side
+    return uvs
+
+
 class Build:
     """Makes objects in the empty file, with ``bpy.data`` alone."""
 
@@ -32,8 +43,7 @@ class Build:
         data.from_pydata(vertices, [], faces)
         if uvs:
             layer = data.uv_layers.new(name="UVMap")
-            corners = np.random.default_rng(0).random((len(data.loops), 2), np.float32)
-            layer.uv.foreach_set("vector", corners.ravel())
+            layer.uv.foreach_set("vector", apart(data).ravel())
         if material:
             data.materials.append(self.material(material, color))
         return self.link(bpy.data.objects.new(name, data))

@@ -93,7 +93,7 @@ BAD = {
     "missing file": r"'Bad'.*missing.*gone\.jpg",
     "zero size": r"'Bad'.*no pixels.*empty\.png",
     "scaled to nothing": "'Bad' has no size: set its Scale",
-    "mask elsewhere": "'Bad' has another Offset than its photo",
+    "mask elsewhere": "'Bad': The mask has another Offset than its photo",
     "mask size": "'Bad' is 64 × 20",
     "empty mask": "mask of camera 'Bad' is empty",
 }
