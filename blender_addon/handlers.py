@@ -10,10 +10,13 @@ from . import left, overlay, preview, session
 persistent: Callable[[Callable[..., None]], Callable[..., None]] = bpy.app.handlers.persistent
 
 
-def _show_again() -> None:
+def _show_again() -> bool:
+    """Lets the viewport follow the running fit again; False without one."""
     fit = session.current()
-    if fit is not None and fit.preview is not None and not fit.finished:
-        fit.preview.refresh()
+    if fit is None or fit.preview is None or fit.finished:
+        return False
+    fit.preview.refresh()
+    return True
 
 
 @persistent
@@ -32,7 +35,8 @@ def _after_saving(*_: Any) -> None:
 @persistent
 def _after_undo(*_: Any) -> None:
     preview.rest_all()
-    _show_again()
+    if not _show_again() and all(obj.mode == "OBJECT" for obj in bpy.data.objects):  # no mode can be left in the middle of undo
+        preview.remove_all()  # the moment that came back was one in a fit, which has ended since
 
 
 @persistent

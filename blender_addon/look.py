@@ -10,6 +10,7 @@ from dr_backend.job import JobError, JobFolder
 from . import overlay
 from .exchange.images import to_srgb
 from .proof import Proof
+from .redraw import redraw_views
 
 
 def wanted_camera(proof: Proof) -> str:
@@ -32,4 +33,4 @@ def show_look(job: JobFolder, proof: Proof, camera: str) -> None:
         straight = np.divide(seen[..., :3], alpha, out=np.zeros((*seen.shape[:2], 3), np.float32), where=alpha > 1e-4)
         for name, comparison in proof.compare_now(camera, np.concatenate([to_srgb(straight), alpha], -1)):
             overlay.remember(name, comparison)
-            overlay.redraw_views()
+            redraw_views()

@@ -36,14 +36,6 @@ def can_show(name: str) -> bool:
     return name in _comparisons
 
 
-def redraw_views() -> None:
-    """Redraws all 3D views."""
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                area.tag_redraw()
-
-
 def _texture(name: str, view: View) -> gpu.types.GPUTexture:
     if (name, view) not in _textures:
         picture = np.array(_comparisons[name].picture(view)[::-1], np.float32)

@@ -6,8 +6,8 @@ from dr_backend.job import FitSettings
 from dr_backend.parameters import PARAMETERS
 
 from .exchange.result import read_strength, read_texture_mix, show_before, shows_before, write_strength, write_texture_mix
-from .overlay import redraw_views
 from .photo_list import photo_index, show_photo
+from .redraw import redraw_views
 
 _QUALITIES = (
     ("draft", "Draft", "Small images and few steps: seconds to a minute, to see whether cameras and masks agree"),

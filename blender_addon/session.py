@@ -46,9 +46,6 @@ class State(enum.Enum):
     FAILED = "failed"
 
 
-ENDED = (State.DONE, State.CANCELLED, State.FAILED)
-
-
 class CannotStart(Exception):
     """Why no fit can begin, in a sentence. The scene is as it was."""
 
@@ -92,7 +89,7 @@ class Session:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to do."""
-        return self.state in ENDED
+        return self.state in (State.DONE, State.CANCELLED, State.FAILED)
 
     def _export(self) -> None:
         """Reads the scene, writes the job and starts the worker."""
@@ -146,9 +143,9 @@ class Session:
 
     def begin_preview(self) -> bool:
         """Lets the viewport follow the fit from now on; whether the scene was prepared for it and an undo step should be made."""
-        if self.settings.geometry and self._client is not None:
-            self.preview = LivePreview({name: binding["object"] for name, binding in self._bindings.meshes.items()})
-            if self.preview.begin():
+        if self._client is not None:
+            self.preview = LivePreview(self._bindings)
+            if self.preview.begin(geometry=self.settings.geometry, texture=self.settings.texture):
                 self._client.request_previews()
                 return True
         return False
@@ -214,11 +211,11 @@ class Session:
                 if self.cancelling:
                     self.progress.activity = "Stopping"
 
-
-    def show_preview(self) -> None:
-        """Shows the worker's latest vertices and picture in the viewport, if there are new ones."""
+    def show_preview(self) -> bool:
+        """Shows the worker's latest vertices and pictures in the viewport; whether there were new ones."""
         if self.state is not State.RUNNING or self._job is None or self._proof is None or self._client is None:
-            return
+            return False
+        news = bool(self._waiting)
         if self._waiting.pop("preview", None) and self.preview is not None:
             self.preview.show_latest(self._job)
         if event := self._waiting.pop("look", None):
@@ -226,6 +223,7 @@ class Session:
         if (camera := wanted_camera(self._proof)) != self._looked_through:
             self._looked_through = camera
             self._client.request_look(camera)
+        return news
 
     def _watch_meshes(self) -> None:
         """Stops a fit whose mesh is gone."""

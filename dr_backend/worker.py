@@ -19,6 +19,7 @@ STEP_EVENTS_PER_SECOND = 10
 CHECKPOINT_SECONDS = 2.0
 PREVIEW_SECONDS = 0.25
 PREVIEW_SHARE = 0.1  # of the time may go into previews
+PREVIEW_TEXELS = 256  # along a side of an image in a preview
 MAX_COMMAND = 4096  # bytes; of a longer line the rest is dropped
 
 
@@ -206,12 +207,12 @@ class _Reporter:
         self._emit("checkpoint", step=progress.step)
 
     def _preview(self, progress: Any, fit: Any) -> None:
-        """Writes the vertices of the best result so far, and how the camera that the parent looks through sees it."""
+        """Writes the vertices and small images of the best result so far, and how the camera that the parent looks through sees it."""
         since = time.monotonic()
         camera = self._commands.camera
         try:
             if self._commands.wants_previews:
-                self._job.save_preview(_to_numpy({path: v for path, v in fit.best().items() if split_path(path)[0] == "meshes"}))
+                self._job.save_preview(_for_preview(fit.best()))
                 self._emit("preview", step=progress.step)
             if camera in fit.problem.scene.cameras:
                 self._job.save_look(fit.look(camera).half().cpu().numpy())
@@ -220,6 +221,18 @@ class _Reporter:
             print(f"No preview of step {progress.step}: {error}", file=sys.stderr)
         now = time.monotonic()
         self._next_preview = now + max(PREVIEW_SECONDS, (now - since) / PREVIEW_SHARE)
+
+
+def _for_preview(values: dict[str, Any]) -> dict[str, Any]:
+    """Vertices as they are, and images (H, W, K) averaged to at most ``PREVIEW_TEXELS`` a side, as half floats."""
+    from torch.nn.functional import adaptive_avg_pool2d
+
+    kept = {path: value for path, value in values.items() if split_path(path)[0] == "meshes"}
+    for path, value in values.items():
+        if path.endswith("/base_color_image"):
+            height, width = (min(side, PREVIEW_TEXELS) for side in value.shape[:2])
+            kept[path] = adaptive_avg_pool2d(value.detach().movedim(-1, 0), (height, width)).movedim(0, -1).half()
+    return _to_numpy(kept)
 
 
 def _to_numpy(values: dict[str, Any]) -> dict[str, Any]:

@@ -49,8 +49,10 @@ def show_preview(obj: bpy.types.Object, positions: np.ndarray) -> None:
     rest = np.empty(len(positions) * 3, np.float32)
     basis.data.foreach_get("co", rest)
     key.data.foreach_set("co", (rest + (positions - others).ravel()).astype(np.float32))
-    key.relative_key, key.vertex_group, key.mute, key.value = basis, "", False, 1.0
-    mesh.update()
+    for name, value in (("relative_key", basis), ("vertex_group", ""), ("mute", False), ("value", 1.0)):
+        if getattr(key, name) != value:
+            setattr(key, name, value)
+    mesh.update_tag()  # mesh.update() would also have the Outliner, the Properties and the sidebars drawn again
 
 
 def rest_preview(mesh: bpy.types.Mesh) -> None:
@@ -76,3 +78,8 @@ def remove_preview(obj: bpy.types.Object) -> None:
             if note in mesh:
                 del mesh[note]
         mesh.update()
+
+
+def remove_unused_keys() -> None:
+    """Takes away previews' shape keys without a mesh: undo brings them back where the mesh is the same in both moments."""
+    bpy.data.batch_remove([keys for keys in bpy.data.shape_keys if keys.users == 0 and PREVIEW_KEY in keys.key_blocks])

@@ -17,6 +17,7 @@ TICK_SECONDS = 0.1
 LINE_SECONDS = 1.0  # between two lines of progress in the terminal
 # What stays possible between the result and the last render: nothing may be edited then, for both become one undo step.
 NAVIGATION = ("TIMER", "MOUSEMOVE", "INBETWEEN_MOUSEMOVE", "MIDDLEMOUSE", "WHEELUPMOUSE", "WHEELDOWNMOUSE", "TRACKPADPAN", "TRACKPADZOOM")
+_SILENT = ("NONE", "TIMER_REPORT", "TIMER_JOBS", "TIMER_AUTOSAVE", "TIMER_REGION")  # events behind which there is nobody
 
 
 @contextlib.contextmanager
@@ -77,6 +78,7 @@ class _RunsFit(bpy.types.Operator):
 
     _timer: bpy.types.Timer | None = None
     _line = ""  # of progress, as last drawn
+    _view_next = False  # what was drawn last
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -137,12 +139,23 @@ class _RunsFit(bpy.types.Operator):
             if fit.finished:
                 self._tidy(context)
                 return _report_end(self, fit)
-            if self._pace.due() and self._line != (line := fit.progress.line()):
-                self._line = line
-                fit.show_preview()
-                redraw_sidebars()
+            if self._pace.due() and self._draw(fit):
                 self._pace.drawn()
+        elif event.type not in _SILENT:
+            self._pace.heard()
         return {"RUNNING_MODAL"} if fit.changed and event.type not in NAVIGATION else {"PASS_THROUGH"}
+
+    def _draw(self, fit: session.Session) -> bool:
+        """Draws the view or the sidebar, whichever waits longer: both at once would keep Blender busy for as long as both take."""
+        for _ in range(2):
+            self._view_next = not self._view_next
+            if self._view_next and fit.show_preview():
+                return True
+            if not self._view_next and self._line != (line := fit.progress.line()):
+                self._line = line
+                redraw_sidebars()
+                return True
+        return False
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Blender ends the operator: another file is opened, or the window closes."""

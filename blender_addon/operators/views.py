@@ -7,6 +7,7 @@ from ..comparison import Comparison
 from ..exchange.photos import read_photo, read_photo_camera
 from ..exchange.problems import SceneProblem
 from ..photo_list import has_photo
+from ..redraw import redraw_views
 from ..selection import select
 
 
@@ -37,8 +38,8 @@ class FITTOPHOTO_OT_render_view(bpy.types.Operator):
             return {"CANCELLED"}
         meshes, lights = (chosen.objects(scene, names) for names in (chosen.meshes, chosen.lights))
         try:
-            photo, _ = read_photo(camera)
             projection = read_photo_camera(camera, scene)
+            photo = report.straightened(read_photo(camera)[0], projection)
             render = report.render_views(scene, [camera], meshes, unlit=not lights, lights=lights)[camera.name]
         except (RuntimeError, SceneProblem) as problem:
             self.report({"ERROR"}, str(problem))
@@ -46,5 +47,5 @@ class FITTOPHOTO_OT_render_view(bpy.types.Operator):
         overlay.remember(camera.name, Comparison(projection, *report.photo_at(photo, *render.shape[:2]), render))
         if context.window_manager.fit_to_photo.view == "NONE":
             context.window_manager.fit_to_photo.view = "RENDER"
-        overlay.redraw_views()
+        redraw_views()
         return {"FINISHED"}

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-PROTOCOL_VERSION = "1.1"
+PROTOCOL_VERSION = "1.2"
 MAX_LINE = 1 << 20  # a longer line is not ours
 
 # Kind → fields every event of that kind carries.

@@ -140,7 +140,7 @@ def test_versions(job):
     _edit(job, protocol="1.99", from_the_future=1)
     job.load()
     _edit(job, protocol="2.0")
-    with pytest.raises(JobError, match="speaks protocol 2.0, this backend 1.1"):
+    with pytest.raises(JobError, match="speaks protocol 2.0, this backend 1.2"):
         job.load()
 
 

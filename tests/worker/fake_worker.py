@@ -51,6 +51,13 @@ def lifted(height: float = 1.0) -> dict:
     return {f"meshes/{name}/positions": mesh.positions + [0, 0, height] for name, mesh in scene.meshes.items()}
 
 
+def painted() -> dict:
+    """Small images as a preview has them, where textures are fitted: red."""
+    scene, _, settings = JOB.load()
+    red = np.full((16, 8, 3), (0.5, 0, 0), np.float16)
+    return {f"materials/{name}/base_color_image": red for name in scene.materials} if settings.texture else {}
+
+
 def noise() -> None:
     out = sys.stdout.buffer
     out.write(b"a library says hello\n\xff\xfe\x00\x01 not text\n{\"event\": 3}\n{broken\n[1, 2]\n{\"event\": \"tea\"}\n\n")
@@ -61,7 +68,7 @@ def noise() -> None:
 def step(number: int) -> None:
     emit("step", step=number, steps=STEPS, stage="outline", loss=1.0 / (number + 1), seconds_left=0.1 * (STEPS - number))
     if previews.is_set():
-        JOB.save_preview(lifted(0.5))
+        JOB.save_preview(lifted(0.5) | painted())
         emit("preview", step=number)
     if looks and looks[-1]:
         JOB.save_look(np.full((12, 16, 4), (0.25, 0, 0, 0.5), np.float16))

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from dr_backend.job import FitSettings, JobFolder, parse_event
 from dr_backend.scene import Photo
-from dr_backend.worker import Commands
+from dr_backend.worker import Commands, _for_preview
 from tests.fits.test_recover import photograph
 from tests.scenes import painted, ring, sphere_scene
 
@@ -107,6 +108,17 @@ def test_previews_come_once_asked_for(job):
     assert np.abs(render[..., 3] - photo.mask).mean() < 0.1, "the picture is that of this camera"
     wait_for(process, "done")
     process.wait(20)
+
+
+def test_images_in_previews_are_small():
+    image = torch.arange(512 * 300 * 3, dtype=torch.float32).reshape(512, 300, 3) / 512 / 300 / 3
+    path = "materials/Paint/base_color_image"
+    seen = _for_preview({path: image, "meshes/Ball/positions": torch.ones(4, 3), "cameras/Front/focal_px": torch.ones(2)})
+    assert seen.keys() == {path, "meshes/Ball/positions"}
+    assert seen[path].shape == (256, 256, 3)
+    assert seen[path].dtype == np.float16
+    assert np.allclose(seen[path].mean((0, 1)), image.mean((0, 1)), atol=1e-3)
+    assert seen[path][0].mean() < 0.01 < 0.99 < seen[path][-1].mean(), "the first row stays the first"
 
 
 def test_endless_and_nested_lines_are_no_commands():

@@ -123,6 +123,7 @@ def test_undo_and_redo_meanwhile(monkeypatch):
     bpy.ops.ed.undo_push(message="Fit to Photo")
     bpy.ops.ed.undo()
     assert looks(REST), "undoing the fit shows the mesh as it was, not a preview"
+    assert bpy.data.meshes["Cube"].shape_keys is None, "nor does the preview's key stay in the list"
     bpy.ops.ed.redo()
     assert lifted()
 
