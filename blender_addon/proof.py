@@ -84,25 +84,34 @@ class Proof:
     def _compared(self) -> list[Photo]:
         return [photo for photo in self.photos if photo.camera in self._views["after"] and photo.camera in self._views["before"]]
 
+    def _straight(self) -> list[Photo]:
+        """The photos that can be compared with renders, which know no lens distortion."""
+        return [report.straightened(photo, self._projections[photo.camera]) for photo in self._compared()]
+
     def figures(self) -> dict[str, Any]:
         """The report's numbers per camera, JSON-ready; none where a render is missing."""
-        photos = self._compared()
+        photos = self._straight()
         return report.build_report(photos, self._views["before"], self._views["after"]) if photos else {"cameras": []}
 
     def comparisons(self) -> Iterator[tuple[str, Comparison]]:
         """Each camera's present name, and its photo beside its render after the fit."""
-        for photo in self._compared():
-            yield from self.compare_now(photo.camera, self._views["after"][photo.camera])
+        for photo in self._straight():
+            if (camera := self._present(photo.camera)) is not None:
+                render = self._views["after"][photo.camera]
+                yield camera.name, Comparison(self._projections[photo.camera], *report.photo_at(photo, *render.shape[:2]), render)
 
     def compare_now(self, name: str, render: np.ndarray) -> Iterator[tuple[str, Comparison]]:
-        """The present name of one camera, if it is still there, and its photo beside a render (H, W, 4) of ``render_views``' kind."""
+        """The present name of one camera, if it is still there, and its photo as it was taken beside what the fit sees (H, W, 4)."""
         photo = next((photo for photo in self.photos if photo.camera == name), None)
-        camera = find(bpy.data.objects, self._cameras[name]) if photo is not None else None
-        if photo is not None and camera is not None:
+        if photo is not None and (camera := self._present(name)) is not None:
             key = name, render.shape[:2]
             if self._reduced is None or self._reduced[0] != key:  # a large photo takes longer to reduce than a fit's preview should
                 self._reduced = key, report.photo_at(photo, *render.shape[:2])
             yield camera.name, Comparison(self._projections[name], *self._reduced[1], render)
+
+    def _present(self, name: str) -> bpy.types.Object | None:
+        """The camera that had this name when the fit began; None where it is gone."""
+        return find(bpy.data.objects, self._cameras[name])
 
     def name_of(self, camera: bpy.types.Object) -> str:
         """Name that this camera had when the fit began; empty where it takes no part."""
@@ -110,7 +119,7 @@ class Proof:
 
     def save_sheet(self, path: Path) -> None:
         """Writes photos and renders side by side, if there are any."""
-        if photos := self._compared():
+        if photos := self._straight():
             try:
                 report.contact_sheet(str(path), photos, self._views["before"], self._views["after"])
             except (OSError, RuntimeError) as error:

@@ -4,15 +4,17 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import bpy
 import numpy as np
 
-from dr_backend.scene import Photo
+from dr_backend.scene import Camera, Photo
+from dr_backend.scene.lens import measures
 
 from .exchange.cameras import write_camera
+from .exchange.distortion import Distortion, undistort
 from .exchange.identity import uses_nodes
 from .exchange.images import load_png, save_png, to_srgb
 from .exchange.materials import DEFAULT_COLOR, base_color_socket, find_shader
@@ -24,6 +26,7 @@ _BOUNCES = ("max_bounces", "diffuse_bounces", "glossy_bounces", "transmission_bo
 _MAX_PSNR = 99.0  # equal pictures: JSON has no infinity
 _TILE = 320  # longest side of a picture on the contact sheet, in pixels
 _GAP = 4
+STRAIGHT_SIDE = 1280  # of photos whose lens distortion was taken out, in pixels: twice that of the renders, so that nothing blurs
 
 
 @dataclass(frozen=True)
@@ -187,7 +190,7 @@ def _emission_material(original: bpy.types.Material | None) -> bpy.types.Materia
     if not uses_nodes(material):
         material.use_nodes = True
     tree = material.node_tree
-    output = tree.get_output_node("ALL") or tree.nodes.new("ShaderNodeOutputMaterial")
+    output = tree.get_output_node("CYCLES") or tree.nodes.new("ShaderNodeOutputMaterial")
     if original is not None and uses_nodes(original) and found is None:
         return material  # no base colour to show: its own shader is the best there is
     emission = tree.nodes.new("ShaderNodeEmission")
@@ -214,6 +217,24 @@ def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
         at_edges = total[whole] + (edges - whole)[:, None, None] * moved[whole]
         image = np.moveaxis(np.diff(at_edges, axis=0) * (size / count), 0, axis).astype(np.float32)
     return image
+
+
+def straightened(photo: Photo, camera: Camera, side: int = STRAIGHT_SIDE) -> Photo:
+    """The photo and its mask as a lens without distortion would have taken them, as Blender renders; the same photo where there is none.
+
+    Straightened photos have at most ``side`` pixels along their longer side.
+    """
+    if camera.distortion is None:
+        return photo
+    shrink = min(1.0, side / max(camera.size))
+    width, height = (max(round(pixels * shrink), 1) for pixels in camera.size)
+    focal, centre = (np.asarray(value, np.float64) * (width, height) / camera.size for value in measures(camera))
+    distortion = Distortion(*camera.distortion.tolist())
+
+    def straight(image: np.ndarray) -> np.ndarray:
+        return undistort(_resize(np.asarray(image, np.float32), height, width), focal, centre, distortion)
+
+    return replace(photo, rgb=straight(photo.rgb), mask=None if photo.mask is None else straight(photo.mask[..., None])[..., 0])
 
 
 def photo_at(photo: Photo, height: int, width: int) -> tuple[np.ndarray, np.ndarray | None]:

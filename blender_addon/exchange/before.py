@@ -6,6 +6,7 @@ which Revert takes away. Nothing else of a tree is touched.
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import reduce
 from typing import Any
 
 import bpy
@@ -28,13 +29,24 @@ def own_node(tree: bpy.types.NodeTree, kind: str, label: str) -> bpy.types.Node:
     return node
 
 
+def _owner(block: bpy.types.ID, name: str) -> tuple[Any, str]:
+    """What has the property of that name, which may lead through others (``tracking.camera.k1``), and the property's own name."""
+    *way, last = name.split(".")
+    return reduce(getattr, way, block), last
+
+
 @contextmanager
 def noting_values(block: bpy.types.ID, names: Iterable[str], custom: Iterable[str] = ()) -> Iterator[None]:
     """Notes which of these properties, and custom properties, change inside the context and what they were; the first note stays."""
-    present = [name for name in names if hasattr(block, name)]
-    before = {name: _plain(getattr(block, name)) for name in present} | {f'["{key}"]': _plain(block.get(key)) for key in custom}
+    present = [name for name in names if hasattr(*_owner(block, name))]
+
+    def values() -> dict[str, Any]:
+        own = {name: _plain(getattr(*_owner(block, name))) for name in present}
+        return own | {f'["{key}"]': _plain(block.get(key)) for key in custom}
+
+    before = values()
     yield
-    after = {name: _plain(getattr(block, name)) for name in present} | {f'["{key}"]': _plain(block.get(key)) for key in custom}
+    after = values()
     kept = load_kept(block)
     changed = {name: value for name, value in before.items() if after[name] != value}
     if changed:
@@ -47,7 +59,7 @@ def restore_values(block: bpy.types.ID) -> bool:
     values = kept.pop("values", {})
     for name, value in values.items():
         if not name.startswith("["):
-            setattr(block, name, value)
+            setattr(*_owner(block, name), value)
         elif value is None:
             block.pop(name[2:-2], None)
         else:

@@ -6,6 +6,7 @@ import bpy
 import numpy as np
 
 from dr_backend.scene import Camera, Light, Mesh, World
+from dr_backend.scene.lens import straight_bounds
 
 from .problems import SceneProblem
 
@@ -36,7 +37,8 @@ def _outside(positions_camera: np.ndarray, camera: Camera) -> bool:
     scale = depth if camera.projection == "perspective" else np.ones_like(depth)
     column = camera.centre_px[0] * scale + camera.focal_px[0] * x  # pixel coordinates times scale: no division by what is behind
     row = camera.centre_px[1] * scale - camera.focal_px[1] * y
-    sides = (column < 0, column > camera.size[0] * scale, row < 0, row > camera.size[1] * scale, depth < camera.near)
+    left, top, right, bottom = straight_bounds(camera)
+    sides = (column < left * scale, column > right * scale, row < top * scale, row > bottom * scale, depth < camera.near)
     return any(bool(side.all()) for side in sides)
 
 

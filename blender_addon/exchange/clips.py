@@ -3,7 +3,7 @@
 import os
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import bpy
@@ -23,6 +23,11 @@ class Lens:
     distortion: Distortion
     focal_px: np.ndarray
     centre_px: np.ndarray
+
+    def equals(self, other: "Lens") -> bool:
+        """Whether it is the same in single precision."""
+        one, two = (np.array([*astuple(lens.distortion), *lens.focal_px, *lens.centre_px], np.float32) for lens in (self, other))
+        return bool((one == two).all())
 
 
 def read_clip_frame(clip: bpy.types.MovieClip, frame: int) -> tuple[np.ndarray, bool]:
@@ -109,9 +114,9 @@ def read_lens(clip: bpy.types.MovieClip) -> Lens:
 
 
 def write_lens(clip: bpy.types.MovieClip, lens: Lens) -> None:
-    """Sets the clip's tracking camera, pixels square: the inverse of ``read_lens``."""
+    """Sets the clip's tracking camera: the inverse of ``read_lens``."""
     camera, distortion = clip.tracking.camera, lens.distortion
-    camera.pixel_aspect = 1.0
+    camera.pixel_aspect = float(lens.focal_px[1] / lens.focal_px[0])
     camera.focal_length_pixels = float(lens.focal_px[0])
     camera.principal_point_pixels = float(lens.centre_px[0]), clip.size[1] - float(lens.centre_px[1])
     if distortion.p1 == distortion.p2 == 0:

@@ -1,16 +1,19 @@
 """Photos: the background images of cameras. The first visible one is the photo, the second its mask."""
 
 from collections.abc import Sequence
+from dataclasses import astuple, replace
 
 import bpy
 import numpy as np
 
 from dr_backend.scene import Camera, Photo
+from dr_backend.scene.lens import measures
 
 from .cameras import read_camera, write_camera
-from .clips import read_clip_frame, read_lens
-from .distortion import undistort
+from .clips import Lens, read_clip_frame, read_lens, write_lens
+from .distortion import Distortion
 from .framing import Framing
+from .identity import is_foreign
 from .images import read_coverage, read_image
 from .problems import SceneProblem
 
@@ -37,6 +40,20 @@ def photo_block(obj: bpy.types.Object) -> bpy.types.Image | bpy.types.MovieClip 
 def thumbnail(obj: bpy.types.Object) -> bpy.types.Image | None:
     """The image to draw small in lists; also that which an imported movie clip belongs to. None: Blender has no preview of other clips."""
     return next((background.image for background in background_images(obj)), None)
+
+
+def photo_clip(obj: bpy.types.Object) -> bpy.types.MovieClip:
+    """The movie clip that is the camera's photo, to write its lens to.
+
+    Raises:
+        SceneProblem: The photo is an image, or the clip belongs to another file.
+    """
+    block = photo_block(obj)
+    if not isinstance(block, bpy.types.MovieClip):
+        raise SceneProblem(f"The photo of camera '{obj.name}' is an image, which has no lens distortion: show it as a movie clip")
+    if is_foreign(block):
+        raise SceneProblem(f"Movie clip '{block.name}' is linked from another file: make it local first")
+    return block
 
 
 def photo_size(obj: bpy.types.Object) -> tuple[int, int] | None:
@@ -73,12 +90,50 @@ def read_photo_camera(obj: bpy.types.Object, context_scene: bpy.types.Scene) -> 
     if background.scale < 1e-6 or size is None:
         raise SceneProblem(f"The photo of camera '{obj.name}' has no size: set its Scale to 1 under Camera > Background Images")
     render = context_scene.render
-    return read_camera(obj, size, (render.pixel_aspect_x, render.pixel_aspect_y), _framing(background, context_scene))
+    camera = read_camera(obj, size, (render.pixel_aspect_x, render.pixel_aspect_y), _framing(background, context_scene))
+    try:
+        lens = _read_lens(background)
+    except SceneProblem as problem:
+        raise SceneProblem(f"Camera '{obj.name}': {problem}") from problem
+    if lens is None:
+        return camera
+    distortion, focal, centre = (np.array(value, np.float32) for value in (astuple(lens.distortion), lens.focal_px, lens.centre_px))
+    return replace(camera, distortion=distortion, distortion_focal_px=focal, distortion_centre_px=centre)
+
+
+def _flipped(lens: Lens, background: bpy.types.CameraBackgroundImage) -> Lens:
+    """The lens of the photo as it is flipped, from that of the clip; and back."""
+    flips, distortion = np.array([background.use_flip_x, background.use_flip_y]), lens.distortion
+    right, down = np.where(flips, -1.0, 1.0).tolist()
+    centre = np.where(flips, np.array(shown(background).size) - lens.centre_px, lens.centre_px)
+    return Lens(replace(distortion, p1=distortion.p1 * down, p2=distortion.p2 * right), lens.focal_px, centre)
+
+
+def _read_lens(background: bpy.types.CameraBackgroundImage) -> Lens | None:
+    """The lens of the photo as it is flipped; None where it keeps lines straight, as the lens of an image does."""
+    block = shown(background)
+    lens = read_lens(block) if isinstance(block, bpy.types.MovieClip) else None
+    return _flipped(lens, background) if lens is not None and lens.distortion else None
 
 
 def write_photo_camera(obj: bpy.types.Object, camera: Camera, context_scene: bpy.types.Scene) -> None:
-    """Lets the camera project onto its photo, where that lies in the frame, as ``camera`` says: the inverse of ``read_photo_camera``."""
-    write_camera(obj, camera, _framing(background_images(obj)[0], context_scene))
+    """Lets the camera project onto its photo, where that lies in the frame, as ``camera`` says: the inverse of ``read_photo_camera``.
+
+    Distortion is written to the tracking camera of the movie clip, and only where it is another than before.
+
+    Raises:
+        SceneProblem: As ``photo_clip``, where distortion changes. Nothing was changed then.
+    """
+    background = background_images(obj)[0]
+    lens = Lens(Distortion(), *(np.asarray(value, np.float64) for value in measures(camera)))
+    if camera.distortion is not None:
+        lens = replace(lens, distortion=Distortion(*camera.distortion.tolist()))
+    before = _read_lens(background)
+    moved = (before is not None or bool(lens.distortion)) and (before is None or not before.equals(lens))
+    clip = photo_clip(obj) if moved else None
+    write_camera(obj, camera, _framing(background, context_scene))
+    if clip is not None:
+        write_lens(clip, _flipped(lens, background))
 
 
 def framing_warnings(cameras: Sequence[bpy.types.Object], context_scene: bpy.types.Scene) -> list[str]:
@@ -108,19 +163,13 @@ def _flip(array: np.ndarray, background: bpy.types.CameraBackgroundImage) -> np.
 
 
 def _read_pixels(background: bpy.types.CameraBackgroundImage) -> tuple[np.ndarray, bool]:
-    """Linear (H, W, 4) without lens distortion, and whether any pixel is transparent."""
+    """Linear (H, W, 4), and whether any pixel is transparent."""
     block = shown(background)
-    if isinstance(block, bpy.types.Image):
-        return read_image(block)
-    rgba, has_alpha = read_clip_frame(block, bpy.context.scene.frame_current)
-    lens = read_lens(block)
-    if lens.distortion:
-        rgba = undistort(rgba, lens.focal_px, lens.centre_px, lens.distortion)
-    return rgba, has_alpha
+    return read_image(block) if isinstance(block, bpy.types.Image) else read_clip_frame(block, bpy.context.scene.frame_current)
 
 
 def _read_mask(photo: bpy.types.CameraBackgroundImage, mask: bpy.types.CameraBackgroundImage) -> np.ndarray:
-    image, block = shown(mask), shown(photo)
+    image = shown(mask)
     if not isinstance(image, bpy.types.Image):
         raise SceneProblem("The mask is a movie clip: choose an image")
     for setting in _MOVES:
@@ -128,14 +177,11 @@ def _read_mask(photo: bpy.types.CameraBackgroundImage, mask: bpy.types.CameraBac
         if not (np.allclose(one, other, atol=1e-6) if one.dtype.kind == "f" else one == other):
             label = setting.removeprefix("use_").replace("_", " ").title()
             raise SceneProblem(f"The mask has another {label} than its photo: give both the same")
-    coverage = read_coverage(image)
-    if isinstance(block, bpy.types.MovieClip) and (lens := read_lens(block)).distortion:
-        coverage = undistort(coverage[..., None], lens.focal_px, lens.centre_px, lens.distortion)[..., 0]
-    return _flip(coverage, mask)
+    return _flip(read_coverage(image), mask)
 
 
 def read_photo(obj: bpy.types.Object) -> tuple[Photo, list[str]]:
-    """The camera's photo with its mask, flipped as the background image is, free of the lens distortion of a movie clip; and warnings.
+    """The camera's photo with its mask, flipped as the background image is and otherwise untouched; and warnings.
 
     The mask is the second visible background image, or else the photo's own alpha.
 

@@ -9,6 +9,7 @@ from .before import restore_inputs, restore_values
 from .identity import check_modes, load_kept, object_mode, save_kept
 from .materials import read_mix, remove_added_material, revert_material, show_painted, write_mix
 from .meshes import revert_mesh
+from .photos import photo_block
 from .sources import MIX_LABEL
 
 
@@ -27,11 +28,12 @@ def _touched(context_scene: bpy.types.Scene) -> Iterator[bpy.types.Object | bpy.
 
 
 def _changed(context_scene: bpy.types.Scene) -> list[bpy.types.ID]:
-    """Objects, their data and the world of which a fit changed single values; what ``_touched`` yields is not among them."""
+    """Objects, their data, movie clips and the world of which a fit changed single values; what ``_touched`` yields is not among them."""
     blocks: dict[str, bpy.types.ID] = {}
     for obj in context_scene.objects:
         data = obj.data if obj.type in ("CAMERA", "LIGHT") else None
-        blocks |= {repr(block): block for block in (obj, data) if block is not None and block.library is None and load_kept(block)}
+        photo = photo_block(obj) if obj.type == "CAMERA" else None
+        blocks |= {repr(b): b for b in (obj, data, photo) if b is not None and b.library is None and load_kept(b)}
     world = context_scene.world
     return [*blocks.values(), *([world] if world is not None and world.library is None and load_kept(world) else [])]
 

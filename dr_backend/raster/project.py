@@ -26,7 +26,7 @@ class View:
     perspective: bool
     near: float
     lens: Float[Tensor, " 9"] | None = None  # k1, k2, k3, p1, p2, and the focal length and centre that they are measured by; None: straight
-    reach: float = 0.0  # of the lens, see ``scene.lens``
+    reach: float = math.inf  # of the lens, see ``scene.lens``
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def view_of(camera: Camera, like: Tensor) -> View:
         perspective=camera.projection == "perspective",
         near=float(camera.near),
         lens=None if camera.distortion is None else torch.cat([convert(value) for value in (camera.distortion, *measures(camera))]),
-        reach=0.0 if camera.distortion is None else reach(camera),
+        reach=reach(camera),
     )
 
 

@@ -41,10 +41,13 @@ def measures(camera: Camera) -> tuple[Array, Array]:
     return camera.focal_px if focal is None else focal, camera.centre_px if centre is None else centre
 
 
+def extent_of(size: tuple[int, int], focal_px: Sequence[float], centre_px: Sequence[float]) -> float:
+    """Distance of a picture's farthest corner from the lens's centre, with a margin, in focal lengths. ``size`` is width and height."""
+    return MARGIN * hypot(*(max(abs(c), abs(side - c)) / f for side, f, c in zip(size, focal_px, centre_px, strict=True)))
+
+
 def _extent(camera: Camera) -> float:
-    """Distance of the picture's farthest corner from the lens's centre, with a margin, in focal lengths."""
-    focal, centre = (value.tolist() for value in measures(camera))
-    return MARGIN * hypot(*(max(abs(c), abs(side - c)) / f for side, f, c in zip(camera.size, focal, centre, strict=True)))
+    return extent_of(camera.size, *(value.tolist() for value in measures(camera)))
 
 
 def _first_root(*powers: float) -> float:
@@ -68,8 +71,8 @@ def reach_of(coefficients: Sequence[float], extent: float) -> float:
 
 
 def reach(camera: Camera) -> float:
-    """The reach of the camera's lens, which has distortion, in its focal lengths."""
-    return reach_of(camera.distortion.tolist(), _extent(camera))
+    """The reach of the camera's lens, in its focal lengths; infinite where it has no distortion."""
+    return np.inf if camera.distortion is None else reach_of(camera.distortion.tolist(), _extent(camera))
 
 
 def straight_bounds(camera: Camera) -> tuple[float, float, float, float]:
