@@ -62,10 +62,18 @@ def test_pyramid_coarse_level_reaches_every_texel():
     assert float(parameterization.to_value(latents).min()) > 0.5
 
 
+def test_pyramid_enlarges_as_torch_does_between_the_middles_of_texels():
+    parameterization = Pyramid(64, 128)
+    latents = [torch.zeros(64, 128, 3), torch.randn(16, 32, 3)]
+    expected = torch.nn.functional.interpolate(latents[1].permute(2, 0, 1)[None], scale_factor=4, mode="bilinear", align_corners=False)
+    assert parameterization.sizes == [(64, 128), (16, 32)]
+    assert torch.allclose(parameterization.to_value(latents), expected[0].permute(1, 2, 0).sigmoid(), atol=1e-6)
+
+
 def test_pyramid_gradient_matches_finite_differences():
-    parameterization = Pyramid(40, 36)
-    latents = [x.double().requires_grad_() for x in parameterization.to_latents(torch.rand(40, 36, 3))]
-    weight = torch.randn(40, 36, 3, dtype=torch.float64)
+    parameterization = Pyramid(43, 36)
+    latents = [x.double().requires_grad_() for x in parameterization.to_latents(torch.rand(43, 36, 3))]
+    weight = torch.randn(43, 36, 3, dtype=torch.float64)
     gradients = torch.autograd.grad((parameterization.to_value(latents) * weight).sum(), latents)
     for k in range(len(latents)):
         step = torch.zeros_like(latents[k])
@@ -73,7 +81,7 @@ def test_pyramid_gradient_matches_finite_differences():
         moved = [x.detach() + (step if i == k else 0) for i, x in enumerate(latents)]
         back = [x.detach() - (step if i == k else 0) for i, x in enumerate(latents)]
         difference = ((parameterization.to_value(moved) - parameterization.to_value(back)) * weight).sum() / 2e-6
-        assert torch.isclose(gradients[k].view(-1)[5], difference, rtol=1e-5)
+        assert torch.isclose(gradients[k].reshape(-1)[5], difference, rtol=1e-5)
 
 
 def test_adam_uniform_keeps_the_direction_and_length_of_a_step():
