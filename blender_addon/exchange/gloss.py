@@ -19,7 +19,6 @@ LUMINANCE = (0.2126, 0.7152, 0.0722)  # how Blender turns a colour into a value
 _VALUES = {"metallic": "Metallic", "roughness": "Roughness", "ior": "IOR", "specular": "Specular IOR Level"}
 # Inputs that change the look and have no leaf, with the value at which they do nothing.
 _NOT_CARRIED = {
-    "Alpha": 1.0,
     "Transmission Weight": 0.0,
     "Subsurface Weight": 0.0,
     "Coat Weight": 0.0,
@@ -81,8 +80,8 @@ def gloss_sources(shader: bpy.types.Node) -> dict[str, Source]:
     return found if normal is None else found | {"normal": normal}
 
 
-def _channel_image(name: str, source: Source) -> np.ndarray:
-    """The image as its channel uses it: colours (H, W, 3), or values (H, W, 1) for metallic and roughness."""
+def channel_image(name: str, source: Source) -> np.ndarray:
+    """The image as its channel uses it: colours (H, W, 3), or values (H, W, 1) for metallic, roughness and alpha."""
     rgba = read_image(source.image)[0]
     if source.alpha:
         values = rgba[..., 3:]
@@ -95,7 +94,8 @@ def _channel_image(name: str, source: Source) -> np.ndarray:
     return np.ascontiguousarray(np.repeat(values, 3, -1) if name in ("emission", "normal") else values)
 
 
-def _placement(source: Source) -> dict[str, Any]:
+def channel_placement(source: Source) -> dict[str, Any]:
+    """Extension, interpolation, encoding and matrix of the image, as ``Material.placements`` holds them."""
     colors = source.component is None and not source.alpha
     encoded = colors and not source.image.is_float and source.image.colorspace_settings.name == "sRGB"
     placed: dict[str, Any] = {"extension": source.extension, "interpolation": source.interpolation, "encoded": encoded}
@@ -144,9 +144,9 @@ def read_gloss(
             images[f"{channel}_image"], placements[channel] = image, {"extension": "extend"}
             warnings += said
         elif source.image is not None and not source.misplaced and source.uv_map == uv_map:
-            image = _channel_image(channel, source)
+            image = channel_image(channel, source)
             images[f"{channel}_image"] = image * np.float32(strength) if channel == "emission" else image
-            placements[channel] = _placement(source)
+            placements[channel] = channel_placement(source)
         elif source.image is not None:
             where = source.misplaced or f"the UV map '{source.uv_map or 'that renders'}'"
             warnings.append(f"The image that feeds the {label} of material '{name}' is placed by {where}; its own value is used")
@@ -192,6 +192,8 @@ def write_gloss(shader: bpy.types.Node, material: Material) -> None:
         if strength.default_value:
             shader.inputs["Emission Color"].default_value = (*(wanted / strength.default_value).tolist(), 1)
     for channel, placement in material.placements.items():
+        if channel == "alpha":
+            continue  # has a writer of its own
         image = getattr(material, f"{channel}_image")
         if image is None:
             continue

@@ -9,6 +9,7 @@ import numpy as np
 
 from dr_backend.scene import Material
 
+from .alpha import find_alpha, read_alpha, weigh_texels
 from .before import LABEL, restore_inputs, restore_values
 from .gloss import Bake, bake_unknown, gloss_sources, not_carried, read_gloss
 from .identity import is_foreign, load_kept, object_mode, save_kept, uses_nodes
@@ -90,7 +91,8 @@ def material_uv_map(material: bpy.types.Material) -> str:
     found = find_shader(material) if uses_nodes(material) else None
     if found is None:
         return ""
-    sources = [read_source(base_color_socket(found[0])), *gloss_sources(found[0]).values()]
+    alpha = find_alpha(material, found[0])
+    sources = [read_source(base_color_socket(found[0])), *gloss_sources(found[0]).values()] + ([] if alpha is None else [alpha.source])
     return next((source.uv_map for source in sources if source.image is not None and not source.misplaced), "")
 
 
@@ -121,14 +123,20 @@ def read_material(
             return Material(color), []
         return Material(color), [f"Material '{name}' has no Principled or Diffuse BSDF; its viewport colour is used"]
     shader, direct = found
+    alpha = find_alpha(material, shader)
+    uv_map = "" if painted else material_uv_map(material)
     try:
         read, warnings = _base_color(name, base_color_socket(shader), uv_maps, painted, bake)
         if lit:
-            read, more = read_gloss(read, name, shader, "" if painted else material_uv_map(material), bake)
+            read, more = read_gloss(read, name, shader, uv_map, bake)
             warnings += more
+        read, more = read_alpha(weigh_texels(read, base_color_socket(shader), painted), name, alpha, uv_map, bake)
+        warnings += more
+        if alpha is not None and alpha.mixed and "Alpha" in shader.inputs and read_source(shader.inputs["Alpha"]) != Source((1.0,)):
+            warnings.append(f"Material '{name}' is mixed with a Transparent BSDF; the fit does not see the Alpha of '{shader.name}'")
     except SceneProblem as problem:
         raise SceneProblem(f"Material '{name}': {problem}") from problem
-    if not direct:
+    if not direct and not (alpha is not None and alpha.mixed):
         warnings.append(f"Material '{name}' mixes shaders; the fit sees only '{shader.name}'")
     if material.node_tree.get_output_node("ALL").inputs["Displacement"].is_linked:
         warnings.append(f"The fit does not see the Displacement of material '{name}': apply it to the mesh, or leave it out")

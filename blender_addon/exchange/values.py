@@ -11,6 +11,7 @@ from mathutils import Matrix
 
 from dr_backend.scene import Camera, Light, Material, World, split_path
 
+from .alpha import find_alpha, write_alpha
 from .before import TRANSFORM, noting_inputs, noting_values
 from .cameras import EXPOSURE, WHITE_BALANCE
 from .gloss import write_gloss
@@ -149,6 +150,12 @@ def _material(material: bpy.types.Material, changed: Mapping[str, np.ndarray], s
         nodes.append(origin.node)
     if "base_color" in changed and origin is not None:
         raise SceneProblem(f"A node feeds the base colour of material '{material.name}': disconnect it, then fit again")
+    see_through = [field for field in ("alpha", "alpha_image") if field in changed]
+    alpha = find_alpha(material, shader)
+    if see_through and alpha is not None:
+        nodes.append(alpha.socket.node)
+        if "alpha" in changed and alpha.socket.is_linked:
+            raise SceneProblem(f"A node feeds the alpha of material '{material.name}': disconnect it, then fit again")
     unchanged = {f.name: None for f in fields(Material) if f.name.endswith("_image") and f.name not in changed}
 
     def write() -> None:
@@ -156,7 +163,10 @@ def _material(material: bpy.types.Material, changed: Mapping[str, np.ndarray], s
             write_base_color(material, changed["base_color"])
         if "uv_matrix" in changed:
             write_placement(origin.node, source.uv_map, changed["uv_matrix"])
-        if set(changed) - {"base_color", "uv_matrix"}:
+        for field in see_through:
+            if alpha is not None:
+                write_alpha(material, alpha, read, field)
+        if set(changed) - {"base_color", "uv_matrix", *see_through}:
             write_gloss(shader, replace(read, **unchanged))
 
     return (noting_inputs(material, nodes),), write

@@ -53,7 +53,6 @@ class FlatOpacity:
     alpha: Float[Tensor, ""]
     texture: Texture | None = None  # one channel; replaces alpha
     threshold: float | None = None  # whole where alpha is greater, elsewhere not there
-    weighs: bool = False  # texels of the base colour count by those of the texture
 
 
 @dataclass(frozen=True)
@@ -70,14 +69,13 @@ class FlatMaterial:
     color_attribute: bool = False  # the scene's corner colours replace the base colour
     backface_culling: bool = False  # the inside of faces is not seen
     gloss: FlatGloss | None = None  # None: matte
+    weights: Float[Tensor, "H W 1"] | None = None  # by which texels of the image count in their mean
     opacity: FlatOpacity | None = None  # None: nothing shows through
 
     @property
     def texture(self) -> Texture:
         """The base colour's image with its placement."""
-        by = self.opacity.texture if self.opacity is not None and self.opacity.weighs else None
-        weights = by.image if by is not None and self.image is not None and by.image.shape[:2] == self.image.shape[:2] else None
-        return Texture(self.image, self.extension, self.interpolation, self.encoded, self.uv_matrix, self.smaller, weights)
+        return Texture(self.image, self.extension, self.interpolation, self.encoded, self.uv_matrix, self.smaller, self.weights)
 
 
 @dataclass(frozen=True)
@@ -206,6 +204,7 @@ def _flat_material(scene: Scene, key: tuple[str | None, bool], device: torch.dev
         backface_culling=material.backface_culling,
         uv_matrix=None if material.uv_matrix is None else _to_tensor(material.uv_matrix, device, dtype),
         gloss=None if scene.unlit or material.shader == "diffuse" else _flat_gloss(material, textured, device, dtype),
+        weights=None if image is None or material.base_color_weights is None else _to_tensor(material.base_color_weights, device, dtype),
         opacity=_flat_opacity(material, textured, device, dtype),
     )
 
@@ -226,7 +225,7 @@ def _flat_opacity(material: Material, textured: bool, device: torch.device, dtyp
     if texture is None and material.alpha is None:
         return None
     alpha = torch.ones((), device=device, dtype=dtype) if material.alpha is None else _to_tensor(material.alpha, device, dtype)
-    return FlatOpacity(alpha, texture, material.alpha_threshold, material.alpha_weighted)
+    return FlatOpacity(alpha, texture, material.alpha_threshold)
 
 
 def _flat_gloss(material: Material, textured: bool, device: torch.device, dtype: torch.dtype) -> FlatGloss:

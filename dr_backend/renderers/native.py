@@ -150,4 +150,4 @@ class NativeRenderer:
 def _paintable(scene: FlatScene) -> bool:
     """Whether kernels know the scene's base colours: images do they know, but not what is given to corners and may move."""
     moving = scene.uvs.requires_grad or any(m.uv_matrix is not None and m.uv_matrix.requires_grad for m in scene.materials)
-    return bool(scene.materials) and not moving and not any(m.color_attribute for m in scene.materials)
+    return bool(scene.materials) and not moving and not any(m.color_attribute or m.weights is not None for m in scene.materials)

@@ -90,7 +90,7 @@ class Material:
     alpha: Array | None = None  # () share of what lies behind that the surface hides; None: all of it
     alpha_image: Array | None = None  # (H, W, 1)
     alpha_threshold: float | None = None  # the surface is whole where its alpha is greater, and not there elsewhere
-    alpha_weighted: bool = False  # texels of the base colour count by those of alpha_image, as where both come from one image
+    base_color_weights: Array | None = None  # (H, W, 1) by which texels of the base colour count, as where their image has alpha
     placements: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 

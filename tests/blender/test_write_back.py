@@ -23,6 +23,7 @@ STRUCTURE = {
     "meshes/uvs": "where textures lie is the artist's",
     "meshes/colors": "a copy of an attribute, one per corner of a triangle",
     "meshes/tangents": "follow from the UVs",
+    "materials/base_color_weights": "the alpha of the artist's image",
     "meshes/custom_normals": "set by hand, and kept by Blender in 16 bits",
     "world/harmonics": "become an image: test_lights.py",
 }
@@ -36,7 +37,7 @@ SCENES = {
     "materials/uv_matrix": "sun",
     "materials/base_color": "area",
 }
-for channel in ("base_color", "metallic", "roughness", "emission", "normal"):
+for channel in ("base_color", "metallic", "roughness", "emission", "normal", "alpha"):
     SCENES[f"materials/{channel}_image"] = "area" if channel != "base_color" else "sun"
 LEAVES = [
     f"{group}/{field.name}"
@@ -96,7 +97,7 @@ def make_scene(build, kind):
     lamp = build.light("Lamp", "POINT" if kind == "plain" else kind.upper())
     if kind == "area":
         lamp.data.shape, lamp.data.size, lamp.data.size_y = "RECTANGLE", 2, 3
-        for socket in ("Metallic", "Roughness", "Emission Color"):
+        for socket in ("Metallic", "Roughness", "Emission Color", "Alpha"):
             image_into(material, socket)
         bend = material.node_tree.nodes.new("ShaderNodeNormalMap")
         material.node_tree.links.new(bend.outputs["Normal"], shader.inputs["Normal"])
@@ -149,7 +150,7 @@ def written(build, leaf):
     return blocks, value, path, before
 
 
-NOT_YET = ("distortion", "alpha")
+NOT_YET = ("distortion",)
 
 
 @pytest.mark.parametrize("leaf", LEAVES)

@@ -113,7 +113,7 @@ def test_no_more_layers_than_told(renderer):
 def test_colours_of_an_image_count_by_its_own_alpha(renderer):
     image, alpha = np.zeros((1, 2, 3)), np.array([[[1.0], [0.0]]])
     image[0, 0], image[0, 1] = [0.8, 0.4, 0.2], [0, 0, 9]
-    cutout = Material(np.ones(3), image, extension="extend", alpha_image=alpha, alpha_weighted=True)
+    cutout = Material(np.ones(3), image, extension="extend", alpha_image=alpha, base_color_weights=alpha)
     cutout = replace(cutout, placements={"alpha": {"extension": "extend"}})
     out = picture(renderer, [pane(0, "cutout", 1.0)], {"cutout": cutout})
     seen = out.alpha > 0.1
