@@ -43,6 +43,14 @@ def _write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def _fill_archive(file: BinaryIO, arrays: dict[str, np.ndarray]) -> None:
+    """What ``numpy.savez`` writes; that leaves its archive open where the disk is full, and Python then complains on the terminal."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
+
+
 def _load_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as archive:
@@ -118,7 +126,7 @@ class JobFolder:
 
     def save_arrays(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Writes an ``.npz`` keyed by leaf path."""
-        _write(self.path / name, lambda file: np.savez(file, **arrays))
+        _write(self.path / name, lambda file: _fill_archive(file, arrays))
 
     def save_json(self, name: str, data: dict[str, Any]) -> None:
         """Writes strict JSON (no NaN)."""

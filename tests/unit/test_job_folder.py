@@ -71,7 +71,7 @@ def test_a_failed_write_keeps_the_old_file(job, monkeypatch):
     def full(*_args, **_kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(np, "savez", full)
+    monkeypatch.setattr(np.lib.format, "write_array", full)
     with pytest.raises(JobError, match="disk is full") as caught:
         job.save_checkpoint({"a": np.zeros(3)})
     assert caught.value.code == "disk_full"

@@ -16,6 +16,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from dr_backend.job import PROTOCOL_VERSION, Event, JobFolder  # noqa: E402
+from dr_backend.scene import leaf_path  # noqa: E402
 
 JOB = JobFolder(sys.argv[-1])
 MODE = os.environ.get("FAKE_WORKER", "done")
@@ -48,7 +49,7 @@ def lifted(height: float = 1.0) -> dict:
     if not (JOB.path / "job.json").exists():
         return {}
     scene, _, _ = JOB.load()
-    return {f"meshes/{name}/positions": mesh.positions + [0, 0, height] for name, mesh in scene.meshes.items()}
+    return {leaf_path("meshes", name, "positions"): mesh.positions + [0, 0, height] for name, mesh in scene.meshes.items()}
 
 
 def painted() -> dict:

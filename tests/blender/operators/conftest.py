@@ -12,6 +12,7 @@ bpy = pytest.importorskip("bpy")
 import blender_addon  # noqa: E402
 from blender_addon import preferences, session  # noqa: E402
 from blender_addon.environment import VARIABLE  # noqa: E402
+from tests.blender.conftest import fingerprint as contents  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -81,6 +82,52 @@ def fingerprint() -> tuple:
     blocks = tuple(tuple(sorted(block.name for block in getattr(bpy.data, kind))) for kind in kinds)
     report = bpy.context.scene.fit_to_photo.last_report
     return blocks, tuple(heights()), report, len(bpy.data.objects["Cube"].material_slots), len(bpy.data.meshes["Cube"].uv_layers)
+
+
+def everything() -> tuple:
+    """All there is in the file: names of all blocks, what meshes and materials hold, where objects are and what cameras show."""
+    collections = {name: getattr(bpy.data, name) for name in dir(bpy.data)}
+    blocks = {n: sorted(b.name_full for b in c) for n, c in collections.items() if isinstance(c, bpy.types.bpy_prop_collection)}
+    objects = {o.name: (o.mode, repr(o.matrix_world), o.select_get(), o.hide_viewport, o.modifiers.keys()) for o in bpy.data.objects}
+    shown = [
+        (c.name, c.type, [(b.source, b.image and b.image.name, b.frame_method, b.scale, b.rotation) for b in c.background_images])
+        for c in bpy.data.cameras
+    ]
+    scene = bpy.context.scene
+    settings = {name: getattr(scene.fit_to_photo, name) for name in scene.fit_to_photo.__annotations__}
+    picture = scene.camera and scene.camera.name, scene.render.resolution_x, scene.render.engine, scene.view_settings.view_transform
+    return blocks, contents(), objects, shown, settings, picture
+
+
+@pytest.fixture
+def refused(jobs, capfd):
+    """Presses Fit to Photo, which answers with one sentence that holds these words and changes nothing."""
+
+    def press(words: str) -> None:
+        before = everything()
+        with pytest.raises(RuntimeError, match=words) as caught:
+            bpy.ops.fit_to_photo.run()
+        said = str(caught.value).removeprefix("Error: ").strip()
+        assert "Traceback" not in said + capfd.readouterr().err
+        assert said[0].isupper() or said[0] == "'", said
+        assert 20 < len(said) < 300, said
+        assert "\n" not in said, said
+        assert everything() == before
+        assert not session.is_running()
+        assert not jobs.exists() or not list(jobs.iterdir())
+
+    return press
+
+
+class Cases(dict):
+    """Ways to spoil the scene by name, each with what is expected of it: ``@cases(expected)``."""
+
+    def __call__(self, expected):
+        def add(spoil):
+            self[spoil.__name__] = (spoil, expected)
+            return spoil
+
+        return add
 
 
 def lifted() -> bool:
