@@ -21,7 +21,7 @@ def _glowing(material: bpy.types.Material, socket: bpy.types.NodeSocket, image: 
     emission, target = tree.nodes.new("ShaderNodeEmission"), tree.nodes.new("ShaderNodeTexImage")
     source = tree.nodes[origin.node.name].outputs
     tree.links.new(next(output for output in source if output.identifier == origin.identifier), emission.inputs["Color"])
-    tree.links.new(emission.outputs["Emission"], tree.get_output_node("ALL").inputs["Surface"])
+    tree.links.new(emission.outputs["Emission"], tree.get_output_node("CYCLES").inputs["Surface"])
     target.image = image
     tree.nodes.active = target
     return copy

@@ -12,10 +12,9 @@ from dr_backend.scene import Material
 from .before import LABEL, own_node
 from .images import read_image, write_float_image
 from .problems import SceneProblem
-from .sources import Source, origin_of, read_source, write_placement
+from .sources import LUMINANCE, Source, is_encoded, node_words, origin_of, read_source, write_placement
 
 Bake = Callable[[bpy.types.NodeSocket], np.ndarray | None]  # linear colours (H, W, 3) of what feeds an input, on the mesh's UVs
-LUMINANCE = (0.2126, 0.7152, 0.0722)  # how Blender turns a colour into a value
 _VALUES = {"metallic": "Metallic", "roughness": "Roughness", "ior": "IOR", "specular": "Specular IOR Level"}
 # Inputs that change the look and have no leaf, with the value at which they do nothing.
 _NOT_CARRIED = {
@@ -62,7 +61,7 @@ def _normal_source(shader: bpy.types.Node) -> tuple[Source | None, float, str]:
         return None, 1.0, ""
     node = origin.node
     if node.type != "NORMAL_MAP" or node.space != "TANGENT" or node.inputs["Strength"].is_linked:
-        return None, 1.0, f"{node.bl_label} node"
+        return None, 1.0, f"{node_words(node)} node"
     source = read_source(node.inputs["Color"])
     return source, float(node.inputs["Strength"].default_value), ""
 
@@ -96,9 +95,7 @@ def channel_image(name: str, source: Source) -> np.ndarray:
 
 def channel_placement(source: Source) -> dict[str, Any]:
     """Extension, interpolation, encoding and matrix of the image, as ``Material.placements`` holds them."""
-    colors = source.component is None and not source.alpha
-    encoded = colors and not source.image.is_float and source.image.colorspace_settings.name == "sRGB"
-    placed: dict[str, Any] = {"extension": source.extension, "interpolation": source.interpolation, "encoded": encoded}
+    placed: dict[str, Any] = {"extension": source.extension, "interpolation": source.interpolation, "encoded": is_encoded(source)}
     return placed if source.uv_matrix is None else placed | {"uv_matrix": [float(v) for v in source.uv_matrix.ravel()]}
 
 

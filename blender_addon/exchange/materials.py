@@ -13,9 +13,9 @@ from .alpha import find_alpha, read_alpha, weigh_texels
 from .before import LABEL, restore_inputs, restore_values
 from .gloss import Bake, bake_unknown, gloss_sources, not_carried, read_gloss
 from .identity import is_foreign, load_kept, object_mode, save_kept, uses_nodes
-from .images import read_image, write_float_image, write_image
+from .images import write_float_image, write_image
 from .problems import SceneProblem
-from .sources import MIX_LABEL, Source, mix_inputs, read_source
+from .sources import MIX_LABEL, Source, is_encoded, mix_inputs, node_words, read_colors, read_source
 
 PLAIN_SIZE = 8  # texels along a side of a constant image: the backend chooses the size that it returns
 DEFAULT_COLOR = (0.8, 0.8, 0.8)  # Blender's own surface where no material is set
@@ -25,7 +25,7 @@ _BASE_COLOR = {"BSDF_PRINCIPLED": "Base Color", "BSDF_DIFFUSE": "Color"}
 def find_shader(material: bpy.types.Material) -> tuple[bpy.types.Node, bool] | None:
     """The Principled or Diffuse BSDF nearest to the material's output, and whether it is linked to it directly; None without one."""
     tree = material.node_tree
-    output = tree.get_output_node("ALL") if tree is not None else None
+    output = tree.get_output_node("CYCLES") if tree is not None else None
     if output is None:
         return None
     queue, seen, direct = [output], {output.name}, True
@@ -43,6 +43,13 @@ def find_shader(material: bpy.types.Material) -> tuple[bpy.types.Node, bool] | N
         direct = direct and all(node.type == "REROUTE" for node in found)
         queue = found
     return None
+
+
+def _in_group(material: bpy.types.Material) -> str:
+    """What to add where ``find_shader`` finds nothing: that the shader may be inside a group."""
+    nodes = material.node_tree.nodes if material.node_tree is not None else ()
+    groups = [node for node in nodes if node.type == "GROUP" and any(s.type == "SHADER" and s.is_linked for s in node.outputs)]
+    return f" outside of its {node_words(groups[0])}, which Ungroup takes apart" if groups else ""
 
 
 def base_color_socket(shader: bpy.types.Node) -> bpy.types.NodeSocket:
@@ -73,7 +80,7 @@ def _base_color(
         return plain, [f"The base colour of material '{name}' comes from a {source.unknown} node, which the fit starts without"]
     if source.image is None:
         return plain, []
-    image = np.ascontiguousarray(read_image(source.image)[0][..., :3])
+    image = read_colors(source)
     elsewhere = source.uv_matrix is not None or (source.uv_map != "" and not set(uv_maps) <= {source.uv_map})
     if source.misplaced or (painted and elsewhere):
         warning = f"Material '{name}' does not place its image by the UV map that renders; the fit starts from its average colour"
@@ -82,8 +89,7 @@ def _base_color(
     textured = replace(plain, base_color_image=image, extension=source.extension)
     if painted:
         return textured, warnings
-    encoded = not source.image.is_float and source.image.colorspace_settings.name == "sRGB"
-    return replace(textured, interpolation=source.interpolation, encoded=encoded, uv_matrix=source.uv_matrix), warnings
+    return replace(textured, interpolation=source.interpolation, encoded=is_encoded(source), uv_matrix=source.uv_matrix), warnings
 
 
 def material_uv_map(material: bpy.types.Material) -> str:
@@ -121,7 +127,7 @@ def read_material(
         color = np.array(material.diffuse_color[:3], np.float32)
         if not uses_nodes(material):
             return Material(color), []
-        return Material(color), [f"Material '{name}' has no Principled or Diffuse BSDF; its viewport colour is used"]
+        return Material(color), [f"Material '{name}' has no Principled or Diffuse BSDF{_in_group(material)}; its viewport colour is used"]
     shader, direct = found
     alpha = find_alpha(material, shader)
     uv_map = "" if painted else material_uv_map(material)
@@ -138,8 +144,11 @@ def read_material(
         raise SceneProblem(f"Material '{name}': {problem}") from problem
     if not direct and not (alpha is not None and alpha.mixed):
         warnings.append(f"Material '{name}' mixes shaders; the fit sees only '{shader.name}'")
-    if material.node_tree.get_output_node("ALL").inputs["Displacement"].is_linked:
+    output = material.node_tree.get_output_node("CYCLES")
+    if output.inputs["Displacement"].is_linked:
         warnings.append(f"The fit does not see the Displacement of material '{name}': apply it to the mesh, or leave it out")
+    if output.inputs["Volume"].is_linked:
+        warnings.append(f"The fit does not see the Volume of material '{name}'")
     return read, warnings + not_carried(name, shader, lit)
 
 
@@ -152,7 +161,8 @@ def check_material(material: bpy.types.Material) -> None:
     if is_foreign(material):
         raise SceneProblem(f"Material '{material.name}' is linked from another file: make it local first")
     if material.node_tree is not None and find_shader(material) is None and (uses_nodes(material) or material.node_tree.nodes):
-        raise SceneProblem(f"Material '{material.name}' has no Principled BSDF to paint: connect one to its Material Output")
+        where = _in_group(material)
+        raise SceneProblem(f"Material '{material.name}' has no Principled BSDF to paint{where}: connect one to its Material Output")
 
 
 def check_image(name: str, rgb: np.ndarray) -> None:
@@ -243,7 +253,7 @@ def _ensure_shader(material: bpy.types.Material) -> bpy.types.Node:
     if found is not None:
         return found[0]
     tree = material.node_tree
-    output = tree.get_output_node("ALL") or tree.nodes.new("ShaderNodeOutputMaterial")
+    output = tree.get_output_node("CYCLES") or tree.nodes.new("ShaderNodeOutputMaterial")
     shader = tree.nodes.new("ShaderNodeBsdfPrincipled")
     shader.location = (output.location.x - 300, output.location.y)
     shader.inputs["Base Color"].default_value = material.diffuse_color

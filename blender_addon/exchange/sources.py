@@ -9,7 +9,9 @@ from mathutils import Matrix
 from dr_backend.scene.types import Extension, Interpolation
 
 from .before import LABEL, own_node
+from .images import read_image
 
+LUMINANCE = (0.2126, 0.7152, 0.0722)  # how Blender turns a colour into a value
 MIX_LABEL = "Fit to Photo Mix"  # of the node that mixes the fitted image with what was there before
 
 
@@ -31,17 +33,36 @@ class Source:
     strange: str = ""  # a setting of the image node that is treated as another, in words
 
 
-def origin_of(socket: bpy.types.NodeSocket) -> bpy.types.NodeSocket | None:
-    """The output that feeds an input, reroutes followed, and the fitted image where it is mixed with what was there before."""
-    while socket.links:
-        origin = socket.links[0].from_socket
-        if origin.node.label == MIX_LABEL:
-            socket = mix_inputs(origin.node)[2]
-        elif origin.node.type == "REROUTE":
-            socket = origin.node.inputs[0]
+def _followed(socket: bpy.types.NodeSocket) -> tuple[bpy.types.NodeSocket, bpy.types.NodeSocket | None]:
+    """The input at which what feeds this one begins, and the output that feeds it there; None where its own value counts.
+
+    Reroutes and muted nodes are passed, and so is the fitted image where it is mixed with what was there before.
+    """
+    while links := [link for link in socket.links if not link.is_muted]:
+        origin = links[0].from_socket
+        node = origin.node
+        if node.mute:
+            inside = next((link.from_socket for link in node.internal_links if link.to_socket == origin), None)
+            if inside is None:
+                return socket, None
+            socket = inside
+        elif node.label == MIX_LABEL:
+            socket = mix_inputs(node)[2]
+        elif node.type == "REROUTE":
+            socket = node.inputs[0]
         else:
-            return origin
-    return None
+            return socket, origin
+    return socket, None
+
+
+def origin_of(socket: bpy.types.NodeSocket) -> bpy.types.NodeSocket | None:
+    """The output that feeds an input, wherever it comes from; None where nothing does."""
+    return _followed(socket)[1]
+
+
+def node_words(node: bpy.types.Node) -> str:
+    """What to call a node in a sentence: a group by its name."""
+    return f"group '{node.node_tree.name}'" if node.type == "GROUP" and node.node_tree is not None else str(node.bl_label)
 
 
 def mix_inputs(node: bpy.types.Node) -> tuple[bpy.types.NodeSocket, bpy.types.NodeSocket, bpy.types.NodeSocket]:
@@ -53,6 +74,13 @@ def mix_inputs(node: bpy.types.Node) -> tuple[bpy.types.NodeSocket, bpy.types.No
 def _value(socket: bpy.types.NodeSocket) -> tuple[float, ...]:
     value = getattr(socket, "default_value", 0.0)
     return (float(value),) if isinstance(value, (int, float)) else tuple(float(v) for v in value)[:3]
+
+
+def _converted(value: tuple[float, ...], width: int) -> tuple[float, ...]:
+    """A colour as a value, or a value as a colour, where an input of that many numbers asks for the other."""
+    if len(value) == width:
+        return value
+    return tuple(float(value[0]) for _ in range(width)) if width > 1 else (float(np.dot(value, LUMINANCE)),)
 
 
 def mapping_matrix(node: bpy.types.Node) -> np.ndarray | None:
@@ -123,7 +151,10 @@ def write_placement(node: bpy.types.Node, uv_map: str, matrix: np.ndarray | None
 
 def read_source(socket: bpy.types.NodeSocket) -> Source:
     """What feeds the input."""
-    value, origin = _value(socket), origin_of(socket)
+    begin, origin = _followed(socket)
+    value = _value(socket)
+    if begin != socket and origin is None:
+        return Source(tuple(0.0 for _ in value))  # Cycles takes no value from behind a reroute or a muted node
     if origin is None:
         return Source(value)
     node = origin.node
@@ -132,13 +163,15 @@ def read_source(socket: bpy.types.NodeSocket) -> Source:
     if node.type == "ATTRIBUTE" and origin.name == "Color" and node.attribute_type == "GEOMETRY":
         return Source(value, attribute=node.attribute_name)
     if node.type in ("RGB", "VALUE"):
-        return Source(_value(origin))
+        return Source(_converted(_value(origin), len(value)))
     if node.type == "SEPARATE_COLOR" and node.mode == "RGB":
         whole = read_source(node.inputs["Color"])
         if whole.image is not None and not whole.alpha and whole.component is None:
             return replace(whole, value=value, component=("Red", "Green", "Blue").index(origin.name))
     if node.type != "TEX_IMAGE" or node.image is None:
-        return Source(value, unknown=str(node.bl_label) + (" without image" if node.type == "TEX_IMAGE" else ""))
+        return Source(value, unknown=node_words(node) + (" without image" if node.type == "TEX_IMAGE" else ""))
+    if node.image.source in ("SEQUENCE", "MOVIE"):
+        return Source(value, unknown=f"{node_words(node)} of a {node.image.source.lower()}")
     if node.projection != "FLAT":
         return Source(value, image=node.image, misplaced=f"{node.projection.title()} projection")
     placement = _placement(node.inputs["Vector"])
@@ -154,3 +187,21 @@ def read_source(socket: bpy.types.NodeSocket) -> Source:
         uv_matrix=placement[1],
         strange="" if node.interpolation in ("Linear", "Closest") else f"interpolation {node.interpolation}",
     )
+
+
+def read_colors(source: Source) -> np.ndarray:
+    """Linear colours (H, W, 3) that the image gives to a colour input; grey where one channel of it is taken.
+
+    Raises:
+        SceneProblem: The image is missing or unreadable.
+    """
+    rgba = read_image(source.image)[0]
+    if not source.alpha and source.component is None:
+        return np.ascontiguousarray(rgba[..., :3])
+    channel = 3 if source.alpha else source.component
+    return np.repeat(rgba[..., channel : channel + 1], 3, axis=-1)
+
+
+def is_encoded(source: Source) -> bool:
+    """Whether Cycles mixes the image's texels as they are stored, in sRGB."""
+    return not source.alpha and not source.image.is_float and bool(source.image.colorspace_settings.name == "sRGB")

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from blender_addon.exchange import read_scene
-
-from . import blender_render, our_render
+from . import our_render
 from .fixture import Fixture, Gate
 from .metrics import edge_distance, mask_iou, psnr
-from .studio import Studio
+from .take import take
+from .taken import Taken
 
 
 @dataclass(frozen=True)
@@ -32,24 +31,17 @@ class Outcome:
         return self.iou >= gate.iou and self.edge_px <= gate.edge_px
 
 
-def compare(fixture: Fixture) -> Outcome:
-    """Builds the fixture in an empty file and renders it twice."""
+def compare(fixture: Fixture, taken: Taken | None = None) -> Outcome:
+    """Renders the fixture twice; what another Blender took of it may stand in for this one's."""
     start = time.perf_counter()
-    studio = Studio()
-    fixture.build(studio)
-    studio.finish()
-    exported = read_scene(studio.scene, studio.meshes, [studio.camera], studio.lights, geometry=False, texture=False, lit=fixture.lit)
-    found = our_render.render(exported, studio.camera.name, fixture.supersample)
-    if not fixture.lit:
-        blender_render.show_base_colors()
-    studio.before_cycles()
-    wanted = blender_render.render(studio.scene, fixture.samples, display=fixture.display)
+    taken = taken or take(fixture)
+    found = our_render.render(taken.scene, taken.camera, fixture.supersample)
     return Outcome(
         ours=found,
-        cycles=wanted,
-        psnr=psnr(found[..., :3], wanted[..., :3]),
-        iou=mask_iou(found[..., 3], wanted[..., 3]),
-        edge_px=edge_distance(found[..., 3], wanted[..., 3]),
-        warnings=exported.warnings,
+        cycles=taken.cycles,
+        psnr=psnr(found[..., :3], taken.cycles[..., :3]),
+        iou=mask_iou(found[..., 3], taken.cycles[..., 3]),
+        edge_px=edge_distance(found[..., 3], taken.cycles[..., 3]),
+        warnings=taken.warnings,
         seconds=time.perf_counter() - start,
     )

@@ -46,6 +46,11 @@ class Fixture:
         """Group and name, unique."""
         return f"{self.group}/{self.name}"
 
+    @property
+    def file_name(self) -> str:
+        """The same as the name of a file."""
+        return self.path.replace("/", " - ")
+
 
 FIXTURES: dict[str, Fixture] = {}
 

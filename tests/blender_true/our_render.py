@@ -6,10 +6,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from blender_addon.exchange.scene import Exported
 from dr_backend.geometry import flatten, to_tensors
 from dr_backend.renderers.table import make
-from dr_backend.scene import Camera
+from dr_backend.scene import Camera, Scene
 from dr_backend.scene.exposure import photo_gain
 from dr_backend.shading.surface import seen_from
 
@@ -27,11 +26,11 @@ def _enlarged(camera: Camera, factor: int, first: int, rows: int) -> Camera:
     )
 
 
-def render(exported: Exported, camera: str, supersample: int) -> np.ndarray:
+def render(scene: Scene, camera: str, supersample: int) -> np.ndarray:
     """Linear premultiplied pixels (H, W, 4), row 0 at the top: the mean of ``supersample``² samples in each pixel."""
-    view = exported.scene.cameras[camera]
+    view = scene.cameras[camera]
     width, height = view.size
-    flat = flatten(to_tensors(exported.scene))
+    flat = flatten(to_tensors(scene))
     renderer = make("reference", "cpu")
     step = max(1, BAND // supersample)
     bands = []

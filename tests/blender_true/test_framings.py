@@ -74,11 +74,11 @@ def test_we_render_what_blender_frames(method, shape, move, view):
     image.pixels.foreach_set(photo[::-1].astype(np.float32).ravel())
     exported = read_scene(studio.scene, studio.meshes, [studio.camera], [], texture=False)
     mask = exported.photos[0].mask
-    ours = our_render.render(exported, studio.camera.name, 4)[..., 3]
+    ours = our_render.render(exported.scene, studio.camera.name, 4)[..., 3]
     iou, edge = mask_iou(ours, mask), edge_distance(ours, mask)
     assert iou >= OUTLINE.iou, f"IoU {iou:.4f}, edge {edge:.3f} px"
     assert edge <= OUTLINE.edge_px, f"IoU {iou:.4f}, edge {edge:.3f} px"
     if move.keys() - {"use_flip_x", "use_flip_y"}:
         filling = replace(exported.scene, cameras={"Camera": read_camera(studio.camera, size)})
-        assert mask_iou(our_render.render(replace(exported, scene=filling), "Camera", 1)[..., 3], mask) < 0.95, "the framing matters"
+        assert mask_iou(our_render.render(filling, "Camera", 1)[..., 3], mask) < 0.95, "the framing matters"
 

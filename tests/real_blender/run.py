@@ -1,4 +1,5 @@
-"""Checks the built extension in real Blenders: ``run.py trixie sid``, or ``run.py --folder DIR`` for a Debian made before.
+"""Checks the built extension in real Blenders: ``run.py trixie sid``, or ``run.py --folder DIR`` for a Debian made before; with
+``--fixtures`` first, only whether the scenes of ``tests/blender_true`` look as this Blender renders them.
 
 Each Blender lives in a folder of its own under ``build/blender`` (see provision.py) and runs by chroot, without mounts: the
 backend's Python is hard-linked into the folder under its own path. One line per check; the last line counts them.
@@ -139,6 +140,23 @@ class RealBlender:
             raise CheckFailed(f"{missing[0]} was not written")
         return f"the command line fits ({improvement(json.loads((self.job / 'report.json').read_text('utf-8')))})"
 
+    def agrees_with_cycles(self) -> str:
+        """What this Blender reads of the fixtures of ``tests/blender_true``, rendered by us, is what it renders itself."""
+        inside = JOB / "fixtures"
+        outside = self.job / "fixtures"
+        for package in ("blender_addon", "dr_backend", "tests/blender_true"):
+            shutil.copytree(ROOT / package, outside / "source" / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(Path(__file__).with_name("take_fixtures.py"), outside)
+        options = ["-b", "--factory-startup", "--python-exit-code", "6", "--python", str(inside / "take_fixtures.py")]
+        self.run(*options, "--", str(inside))
+        judge = [sys.executable, "-m", "tests.blender_true", "--taken", str(outside)]
+        judged = subprocess.run(judge, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False)
+        lines = judged.stdout.splitlines()
+        if judged.returncode != 0:
+            missed = [line for line in lines if line.startswith("MISS")] or judged.stderr.splitlines()[-12:]
+            raise CheckFailed("our picture of these fixtures is not Blender's:\n    " + "\n    ".join(missed))
+        return f"the fixtures of docs/blender_true.md, built, read and rendered here: {lines[-1]}"
+
     def frames_photos(self) -> str:
         """Background images are drawn where they are read."""
         try:
@@ -173,11 +191,13 @@ def improvement(report: dict[str, object]) -> str:
     return words
 
 
-def check_blender(name: str, folder: Path) -> list[bool]:
+def check_blender(name: str, folder: Path, *, fixtures_only: bool) -> list[bool]:
     """Runs the checks in order, prints a line for each, and returns which passed; after a failure the rest would only echo it."""
     blender = RealBlender(folder)
     steps: list[Callable[[], str]] = [blender.validates, blender.installs, blender.fits_by_operator, blender.fits_by_command]
-    steps += [blender.frames_photos, blender.tours_a_window]
+    steps += [blender.agrees_with_cycles, blender.frames_photos, blender.tours_a_window]
+    if fixtures_only:
+        steps = [blender.agrees_with_cycles]
     passed = []
     try:
         mirror_backend(folder)
@@ -192,6 +212,8 @@ def check_blender(name: str, folder: Path) -> list[bool]:
 
 def main(arguments: list[str]) -> int:
     """Provisions and checks what the arguments name; returns the exit code."""
+    fixtures_only = arguments[:1] == ["--fixtures"]
+    arguments = arguments[fixtures_only:]
     wanted = {name: ROOT / "build" / "blender" / name for name in arguments if name in provision.SUITES}
     if arguments[:1] == ["--folder"]:
         wanted = {Path(path).name: Path(path).resolve() for path in arguments[1:]}
@@ -205,7 +227,7 @@ def main(arguments: list[str]) -> int:
         except provision.NotPossible as reason:
             print(f"WARNING {name} is skipped: {reason}", flush=True)
             continue
-        results += check_blender(f"{name} ({version})", folder)
+        results += check_blender(f"{name} ({version})", folder, fixtures_only=fixtures_only)
     print(f"{results.count(True)} passed, {results.count(False)} failed")
     return int(not all(results))
 
