@@ -11,8 +11,10 @@ from blender_addon.exchange import SceneProblem, read_scene
 from blender_addon.exchange.clips import Lens, read_clip_frame, read_lens, write_lens
 from blender_addon.exchange.distortion import Distortion, undistort
 from blender_addon.exchange.images import read_image, to_linear, write_image
-from blender_addon.exchange.photos import photo_size, read_photo, thumbnail
+from blender_addon.exchange.photos import background_images, photo_size, read_photo, read_photo_camera, thumbnail, write_photo_camera
 from blender_addon.photo_list import has_photo, mask_state
+from blender_addon.report import straightened
+from dr_backend.scene.lens import polynomial_shift
 
 P3_TO_REC709 = np.array([[1.22494, -0.22494, 0], [-0.042057, 1.042057, 0], [-0.019638, -0.078636, 1.098274]])
 
@@ -214,35 +216,89 @@ def difference(ours, expected, margin=9):
     return min(np.abs(np.roll(ours, (dy, dx), (0, 1))[inner] - expected[inner]).mean() for dy in shifts for dx in shifts)
 
 
-def test_undistorted_photo_has_the_camera_of_straight_lines(build, tmp_path):
-    """A grid of dots seen through the lens: undistorted, every dot is where the pinhole camera projects it."""
+def dots(places, size):
+    """A picture (H, W) of soft dots at pixels."""
+    row, column = np.mgrid[0 : size[1], 0 : size[0]] + 0.5
+    return np.clip(sum(np.exp(-((column - x) ** 2 + (row - y) ** 2) / 8) for x, y in places), 0, 1)
+
+
+def found_near(picture, x, y):
+    """Centre of the dot that lies there."""
+    row, column = np.mgrid[0 : picture.shape[0], 0 : picture.shape[1]] + 0.5
+    weight = picture * (np.abs(column - x) < 7) * (np.abs(row - y) < 7)
+    return np.array([(weight * column).sum(), (weight * row).sum()]) / weight.sum()
+
+
+@pytest.mark.parametrize("flips", [(False, False), (True, False), (False, True), (True, True)])
+def test_photo_is_as_taken_and_its_camera_has_the_lens(build, tmp_path, flips):
+    """A grid of dots seen through the lens: each is in the photo where the camera says, and straightened where a pinhole camera does."""
     focal, centre, size = np.array([300.0, 300.0]), np.array([170.0, 110.0]), (320, 240)
     rays = np.stack(np.meshgrid(np.linspace(-0.35, 0.3, 5), np.linspace(-0.25, 0.25, 4)), -1).reshape(-1, 2)
-    seen = BROWN.apply(rays) * focal + centre
-    row, column = np.mgrid[0 : size[1], 0 : size[0]] + 0.5
-    photo = sum(np.exp(-((column - x) ** 2 + (row - y) ** 2) / 8) for x, y in seen)
-    clip = clip_of(tmp_path, np.repeat(np.clip(photo, 0, 1)[..., None], 3, -1))
+    taken = dots(BROWN.apply(rays) * focal + centre, size)
+    clip = clip_of(tmp_path, np.repeat(taken[..., None], 3, -1))
     write_lens(clip, Lens(BROWN, focal, centre))
     clip.colorspace_settings.name = "Non-Color"
-    obj = build.camera(size=size)
+    obj = build.camera(size=size, mask=write_image("Mask", to_linear(np.repeat(taken[..., None], 3, -1)).astype(np.float32)))
     use_clip(obj, clip)
-    straight = read_photo(obj)[0].rgb[..., 0]
-    for x, y in rays * focal + centre:
-        near = (np.abs(column - x) < 7) & (np.abs(row - y) < 7)
-        weight = straight * near
-        assert np.array([(weight * column).sum(), (weight * row).sum()]) / weight.sum() == pytest.approx((x, y), abs=0.15)
+    for background in obj.data.background_images:
+        background.use_flip_x, background.use_flip_y = flips
+    photo, camera = read_photo(obj)[0], read_photo_camera(obj, build.scene)
+    expected = np.round(taken * 255)[:: -1 if flips[1] else 1, :: -1 if flips[0] else 1] / 255
+    np.testing.assert_allclose(photo.rgb[..., 0], expected, atol=1e-3)
+    np.testing.assert_allclose(photo.mask, expected, atol=1e-2)
+    straight = straightened(photo, camera)
+    flipped = np.where(flips, -1.0, 1.0)
+    for ray in rays:
+        pinhole = np.where(flips, np.array(size) - centre, centre) + focal * ray * flipped
+        x, y = (pinhole - camera.distortion_centre_px) / camera.distortion_focal_px
+        seen = np.stack([x, y]) + polynomial_shift(x, y, camera.distortion)
+        seen = seen * camera.distortion_focal_px + camera.distortion_centre_px
+        assert found_near(photo.rgb[..., 0], *seen) == pytest.approx(seen, abs=0.05)
+        assert found_near(straight.rgb[..., 0], *pinhole) == pytest.approx(pinhole, abs=0.15)
+        assert found_near(straight.mask, *pinhole) == pytest.approx(pinhole, abs=0.15)
 
 
-def test_masks_of_clips_are_undistorted_too(build, tmp_path):
+def test_a_straight_lens_leaves_no_trace(build, tmp_path):
     clip = clip_of(tmp_path, pattern())
-    write_lens(clip, Lens(POLYNOMIAL, np.array([80.0, 80.0]), np.array([48.0, 32.0])))
-    obj = build.camera(size=(96, 64), mask=write_image("Mask", np.pad(np.ones((34, 56, 3), np.float32), ((15, 15), (20, 20), (0, 0)))))
+    obj = build.camera(size=(96, 64))
     use_clip(obj, clip)
-    exported = read_scene(build.scene, [build.mesh()], [obj], [], texture=False)
-    mask = exported.photos[0].mask
-    assert mask.shape == (64, 96)
-    assert mask[0, 0] == 0
-    assert mask.sum() > 34 * 56 * 1.02, "barrel distortion made it smaller"
+    camera, photo = read_photo_camera(obj, build.scene), read_photo(obj)[0]
+    assert camera.distortion is camera.distortion_focal_px is None
+    assert straightened(photo, camera) is photo
+    write_photo_camera(obj, camera, build.scene)
+    assert read_photo_camera(obj, build.scene).distortion is None
+
+
+def test_distortion_is_written_to_the_clip_and_taken_away_again(build, tmp_path):
+    clip = clip_of(tmp_path, pattern())
+    obj = build.camera(size=(96, 64))
+    use_clip(obj, clip)
+    plain = read_photo_camera(obj, build.scene)
+    coefficients = np.array([-0.11, 0.07, -0.03, 0.01, -0.02], np.float32)
+    write_photo_camera(obj, replace(plain, distortion=coefficients), build.scene)
+    camera = read_photo_camera(obj, build.scene)
+    np.testing.assert_array_equal(camera.distortion, coefficients)
+    np.testing.assert_allclose(camera.distortion_focal_px, plain.focal_px, rtol=1e-6)
+    np.testing.assert_allclose(camera.distortion_centre_px, plain.centre_px, rtol=1e-6)
+    write_photo_camera(obj, plain, build.scene)
+    assert read_photo_camera(obj, build.scene).distortion is None
+    background_images(obj)[0].source = "IMAGE"
+    with pytest.raises(SceneProblem, match="'Front' is an image, which has no lens distortion"):
+        write_photo_camera(obj, camera, build.scene)
+
+
+def test_an_object_that_only_the_lens_brings_into_view_is_fitted(build, tmp_path):
+    clip = clip_of(tmp_path, pattern())
+    obj, mesh = build.camera(size=(96, 64)), build.mesh()
+    use_clip(obj, clip)
+    mesh.scale = (0.1, 0.1, 0.1)
+    plain = read_photo_camera(obj, build.scene)
+    ray = np.append((np.array([96 * 1.12, 32]) - plain.centre_px) / plain.focal_px * [1, -1], -1) * 4
+    mesh.location = (np.linalg.inv(plain.camera_from_world) @ np.append(ray, 1))[:3]
+    with pytest.raises(SceneProblem, match="outside the view"):
+        read_scene(build.scene, [mesh], [obj], [], texture=False)
+    write_photo_camera(obj, replace(plain, distortion=np.array([-1.0, 0, 0, 0, 0], np.float32)), build.scene)
+    assert read_scene(build.scene, [mesh], [obj], [], texture=False).scene.meshes
 
 
 @pytest.mark.parametrize(("model", "value"), [("DIVISION", "division_k1"), ("NUKE", "nuke_k1"), ("BROWN", "brown_k4")])
