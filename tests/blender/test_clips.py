@@ -209,6 +209,42 @@ def test_undistorts_as_blenders_compositor_does(build, tmp_path, distortion):
     assert difference(wrong, expected) > 0.01
 
 
+@pytest.mark.skipif(bpy.app.version >= (5, 0, 0), reason="compositor nodes are in groups of their own since Blender 5")
+@pytest.mark.parametrize("distortion", [POLYNOMIAL, BROWN, Distortion(0.2, -0.05, 0.1)])
+def test_every_pixel_is_where_blender_distorts_it_to(build, tmp_path, distortion):
+    """Blender's Movie Distortion node moves a picture whose colours are its pixels' places: our formula takes each back to where it is."""
+    width, height = 192, 128
+    clip = clip_of(tmp_path, pattern(width, height))
+    write_lens(clip, Lens(distortion, np.array([160.0, 160.0]), np.array([100.0, 60.0])))
+    pixels = np.stack(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5), -1)
+    places = bpy.data.images.new("Places", width, height, float_buffer=True)
+    places.colorspace_settings.name = "Non-Color"
+    places.pixels.foreach_set(np.concatenate([pixels, np.ones((height, width, 2))], -1)[::-1].astype(np.float32).ravel())
+    scene = build.scene
+    scene.use_nodes = True
+    tree = scene.node_tree
+    tree.nodes.clear()
+    source, node, output = (tree.nodes.new(f"CompositorNode{kind}") for kind in ("Image", "MovieDistortion", "Composite"))
+    source.image, node.clip, node.distortion_type = places, clip, "DISTORT"
+    tree.links.new(source.outputs[0], node.inputs[0])
+    tree.links.new(node.outputs[0], output.inputs[0])
+    scene.render.resolution_x, scene.render.resolution_y = width, height
+    scene.camera = build.camera(photo=False)
+    scene.render.image_settings.file_format, scene.render.image_settings.color_depth = "OPEN_EXR", "32"
+    scene.render.filepath = str(tmp_path / "distorted.exr")
+    bpy.ops.render.render(write_still=True)
+    moved = read_image(load(scene.render.filepath, "Non-Color"))[0].astype(np.float64)
+    whole = moved[..., 2] > 0.9999
+    whole[:12] = whole[-12:] = whole[:, :12] = whole[:, -12:] = False  # the canvas ends there
+    lens = read_lens(clip)
+    off = (lens.distortion.apply((moved[whole, :2] - lens.centre_px) / lens.focal_px) * lens.focal_px + lens.centre_px) - pixels[whole]
+    shift = np.median(off, 0)  # the node puts its larger picture into the middle of the canvas
+    assert whole.mean() > 0.5
+    assert np.abs(moved[whole, :2] - pixels[whole] - shift).max() > 3, "it does move them"
+    assert shift == pytest.approx(np.round(shift), abs=1e-3)
+    assert np.abs(off - shift).max() < 0.05
+
+
 def difference(ours, expected, margin=9):
     """Mean difference at the best whole-pixel shift: the node puts its enlarged picture into the middle of the canvas."""
     inner = np.s_[margin:-margin, margin:-margin]

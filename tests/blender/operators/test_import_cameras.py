@@ -10,11 +10,11 @@ from PIL import Image
 
 bpy = pytest.importorskip("bpy")
 
-from blender_addon.exchange.clips import read_lens  # noqa: E402
 from blender_addon.exchange.colmap import load_colmap  # noqa: E402
 from blender_addon.exchange.photos import background_images, read_photo, read_photo_camera  # noqa: E402
 from blender_addon.exchange.problems import SceneProblem  # noqa: E402
 from blender_addon.exchange.transforms import load_transforms  # noqa: E402
+from dr_backend.scene.lens import polynomial_shift  # noqa: E402
 from tests.blender.reconstruction import POINTS, save_colmap, save_photos, save_transforms, views  # noqa: E402
 from tests.blender.test_cameras import project  # noqa: E402
 
@@ -35,14 +35,13 @@ def imported():
 
 
 def projected(obj):
-    """Pixels of the known points on the photo as it was taken: through Blender's camera and Blender's lens distortion."""
+    """Pixels of the known points on the photo as it was taken: through Blender's camera and its lens."""
     camera = read_photo_camera(obj, bpy.context.scene)
     pixels = project(camera, POINTS)
-    background = background_images(obj)[0]
-    if background.source == "IMAGE":
+    if camera.distortion is None:
         return pixels
-    lens = read_lens(background.clip)
-    return lens.distortion.apply((pixels - lens.centre_px) / lens.focal_px) * lens.focal_px + lens.centre_px
+    x, y = ((pixels - camera.distortion_centre_px) / camera.distortion_focal_px).T
+    return pixels + np.stack(polynomial_shift(x, y, camera.distortion), -1) * camera.distortion_focal_px
 
 
 def check(taken, lens, scale=1.0):
