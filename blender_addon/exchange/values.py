@@ -18,13 +18,15 @@ from .gloss import write_gloss
 from .identity import describe, find, is_foreign, uses_nodes
 from .lights import read_light, write_light
 from .materials import base_color_socket, find_shader, read_material, write_base_color
-from .photos import read_photo_camera, write_photo_camera
+from .photos import photo_clip, read_photo_camera, write_photo_camera
 from .problems import SceneProblem
 from .sources import origin_of, read_source, write_placement
 from .worlds import background_node, read_world, write_world
 
 Node = TypeVar("Node", Camera, Light, Material, World)
 _CAMERA = ("type", "lens", "ortho_scale", "shift_x", "shift_y", "clip_start")
+_LENS = ("distortion_model", "focal_length_pixels", "principal_point", "pixel_aspect", "k1", "k2", "k3")
+_LENS += ("brown_k1", "brown_k2", "brown_k3", "brown_k4", "brown_p1", "brown_p2")
 _LIGHT = ("color", "energy", "spot_size", "spot_blend", "shadow_soft_size", "angle", "shape", "size", "size_y", "spread")
 _KINDS = {  # of a group's blocks: what one is called, and where they are in bpy.data
     "cameras": ("camera", "objects"),
@@ -113,7 +115,9 @@ def _with(node: Node, changed: Mapping[str, np.ndarray], name: str) -> Node:
 
 def _camera(obj: bpy.types.Object, changed: Mapping[str, np.ndarray], scene: bpy.types.Scene) -> Prepared:
     camera = _with(read_photo_camera(obj, scene), changed, obj.name)
-    notes = noting_values(obj, TRANSFORM, (EXPOSURE, WHITE_BALANCE)), noting_values(obj.data, _CAMERA)
+    notes = (noting_values(obj, TRANSFORM, (EXPOSURE, WHITE_BALANCE)), noting_values(obj.data, _CAMERA))
+    if any(field.startswith("distortion") for field in changed):
+        notes += (noting_values(photo_clip(obj), [f"tracking.camera.{name}" for name in _LENS]),)
     return notes, lambda: write_photo_camera(obj, camera, scene)
 
 
