@@ -25,12 +25,14 @@ def register() -> None:
     overlay.register()
     handlers.register()
     manual.register()
+    panels.menu.register()
 
 
 def unregister() -> None:
     """Ends what is running and takes the add-on out of Blender."""
     session.stop()
     operators.setup.stop_setup()
+    panels.menu.unregister()
     manual.unregister()
     handlers.unregister()
     overlay.unregister()

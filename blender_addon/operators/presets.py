@@ -53,6 +53,7 @@ class FITTOPHOTO_OT_add_preset(AddPresetBase, bpy.types.Operator):
     bl_idname = "fit_to_photo.add_preset"
     bl_label = "Add Preset"
     bl_description = "Save what is fitted and how as a preset for every scene, or remove the preset of that name"
+    bl_options = {"REGISTER"}  # Blender's own are hidden from its search
 
     preset_menu = MENU
     preset_subdir = SUBDIR

@@ -76,7 +76,7 @@ class FITTOPHOTO_OT_look_through(bpy.types.Operator):
     bl_idname = "fit_to_photo.look_through"
     bl_label = "Look Through Camera"
     bl_description = "Look through this camera, with its photo in the background"
-    bl_options = {"UNDO"}
+    bl_options = {"UNDO", "INTERNAL"}  # it wants a name, which the report gives it
 
     camera: bpy.props.StringProperty(name="Camera", description="Name of the camera")
 

@@ -1,9 +1,10 @@
-"""The sidebar tab of the 3D view."""
+"""The sidebar tab of the 3D view, and its menu."""
 
-from . import main, photos, presets, result, setup, views
+from . import main, menu, photos, presets, result, setup, views
 
 CLASSES = (
     presets.FITTOPHOTO_MT_presets,
+    menu.FITTOPHOTO_MT_view,
     photos.FITTOPHOTO_UL_photos,
     photos.FITTOPHOTO_PT_photos,
     main.FITTOPHOTO_PT_main,

@@ -5,7 +5,7 @@ import bpy
 from ..exchange.photos import thumbnail
 from ..photo_list import has_photo, mask_state
 from ..selection import Selection
-from .tab import Tab
+from .tab import Tab, told
 
 _THUMBNAIL_SCALE = 6.0
 
@@ -32,9 +32,9 @@ class FITTOPHOTO_UL_photos(bpy.types.UIList):
         parts.active = camera.fit_to_photo.include
         image = thumbnail(camera)
         if image is None:
-            parts.label(text=camera.name, icon="FILE_MOVIE")
+            parts.label(text=camera.name, icon="FILE_MOVIE", translate=False)
         else:
-            parts.label(text=camera.name, icon_value=layout.icon(image))
+            parts.label(text=camera.name, icon_value=layout.icon(image), translate=False)
         state = parts.row()
         state.alignment = "RIGHT"
         state.label(text=mask_state(camera))
@@ -76,16 +76,16 @@ def draw_objects(layout: bpy.types.UILayout, scene: bpy.types.Scene, chosen: Sel
     """Draws which meshes, photos and lights a fit would use, and which cameras it leaves out."""
     box = layout.box().column(align=True)
     for name in chosen.meshes:
-        box.label(text=name, icon="MESH_DATA")
+        box.label(text=name, icon="MESH_DATA", translate=False)
     if chosen.cameras:
         count = len(chosen.cameras)
         held_out = sum(camera.fit_to_photo.held_out for camera in chosen.objects(scene, chosen.cameras))
-        words = f"{count} {'photo' if count == 1 else 'photos'}" + (f", {held_out} held out" if held_out else "")
-        box.label(text=words, icon="CAMERA_DATA")
+        words = "{count} photos, {held_out} held out" if held_out else "{count} photos" if count > 1 else "1 photo"
+        box.label(text=told(words, count=count, held_out=held_out), icon="CAMERA_DATA")
     for name in chosen.without_photo:
-        box.label(text=f"{name}: no photo, left out", icon="ERROR")
+        box.label(text=told("{name}: no photo, left out", name=name), icon="ERROR")
     for name in chosen.lights:
-        box.label(text=name, icon="LIGHT")
+        box.label(text=name, icon="LIGHT", translate=False)
     if not chosen.lights:
         box.label(text="No light selected:", icon="LIGHT")
         box.label(text="light stays in the texture", icon="BLANK1")

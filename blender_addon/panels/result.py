@@ -87,7 +87,7 @@ def _columns(table: bpy.types.UILayout) -> tuple[bpy.types.UILayout, bpy.types.U
 def _draw_camera(table: bpy.types.UILayout, camera: dict[str, Any]) -> None:
     name, psnr, iou = _columns(table)
     icon = "HOLDOUT_ON" if camera.get("held_out") else "CAMERA_DATA"
-    looks = name.operator("fit_to_photo.look_through", text=str(camera["name"]), icon=icon)
+    looks = name.operator("fit_to_photo.look_through", text=str(camera["name"]), icon=icon, translate=False)
     looks.camera = str(camera["name"])
     psnr.label(text=change(camera.get("psnr_before"), camera.get("psnr_after"), 1))
     iou.label(text=change(percent(camera.get("mask_iou_before")), percent(camera.get("mask_iou_after")), 1))

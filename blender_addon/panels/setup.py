@@ -5,7 +5,7 @@ import bpy
 from .. import preferences
 from ..environment import BackendProblem
 from ..operators import setup
-from .tab import Tab, draw_help, wrapped
+from .tab import Tab, draw_help, told, wrapped
 
 
 def draw_backend(layout: bpy.types.UILayout) -> bool:
@@ -14,7 +14,7 @@ def draw_backend(layout: bpy.types.UILayout) -> bool:
     if running is not None and not running.finished:
         wrapped(layout, running.activity, "IMPORT")
         share = running.fraction
-        layout.progress(factor=share or 0, type="BAR", text="" if share is None else f"{100 * share:.0f} %")
+        layout.progress(factor=share or 0, type="BAR", text="" if share is None else told("{percent:.0f} %", percent=100 * share))
         layout.operator("fit_to_photo.cancel_setup", icon="CANCEL")
         return True
     try:
