@@ -74,7 +74,7 @@ def bake_socket(
     materials = [_glowing(material, socket, images[0]), _idle(images[1])]
     copies: list[bpy.types.Object] = []
     try:
-        scene.render.engine = "CYCLES"
+        scene.render.engine, scene.frame_current = "CYCLES", bpy.context.scene.frame_current
         scene.cycles.samples, scene.cycles.use_denoising = 4, False
         copies = _place_copies(scene, ready, material, *materials)
         layer = scene.view_layers[0]

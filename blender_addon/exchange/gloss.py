@@ -41,6 +41,8 @@ def bake_unknown(name: str, socket: bpy.types.NodeSocket, source: Source, bake: 
 def not_carried(name: str, shader: bpy.types.Node, lit: bool) -> list[str]:
     """A warning that names the inputs of the shader which a fit does not see; an unlit one sees the base colour alone."""
     neutral = _NOT_CARRIED if lit else _NOT_CARRIED | _ONLY_WHERE_LIT
+    if shader.type == "BSDF_DIFFUSE":
+        neutral = {"Roughness": 0.0}
     names = [
         socket.name
         for socket in shader.inputs

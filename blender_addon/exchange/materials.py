@@ -22,6 +22,13 @@ DEFAULT_COLOR = (0.8, 0.8, 0.8)  # Blender's own surface where no material is se
 _BASE_COLOR = {"BSDF_PRINCIPLED": "Base Color", "BSDF_DIFFUSE": "Color"}
 
 
+def _passed(node: bpy.types.Node) -> list[bpy.types.NodeSocket]:
+    """The inputs through which a shader may reach the surface."""
+    if node.mute:
+        return [link.from_socket for link in node.internal_links]
+    return [node.inputs["Surface"]] if node.type == "OUTPUT_MATERIAL" else list(node.inputs)
+
+
 def find_shader(material: bpy.types.Material) -> tuple[bpy.types.Node, bool] | None:
     """The Principled or Diffuse BSDF nearest to the material's output, and whether it is linked to it directly; None without one."""
     tree = material.node_tree
@@ -32,15 +39,14 @@ def find_shader(material: bpy.types.Material) -> tuple[bpy.types.Node, bool] | N
     while queue:
         found = []
         for node in queue:
-            sockets = [node.inputs["Surface"]] if node == output else node.inputs
-            for link in (link for socket in sockets for link in socket.links):
+            for link in (link for socket in _passed(node) for link in socket.links if not link.is_muted):
                 if link.from_node.name not in seen:
                     seen.add(link.from_node.name)
                     found.append(link.from_node)
         for node in found:
-            if node.type in _BASE_COLOR:
+            if node.type in _BASE_COLOR and not node.mute:
                 return node, direct
-        direct = direct and all(node.type == "REROUTE" for node in found)
+        direct = direct and all(node.type == "REROUTE" or node.mute for node in found)
         queue = found
     return None
 

@@ -162,6 +162,7 @@ def read_mesh(
         turned = None if tangents is None else read_tangents(mesh, tangents)
         if tangents is not None and turned is None:
             warnings.append(f"The normal image on '{obj.name}' is not seen: it needs a UV map and no polygons of more than four corners")
+        warnings += _attribute_warnings(obj.name, mesh, sources)
         read = _to_triangles(mesh, slot, positions, uvs, _read_colors(mesh, slot, sources), turned)
     _check_triangles(obj.name, read, uv_map)
     placed = replace(
@@ -273,6 +274,13 @@ def _read_colors(mesh: bpy.types.Mesh, slot: np.ndarray, sources: Sequence[Sourc
             values = values[_integers(mesh.loops, "vertex_index")]
         colors = np.where(_corners_of_slot(mesh, slot, index)[:, None], values, colors)
     return colors
+
+
+def _attribute_warnings(name: str, mesh: bpy.types.Mesh, sources: Sequence[Source]) -> list[str]:
+    """A warning for each attribute that a material shows as a colour and that is something else."""
+    asked = {source.attribute for source in sources if source.attribute}
+    others = sorted(a for a in asked if a in mesh.attributes and a not in mesh.color_attributes)
+    return [f"Attribute '{other}' of '{name}' is no Color Attribute; the fit sees black instead" for other in others]
 
 
 def find_mesh_object(binding: dict[str, Any], need_uvs: bool) -> bpy.types.Object:

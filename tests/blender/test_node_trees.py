@@ -1,0 +1,155 @@
+"""Node trees that cannot be carried as they are: every node in the way is named, and nothing is refused or lost in silence."""
+
+import bpy
+import numpy as np
+import pytest
+
+from blender_addon.exchange import SceneProblem, read_scene
+from blender_addon.exchange.images import save_png, write_image
+from blender_addon.exchange.materials import check_material, read_material
+
+RGB = np.random.default_rng(3).random((8, 8, 3), np.float32)
+
+
+def parts(material):
+    tree = material.node_tree
+    return tree, tree.nodes["Principled BSDF"], tree.get_output_node("ALL")
+
+
+def group(name, kind="NodeSocketColor"):
+    made = bpy.data.node_groups.new(name, "ShaderNodeTree")
+    made.interface.new_socket("Out", in_out="OUTPUT", socket_type=kind)
+    return made, made.nodes.new("NodeGroupOutput").inputs[0]
+
+
+def use_group(tree, made):
+    node = tree.nodes.new("ShaderNodeGroup")
+    node.node_tree = made
+    return node
+
+
+def test_a_shader_inside_of_groups_is_said_to_be_there(build):
+    material = build.material()
+    tree, shader, output = parts(material)
+    inner, inner_end = group("Paint Mix", "NodeSocketShader")
+    outer, outer_end = group("Car Paint", "NodeSocketShader")
+    inner.links.new(inner.nodes.new("ShaderNodeBsdfPrincipled").outputs[0], inner_end)
+    outer.links.new(use_group(outer, inner).outputs[0], outer_end)
+    tree.links.new(use_group(tree, outer).outputs[0], output.inputs["Surface"])
+    warning = "Material 'Paint' has no Principled or Diffuse BSDF outside of its group 'Car Paint', which Ungroup takes apart"
+    assert read_material(material, lit=True)[1] == [f"{warning}; its viewport colour is used"]
+    with pytest.raises(SceneProblem, match="outside of its group 'Car Paint'|group 'Car Paint', which Ungroup takes apart"):
+        check_material(material)
+
+
+KINDS = {
+    "ShaderNodeRGBCurve": "RGB Curves",
+    "ShaderNodeValToRGB": "Color Ramp",
+    "ShaderNodeHueSaturation": "Hue/Saturation/Value",
+    "ShaderNodeMix": "Mix",
+    "ShaderNodeTexVoronoi": "Voronoi Texture",
+    "ShaderNodeAmbientOcclusion": "Ambient Occlusion",
+    "ShaderNodeFresnel": "Fresnel",
+    "ShaderNodeObjectInfo": "Object Info",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("socket", ["Base Color", "Metallic", "Roughness", "Emission Color", "IOR", "Specular IOR Level"])
+def test_what_feeds_an_input_is_named(build, kind, socket):
+    material = build.material()
+    tree, shader, _ = parts(material)
+    shader.inputs["Emission Strength"].default_value = 1
+    node = tree.nodes.new(kind)
+    tree.links.new(next(output for output in node.outputs if output.enabled), shader.inputs[socket])
+    warnings = " ".join(read_material(material, lit=True)[1])
+    own = socket in ("IOR", "Specular IOR Level")
+    assert (socket if own or socket != "Base Color" else "base colour") in warnings
+    assert own or KINDS[kind] in warnings, warnings
+
+
+SILENT_ONCE = {
+    "volume": "Volume",
+    "displacement": "Displacement",
+    "rough matte": "Roughness",
+    "mixed shaders": "mixes shaders",
+    "bump": "Bump",
+    "tinted reflection": "Specular Tint",
+    "attribute of positions": "Attribute 'Spot' of 'Cube' is no Color Attribute",
+}
+
+
+@pytest.mark.parametrize("case", SILENT_ONCE)
+def test_nothing_else_is_silent(build, case):
+    mesh, camera, lamp = build.mesh(), build.camera(), build.light()
+    material = mesh.data.materials[0]
+    tree, shader, output = parts(material)
+    if case == "volume":
+        tree.links.new(tree.nodes.new("ShaderNodeVolumePrincipled").outputs[0], output.inputs["Volume"])
+    elif case == "displacement":
+        tree.links.new(tree.nodes.new("ShaderNodeDisplacement").outputs[0], output.inputs["Displacement"])
+    elif case == "rough matte":
+        matte = tree.nodes.new("ShaderNodeBsdfDiffuse")
+        matte.inputs["Roughness"].default_value = 0.5
+        tree.links.new(matte.outputs[0], output.inputs["Surface"])
+    elif case == "mixed shaders":
+        mix = tree.nodes.new("ShaderNodeMixShader")
+        tree.links.new(shader.outputs[0], mix.inputs[1])
+        tree.links.new(tree.nodes.new("ShaderNodeBsdfGlass").outputs[0], mix.inputs[2])
+        tree.links.new(mix.outputs[0], output.inputs["Surface"])
+    elif case == "bump":
+        tree.links.new(tree.nodes.new("ShaderNodeBump").outputs[0], shader.inputs["Normal"])
+    elif case == "tinted reflection":
+        shader.inputs["Specular Tint"].default_value = (1, 0.5, 0.2, 1)
+    else:
+        mesh.data.attributes.new("Spot", "FLOAT_VECTOR", "POINT")
+        node = tree.nodes.new("ShaderNodeAttribute")
+        node.attribute_name = "Spot"
+        tree.links.new(node.outputs["Color"], shader.inputs["Base Color"])
+    warnings = read_scene(build.scene, [mesh], [camera], [lamp], texture=False, geometry=False).warnings
+    assert sum(SILENT_ONCE[case] in warning for warning in warnings) == 1, warnings
+
+
+def feed(material, image, socket="Base Color"):
+    tree, shader, _ = parts(material)
+    node = tree.nodes.new("ShaderNodeTexImage")
+    node.image = image
+    tree.links.new(node.outputs["Color"], shader.inputs[socket])
+    return node
+
+
+@pytest.mark.parametrize("socket", ["Base Color", "Roughness"])
+def test_tiles_and_missing_files_are_refused_by_name(build, socket):
+    mesh, camera, lamp = build.mesh(), build.camera(), build.light()
+    material = mesh.data.materials[0]
+    node = feed(material, bpy.data.images.new("Skin", 4, 4, tiled=True), socket)
+    with pytest.raises(SceneProblem, match="Material 'Paint'.*'Skin'.*tiles"):
+        read_scene(build.scene, [mesh], [camera], [lamp], texture=False)
+    gone = bpy.data.images.new("Gone", 4, 4)
+    gone.source, gone.filepath = "FILE", str(build.folder / "gone.png")
+    node.image = gone
+    with pytest.raises(SceneProblem, match=r"Material 'Paint'.*'Gone' is missing.*gone\.png"):
+        read_scene(build.scene, [mesh], [camera], [lamp], texture=False)
+
+
+def test_a_sequence_is_baked_at_its_frame(build):
+    mesh, camera = build.mesh(), build.camera()
+    for frame, value in ((1, 0.2), (2, 0.8)):
+        save_png(build.folder / f"frame{frame}.png", np.full((8, 8, 3), value))
+    image = bpy.data.images.load(str(build.folder / "frame1.png"))
+    image.source = "SEQUENCE"
+    node = feed(mesh.data.materials[0], image)
+    node.image_user.frame_duration, node.image_user.use_auto_refresh = 2, True
+    build.scene.frame_set(2)
+    exported = read_scene(build.scene, [mesh], [camera], [], texture=False)
+    assert "Image Texture of a sequence feeding Base Color of material 'Paint' is baked to an image first" in exported.warnings
+    assert exported.scene.materials["Paint"].base_color_image.max() == pytest.approx(((0.8 + 0.055) / 1.055) ** 2.4, abs=0.02)
+
+
+def test_a_muted_shader_is_none(build):
+    material = build.material()
+    parts(material)[1].mute = True
+    feed(material, write_image("Wood", RGB))
+    read, warnings = read_material(material, lit=True)
+    assert warnings == ["Material 'Paint' has no Principled or Diffuse BSDF; its viewport colour is used"]
+    assert read.base_color_image is None
