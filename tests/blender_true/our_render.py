@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from dr_backend.geometry import flatten, to_tensors
+from dr_backend.raster.refine import refine, refined
 from dr_backend.renderers.table import make
 from dr_backend.scene import Camera, Scene
 from dr_backend.scene.exposure import photo_gain
@@ -17,13 +18,12 @@ BAND = 512  # rows of samples at a time, so that shading fits in memory
 
 def _enlarged(camera: Camera, factor: int, first: int, rows: int) -> Camera:
     """The camera over some of its rows, with ``factor`` samples along each side of a pixel."""
-    centre = np.asarray(camera.centre_px, np.float64) * factor - [0, first]
-    return replace(
-        camera,
-        focal_px=np.asarray(camera.focal_px, np.float64) * factor,
-        centre_px=centre,
-        size=(camera.size[0] * factor, rows),
-    )
+    measures = {
+        name: np.asarray(value, np.float64) * factor - ([0, first] if "centre" in name else 0)
+        for name in ("focal_px", "centre_px", "distortion_focal_px", "distortion_centre_px")
+        if (value := getattr(camera, name)) is not None
+    }
+    return replace(camera, size=(camera.size[0] * factor, rows), **measures)
 
 
 def render(scene: Scene, camera: str, supersample: int) -> np.ndarray:
@@ -31,6 +31,7 @@ def render(scene: Scene, camera: str, supersample: int) -> np.ndarray:
     view = scene.cameras[camera]
     width, height = view.size
     flat = flatten(to_tensors(scene))
+    flat = refined(flat, refine(flat, [view]))
     renderer = make("reference", "cpu")
     step = max(1, BAND // supersample)
     bands = []

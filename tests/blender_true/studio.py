@@ -23,7 +23,9 @@ class Studio:
         self.scene.render.resolution_x = self.scene.render.resolution_y = side
         self.meshes: list[bpy.types.Object] = []
         self.lights: list[bpy.types.Object] = []
+        self.with_photo: Callable[[], None] = lambda: None  # done to the camera's photo
         self.before_cycles: Callable[[], None] = lambda: None  # what only Blender's picture gets
+        self.after_cycles: Callable[[np.ndarray], np.ndarray] = lambda picture: picture
         self.camera = self.link(bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera")))
         self.aim((0, -6, 3.5))
         self.scene.camera = self.camera
@@ -215,4 +217,5 @@ class Studio:
         """Gives the camera a photo of the render's size and brings every transform up to date."""
         size = self.scene.render.resolution_x, self.scene.render.resolution_y
         write_photo(self.camera, write_image("Photo", np.zeros((size[1], size[0], 3), np.float32)))
+        self.with_photo()
         bpy.context.view_layer.update()

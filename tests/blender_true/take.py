@@ -17,5 +17,5 @@ def take(fixture: Fixture) -> Taken:
     if not fixture.lit:
         blender_render.show_base_colors()
     studio.before_cycles()
-    cycles = blender_render.render(studio.scene, fixture.samples, display=fixture.display)
+    cycles = studio.after_cycles(blender_render.render(studio.scene, fixture.samples, display=fixture.display))
     return Taken(exported.scene, studio.camera.name, cycles, exported.warnings)
