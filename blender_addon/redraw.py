@@ -31,11 +31,13 @@ def redraw_views() -> None:
 class Pace:
     """Keeps Blender free where drawing is slow: whoever draws asks ``due`` at every tick and says ``drawn``.
 
-    Blender draws between two turns of its main loop: the time until the turn after ``drawn`` is what drawing costs.
+    Blender draws between two turns of its main loop, and timers of the program have one turn each: from ``drawn`` to the second of
+    such turns is what drawing costs.
     """
 
     def __init__(self) -> None:
         self._drawn = self._rested = self._quiet = 0.0
+        self._turns = 0
 
     def due(self) -> bool:
         """Whether something may be drawn again."""
@@ -49,9 +51,13 @@ class Pace:
     def drawn(self) -> None:
         """Something was changed that Blender will draw now."""
         self._drawn = time.monotonic()
-        self._rested = float("inf")
+        self._rested, self._turns = float("inf"), 0
         bpy.app.timers.register(self._measure, first_interval=0.0)
 
-    def _measure(self) -> None:
+    def _measure(self) -> float | None:
+        self._turns += 1
+        if self._turns == 1:  # may still be the turn in which it was changed
+            return 0.0
         now = time.monotonic()
         self._rested = now + (now - self._drawn) * (1 / SHARE - 1)
+        return None

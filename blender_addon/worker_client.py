@@ -68,6 +68,14 @@ def hidden_window() -> dict[str, Any]:
     return {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS} if sys.platform == "win32" else {}
 
 
+def _beside_blender() -> dict[str, Any]:
+    """Arguments for Popen that let Ctrl-C in the terminal reach Blender alone, which then cancels the fit.
+
+    A group, not a session of its own: Linux shares the processor out between sessions first, whatever their niceness.
+    """
+    return hidden_window() if sys.platform == "win32" else {"process_group": 0}
+
+
 class WorkerClient:
     """One run of a worker, from ``start`` to ``close``. Nothing here waits for the worker except ``close``.
 
@@ -110,8 +118,7 @@ class WorkerClient:
                     stderr=log,
                     cwd=self._folder,
                     env=clean_environment(),
-                    start_new_session=sys.platform != "win32",  # Ctrl-C in the terminal reaches Blender, which then cancels the fit
-                    **hidden_window(),
+                    **_beside_blender(),
                 )
         except OSError as error:
             hint = "Set Backend Python in the add-on's preferences, or press Check Setup"
