@@ -19,13 +19,15 @@ from .photos import Target, make_target
 from .renderers.base import Renderer
 from .renderers.table import choose
 from .scene import Light, Photo, Scene, leaf_path, leaves, split_path, with_leaves
-from .shading.baking import for_steps
+from .shading.baking import for_steps, lost_in_steps
 from .shading.opacity import see_through_faces
 from .shading.visibility import NO_SHADOWS
 from .stages import Stage, plan_stages
 from .texture_size import texture_sides
 
 MEMORY_SHARE = 0.7  # of what is free; the rest is for the optimizer and everybody else
+TEXEL_BYTES = 256  # of a painted image, as measured: its levels and their gradients, moments, the best so far
+VERTEX_BYTES = 4500  # of a mesh that moves, as measured at a million vertices: most of it for the factors of its Laplacian
 
 
 @dataclass
@@ -90,7 +92,7 @@ class Problem:
             JobError: Not even one fits.
         """
         flat = self.flat()
-        free = torch.cuda.mem_get_info()[0] if self.device == "cuda" else psutil.virtual_memory().available
+        free = _free_bytes(self.device)
         largest = max(targets, key=lambda t: t.camera.size[0] * t.camera.size[1]).camera
         for count in range(min(stage.views, len(targets)), 0, -1):
             need = renderer.plan(flat, [largest] * count)
@@ -127,9 +129,30 @@ def _check(scene: Scene, photos: list[Photo], settings: FitSettings) -> list[Pho
     return fitted
 
 
-def _with_sized_textures(scene: Scene, photos: list[Photo], flat: FlatScene, settings: FitSettings) -> Scene:
+def _free_bytes(device: str) -> int:
+    return int(torch.cuda.mem_get_info()[0] if device == "cuda" else psutil.virtual_memory().available)
+
+
+def _check_memory(scene: Scene, sides: dict[str, int], settings: FitSettings, free: int) -> None:
+    """Makes sure that the leaves that move find room, renderers aside.
+
+    Raises:
+        JobError: They do not, with what takes most of it.
+    """
+    texels = sum(side**2 for side in sides.values())
+    vertices = sum(len(mesh.positions) for mesh in scene.meshes.values() if settings.geometry and not mesh.shape_of)
+    need = texels * TEXEL_BYTES + vertices * VERTEX_BYTES
+    if need <= MEMORY_SHARE * free:
+        return
+    if texels * TEXEL_BYTES > vertices * VERTEX_BYTES:
+        what, hint = f"Textures of {max(sides.values())} pixels a side", "Choose a smaller Texture Size, or close other programs"
+    else:
+        what, hint = f"Meshes of {vertices:,} vertices", "Fit a copy with fewer, made with a Decimate modifier, or close other programs"
+    raise JobError("out_of_memory", f"{what} need {need / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free", hint)
+
+
+def _with_sized_textures(scene: Scene, sides: dict[str, int], settings: FitSettings) -> Scene:
     """The scene with each painted image enlarged to what the photos can tell."""
-    sides = texture_sides(scene, flat, [p.camera for p in photos], settings.texture_size)
     images = {}
     for name, side in sides.items():
         image = scene.materials[name].base_color_image
@@ -159,12 +182,15 @@ def make_problem(scene: Scene, photos: list[Photo], settings: FitSettings) -> Pr
         topology = prepare(scene, device)
     except ValueError as error:
         raise JobError("bad_job", str(error)) from error
+    sides = {}
     if settings.texture:
-        scene = _with_sized_textures(scene, fitted, flatten(scene, device, topology), settings)
+        sides = texture_sides(scene, flatten(scene, device, topology), [p.camera for p in fitted], settings.texture_size)
+    _check_memory(scene, sides, settings, _free_bytes(device))
+    scene = _with_sized_textures(scene, sides, settings)
     flat = flatten(scene, device, topology)
     lamps, see_through = flat.lights, see_through_faces(flat) is not None
+    warnings = [lost] if (lost := lost_in_steps(scene)) else []
     scene = for_steps(scene)
-    warnings = []
     unmasked = [p.camera for p in fitted if p.mask is None]
     if unmasked and settings.geometry:
         warnings.append(f"{', '.join(unmasked)}: no mask, so the outline is not compared, only the colours")

@@ -14,19 +14,47 @@ from torch import Tensor
 from ..geometry.flatten import FlatScene
 from ..geometry.normals import corner_normals
 from ..geometry.sky import directions_like
-from ..scene import Scene
+from ..scene import Material, Scene
 from .lamps import arriving
 from .visibility import Points, shadows_of
 
 RAYS = 2_000_000  # for the sky and for each lamp, all vertices together
 SKY_RAYS = (8, 64)  # per vertex
 VERTICES = 1 << 15  # at a time
+SLIGHT, SMOOTH = 0.05, 0.4  # metallic, specular level or radiance that nobody sees; roughness below which highlights are narrow
 
 
 def for_steps(scene: Scene) -> Scene:
     """The scene with point lamps and matte surfaces: light that costs a step next to nothing."""
     lights = {name: replace(light, radius=None, size=None, angle_rad=None) for name, light in scene.lights.items()}
     return replace(scene, lights=lights, materials={name: replace(m, shader="diffuse") for name, m in scene.materials.items()})
+
+
+def lost_in_steps(scene: Scene) -> str:
+    """A sentence that names the materials whose look ``for_steps`` changes beyond a faint sheen; empty where there are none.
+
+    A metal is lit as a matte surface of its colour: under light from all around that sends back the same on average, while a surface
+    darkened by its metallic would be black.
+    """
+    used = {name for mesh in scene.meshes.values() for name in mesh.materials}
+    names = sorted(f"'{name}'" for name, material in scene.materials.items() if name in used and _shines(material))
+    if scene.unlit or not names:
+        return ""
+    return (
+        f"The fit sees {', '.join(names)} as matte: gloss, mirrored light and glow of a material end up in its texture and shape; "
+        "Blender's renders in the report have them"
+    )
+
+
+def _shines(material: Material) -> bool:
+    """Whether the surface mirrors or glows more than Blender's Principled BSDF does by default."""
+    if material.shader != "principled":
+        return False
+    metal = material.metallic_image is not None or (material.metallic is not None and float(material.metallic) > SLIGHT)
+    mirrors = material.specular is None or float(material.specular) > SLIGHT
+    smooth = material.roughness_image is not None or (material.roughness is not None and float(material.roughness) < SMOOTH)
+    glow = material.emission_image is not None or (material.emission is not None and float(max(material.emission)) > SLIGHT)
+    return metal or glow or (smooth and mirrors)
 
 
 def _share(weight: Float[Tensor, "V S"], visible: Float[Tensor, "V S"]) -> Float[Tensor, " V"]:

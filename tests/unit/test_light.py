@@ -10,6 +10,7 @@ from dr_backend.geometry import flatten, prepare, to_tensors
 from dr_backend.renderers.reference import ReferenceRenderer
 from dr_backend.scene import Light, Material, Mesh, Scene, World, leaves, with_leaves
 from dr_backend.shading import surface, visibility
+from dr_backend.shading.baking import lost_in_steps
 from dr_backend.shading.lamps import arriving
 from tests.shapes import camera, icosphere
 
@@ -198,3 +199,25 @@ def test_the_eye_is_where_the_camera_is():
     flat = flatten(to_tensors(glossy_scene()))
     assert surface.seen_from(flat, camera(8, 8)).eye.tolist() == pytest.approx([0, 0, 3, 1])
     assert surface.seen_from(flat, camera(8, 8, orthographic=True)).eye.tolist() == pytest.approx([0, 0, 1, 0])
+
+
+GLOSSY = {
+    "metal": {"metallic": 1.0},
+    "metal by image": {"metallic_image": np.ones((2, 2, 1), np.float32)},
+    "smooth": {"roughness": 0.1},
+    "glow": {"emission": (0.0, 2.0, 0.0)},
+}
+MATTE = {"default": {}, "smooth without reflection": {"roughness": 0.1, "specular": 0.0}, "rough": {"roughness": 0.9}}
+
+
+@pytest.mark.parametrize("kind", [*GLOSSY, *MATTE])
+def test_what_a_fit_does_not_see_of_gloss_is_said(kind):
+    plain = {"metallic": 0.0, "roughness": 0.5, "specular": 0.5, "emission": (0.0, 0.0, 0.0)}
+    values = {name: np.asarray(value, np.float32) for name, value in (plain | (GLOSSY | MATTE)[kind]).items()}
+    material = Material(np.ones(3, np.float32), shader="principled", **values)
+    mesh = Mesh(np.eye(3, dtype=np.float32), np.array([[0, 1, 2]]), np.eye(4, dtype=np.float32), materials=("Coat",))
+    lit = Scene(meshes={"M": mesh}, materials={"Coat": material, "Unused": material}, world=World(np.ones(3, np.float32)))
+    said = lost_in_steps(lit)
+    assert ("'Coat' as matte" in said) == (kind in GLOSSY)
+    assert "Unused" not in said
+    assert lost_in_steps(replace(lit, world=None)) == "", "an unlit fit is told by the reader"
