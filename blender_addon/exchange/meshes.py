@@ -18,6 +18,7 @@ from .sources import Source
 from .unwrap import UV_MAP, pack_uvs, smart_uvs, unpack_uvs
 
 SHAPE_KEY = "Fit to Photo"
+MANY_VERTICES = 200_000  # a step of the fit then takes seconds on two cores
 FURTHEST = 1e9  # units from a mesh's origin: in 32 bits, nothing can be seen of a mesh with such a vertex
 
 
@@ -140,6 +141,8 @@ def read_mesh(
         warnings.append(
             f"The fit moves '{obj.name}' before its modifiers ({', '.join(acting)}); apply or remove them if the result looks off"
         )
+    if len(obj.data.vertices) > MANY_VERTICES:
+        warnings.append(f"'{obj.name}' has {len(obj.data.vertices):,} vertices, which takes long: try a copy with fewer (Decimate)")
     with _readable(obj) if before else as_rendered(obj) as mesh:
         values = key_values(obj.data)
         positions = mixed_positions(obj, mesh, values).astype(np.float32) if before else _vectors(mesh.vertices, "co", 3)

@@ -8,6 +8,7 @@ from ..progress import duration
 from .tab import told, wrapped
 
 _PLOT_SCALE = 5.5  # times a button's height
+MAX_WARNINGS = 4
 
 
 def draw_progress(layout: bpy.types.UILayout, fit: session.Session) -> None:
@@ -34,6 +35,8 @@ def draw_progress(layout: bpy.types.UILayout, fit: session.Session) -> None:
         buttons.operator("fit_to_photo.cancel", text="Stop and Keep Best", icon="CANCEL")
     if progress.why:
         wrapped(layout, progress.why, "INFO")
+    for warning in fit.warnings[:MAX_WARNINGS]:  # in time to stop and mend it
+        wrapped(layout, warning, "ERROR")
 
 
 def _step(fit: session.Session) -> str:

@@ -240,5 +240,7 @@ def test_a_large_mesh_is_read_in_seconds(scene):
     mesh.update(calc_edges=True)
     scene.fit_to_photo.texture = False
     assert bpy.ops.fit_to_photo.run() == {"FINISHED"}
-    assert json.loads(scene.fit_to_photo.last_report)["seconds"] < 30
+    report = json.loads(scene.fit_to_photo.last_report)
+    assert report["seconds"] < 30
+    assert any("'Cube' has 262,144 vertices, which takes long" in warning for warning in report["warnings"])
     assert np.isclose(heights().max(), 2, atol=1e-3)
