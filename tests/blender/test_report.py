@@ -146,3 +146,25 @@ def test_a_render_of_the_scene_is_its_own_photo(build):
     score = compare(photo, render_views(build.scene, [camera], [obj], unlit=True)["Front"])
     assert score.psnr > 60
     assert score.mask_iou == 1
+
+
+def looks(scene):
+    """What of a scene's colour management a report might disturb."""
+    view = scene.view_settings
+    return view.view_transform, view.look, view.exposure, view.gamma, scene.display_settings.display_device, scene.cycles.film_exposure
+
+
+@pytest.mark.parametrize("unlit", [True, False])
+@pytest.mark.parametrize("transform", ["AgX", "Filmic", "Raw", "False Color"])
+def test_the_view_of_the_users_scene_neither_counts_nor_changes(build, transform, unlit):
+    obj, camera, lamp = build.mesh(), build.camera(), build.light("Lamp", "SUN")
+    build.scene.view_settings.view_transform = "Standard"
+    plain = render_views(build.scene, [camera], [obj], unlit=unlit, lights=[lamp], max_side=32)["Front"]
+    build.scene.view_settings.view_transform = transform
+    build.scene.view_settings.look = "AgX - Punchy" if transform == "AgX" else "None"
+    build.scene.view_settings.exposure, build.scene.view_settings.gamma = 1.5, 1.8
+    build.scene.cycles.film_exposure = 3
+    before = looks(build.scene)
+    assert before[0] == transform
+    np.testing.assert_array_equal(render_views(build.scene, [camera], [obj], unlit=unlit, lights=[lamp], max_side=32)["Front"], plain)
+    assert looks(build.scene) == before
