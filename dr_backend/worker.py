@@ -249,17 +249,18 @@ def run_render(folder: Path, log: TextIO = sys.stderr) -> int:
     from .raster.refine import refine, refined
     from .renderers.table import choose
     from .scene import with_leaves
+    from .shading.opacity import see_through_faces
 
     job = JobFolder(folder)
     scene, _, settings = job.load()
     if result := job.load_result():
         scene = with_leaves(scene, result[0])
     device = "cuda" if settings.device != "cpu" and torch.cuda.is_available() else "cpu"
-    renderer, _ = choose(settings.renderer, device)
     tensors = to_tensors(scene, device)
     (folder / "renders").mkdir(exist_ok=True)
     with torch.no_grad():
         flat = flatten(tensors, device)
+        renderer, _ = choose(settings.renderer, device, see_through=see_through_faces(flat) is not None)
         for index, (name, camera) in enumerate(tensors.cameras.items()):
             out = renderer.render(refined(flat, refine(flat, [camera])), [camera])[0]
             alpha = out.alpha[..., None].clamp(0, 1)

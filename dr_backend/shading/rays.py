@@ -1,4 +1,4 @@
-"""The ray query as a Warp kernel: for each surface point and direction, whether anything stands in the way."""
+"""Ray queries as Warp kernels: whether anything stands in the way of surface points, and what a ray meets first."""
 
 import warp as wp
 
@@ -39,3 +39,24 @@ def cast(
     reach = distances[place] - 2.0 * margin
     if reach <= 0.0 or not wp.mesh_query_ray_anyhit(mesh, origin, direction, reach):
         visible[index] = wp.uint8(1)
+
+
+@wp.kernel(enable_backward=False, module="unique")
+def meet(
+    mesh: wp.uint64,
+    origins: wp.array(dtype=wp.vec3),
+    directions: wp.array(dtype=wp.vec3),
+    reach: wp.array(dtype=wp.float32),
+    face: wp.array(dtype=wp.int32),
+    weights: wp.array(dtype=wp.vec3),
+    distance: wp.array(dtype=wp.float32),
+):
+    """The first face of the mesh on each ray's way, -1 where there is none; where on it, in barycentric coordinates, and how far."""
+    index = wp.tid()
+    face[index] = -1
+    if reach[index] > 0.0:
+        hit = wp.mesh_query_ray(mesh, origins[index], directions[index], reach[index])
+        if hit.result:
+            face[index] = hit.face
+            weights[index] = wp.vec3(hit.u, hit.v, 1.0 - hit.u - hit.v)
+            distance[index] = hit.t

@@ -14,8 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..geometry.flatten import FlatScene
+from ..geometry.flatten import FlatOpacity, FlatScene
 from ..geometry.topology import Topology
+from .opacity import opacity_at, see_through_faces
 
 try:
     import warp as wp
@@ -28,6 +29,9 @@ else:
 
 KEPT_BYTES = 512 * 2**20  # of answers that may be asked for again
 MARGIN = 2e-5  # of the scene's size: how far rays start from their surface
+MAX_PASSED = 8  # see-through surfaces that light passes, as Cycles has it unless it is told otherwise; none beyond them is met
+RAYS_AT_ONCE = 1 << 20  # that are followed through see-through surfaces: about 100 MB
+DARK = 1e-3  # share of light that is followed no further
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,18 @@ def lift(
 
 
 class Shadows:
-    """The meshes of one topology that cast shadows, and the last answers. Safe to ask from several threads."""
+    """The meshes of one topology that cast shadows, and the last answers. Safe to ask from several threads.
 
-    def __init__(self, topology: Topology) -> None:
+    ``see_through`` marks faces (F,) of materials that may let light through.
+    """
+
+    def __init__(self, topology: Topology, see_through: Tensor | None = None) -> None:
         wp.init()
-        self._faces = topology.faces[topology.casts_shadow]
+        solid = topology.casts_shadow if see_through is None else topology.casts_shadow & ~see_through
+        self._faces = topology.faces[solid] if bool(solid.any()) else topology.faces[:1, :1].expand(1, 3)  # a point, which no ray meets
+        self._clear = torch.nonzero(topology.casts_shadow & ~solid).squeeze(1)
+        self._clear_faces = topology.faces[self._clear]
+        self._clear_mesh: Any = None
         self._lock = threading.Lock()
         self._positions: Tensor | None = None
         self._mesh: Any = None
@@ -71,10 +82,9 @@ class Shadows:
         self._positions = positions.detach().float().clone().contiguous()
         points = wp.from_torch(self._positions, dtype=wp.vec3)
         with _torchs_stream(positions.device):
-            if self._mesh is None:
-                self._mesh = wp.Mesh(points, wp.from_torch(self._faces.to(torch.int32).reshape(-1).contiguous()))
-            else:
-                self._mesh.points = points  # Warp refits its boxes
+            self._mesh = _moved(self._mesh, self._faces, points)
+            if len(self._clear):
+                self._clear_mesh = _moved(self._clear_mesh, self._clear_faces, points)
         low, high = self._positions.aminmax(dim=0)
         self._margin = MARGIN * float((high - low).norm())
 
@@ -87,19 +97,22 @@ class Shadows:
         directions: Float[Tensor, "N S 3"],
         distances: Float[Tensor, "N S"],
     ) -> Float[Tensor, "P S"]:
-        """1 where nothing stands between a point and a sample, else 0; also 0 below the shaded surface.
+        """1 where nothing stands between a point and a sample, else 0; also 0 below the shaded surface. See-through surfaces let their
+        part of the light pass.
 
         ``directions`` and ``distances`` have one row per point, or a single one for all; they follow from ``kind``,
         ``source`` and the points.
         Constant for the gradient. An answer is kept until positions move, and given again to the same question.
         """
         question = [points.positions, points.outward, points.normals, points.lifts, *(t.detach() for t in source)]
+        if len(self._clear):
+            question += [t.detach() for m in scene.materials if m.opacity is not None for t in (m.opacity.alpha, _texels(m.opacity))]
         with self._lock:
             self._follow(scene.positions.detach())
             for of, asked, answer in self._answers:
                 if of == kind and len(asked) == len(question) and all(torch.equal(a, b) for a, b in zip(asked, question, strict=True)):
                     return answer.to(points.positions.dtype)
-        answer = self._cast(points, directions.detach(), distances.detach())
+        answer = self._cast(scene, points, directions.detach(), distances.detach())
         with self._lock:
             self._answers.append((kind, question, answer))
             while len(self._answers) > 1 and sum(_bytes(*entry[1:]) for entry in self._answers) > KEPT_BYTES:
@@ -112,18 +125,75 @@ class Shadows:
         """``visible`` for a question that is asked only once."""
         with self._lock:
             self._follow(scene.positions.detach())
-        return self._cast(points, directions.detach(), distances.detach()).to(points.positions.dtype)
+        return self._cast(scene, points, directions.detach(), distances.detach()).to(points.positions.dtype)
 
-    def _cast(self, points: Points, directions: Tensor, distances: Tensor) -> Tensor:
+    @torch.no_grad()
+    def _cast(self, scene: FlatScene, points: Points, directions: Tensor, distances: Tensor) -> Tensor:
+        answer = self._free(self._mesh, points, directions, distances)
+        if not len(self._clear):
+            return answer
+        shaded = torch.nonzero((answer > self._free(self._clear_mesh, points, directions, distances)).view(-1)).squeeze(1)
+        result = answer.float()
+        for rays_at_once in shaded.split(RAYS_AT_ONCE):
+            self._dim(scene, points, directions, distances, rays_at_once, result)
+        return result
+
+    def _free(self, mesh: Any, points: Points, directions: Tensor, distances: Tensor) -> Tensor:
+        """1 for rays (P, S) that meet nothing of the mesh."""
         count, samples = len(points.positions), directions.shape[1]
         answer = torch.zeros(count, samples, dtype=torch.uint8, device=points.positions.device)
         starts = (points.positions, points.outward, points.normals, points.lifts, directions.reshape(-1, 3))
         vectors = [wp.from_torch(v.float().contiguous(), dtype=wp.vec3) for v in starts]
         reach = wp.from_torch(distances.float().contiguous().reshape(-1))
-        inputs = [self._mesh.id, *vectors, reach, samples, int(len(directions) == 1), self._margin, wp.from_torch(answer.view(-1))]
+        inputs = [mesh.id, *vectors, reach, samples, int(len(directions) == 1), self._margin, wp.from_torch(answer.view(-1))]
         with _torchs_stream(answer.device):
             wp.launch(rays.cast, count * samples, inputs, device=wp.device_from_torch(answer.device))
         return answer
+
+    def _dim(self, scene: FlatScene, points: Points, directions: Tensor, distances: Tensor, ray: Tensor, result: Tensor) -> None:
+        """Multiplies these rays' results by what the see-through surfaces on their way let pass."""
+        point, sample = torch.div(ray, result.shape[1], rounding_mode="floor"), ray % result.shape[1]
+        row = point if len(directions) > 1 else torch.zeros_like(point)
+        toward, reach = directions[row, sample].float(), distances.expand(len(directions), -1)[row, sample].float() - 2.0 * self._margin
+        side = (points.outward[point] * toward).sum(1, keepdim=True)  # from here on as in ``rays.cast``
+        start = points.positions[point] + points.outward[point] * torch.where(side < 0, -self._margin, self._margin)
+        start = (start + points.lifts[point] * (1.0 - side * 10.0).clamp(0.0, 1.0)).float()
+        for _ in range(MAX_PASSED):
+            face, weights, distance = self._meet(start, toward, reach)
+            met = torch.nonzero(face >= 0).squeeze(1)
+            if not len(met):
+                break
+            ray = ray[met]
+            passing = 1.0 - opacity_at(scene, self._clear[face[met].long()], weights[met].to(scene.positions.dtype)).float()
+            left = result.view(-1)[ray] * passing
+            result.view(-1)[ray] = left
+            kept = left > DARK
+            step = (distance[met] + self._margin)[kept]
+            ray, toward = ray[kept], toward[met][kept]
+            start, reach = start[met][kept] + toward * step[:, None], reach[met][kept] - step
+
+    def _meet(self, start: Tensor, toward: Tensor, reach: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The first see-through face on each ray's way, -1 for none, barycentric coordinates on it, and the distance."""
+        face = torch.empty(len(start), dtype=torch.int32, device=start.device)
+        weights, distance = torch.empty_like(start), torch.empty_like(reach)
+        vectors = [wp.from_torch(v.contiguous(), dtype=wp.vec3) for v in (start, toward)]
+        outputs = [wp.from_torch(face), wp.from_torch(weights, dtype=wp.vec3), wp.from_torch(distance)]
+        inputs = [self._clear_mesh.id, *vectors, wp.from_torch(reach.contiguous()), *outputs]
+        with _torchs_stream(start.device):
+            wp.launch(rays.meet, len(start), inputs, device=wp.device_from_torch(start.device))
+        return face, weights, distance
+
+
+def _moved(mesh: Any, faces: Tensor, points: Any) -> Any:
+    """The mesh of these faces with its points there; made where there is none yet."""
+    if mesh is None:
+        return wp.Mesh(points, wp.from_torch(faces.to(torch.int32).reshape(-1).contiguous()))
+    mesh.points = points  # Warp refits its boxes
+    return mesh
+
+
+def _texels(opacity: FlatOpacity) -> Tensor:
+    return opacity.alpha if opacity.texture is None else opacity.texture.image
 
 
 def _torchs_stream(device: torch.device) -> AbstractContextManager[Any]:
@@ -132,7 +202,7 @@ def _torchs_stream(device: torch.device) -> AbstractContextManager[Any]:
 
 
 def _bytes(question: list[Tensor], answer: Tensor) -> int:
-    return sum(t.numel() * t.element_size() for t in question) + answer.numel()
+    return sum(t.numel() * t.element_size() for t in (*question, answer))
 
 
 _SHADOWS: WeakKeyDictionary[Topology, Shadows] = WeakKeyDictionary()
@@ -145,5 +215,5 @@ def shadows_of(scene: FlatScene) -> Shadows | None:
         return None
     with _SHADOWS_LOCK:
         if scene.topology not in _SHADOWS:
-            _SHADOWS[scene.topology] = Shadows(scene.topology)
+            _SHADOWS[scene.topology] = Shadows(scene.topology, see_through_faces(scene))
         return _SHADOWS[scene.topology]

@@ -9,8 +9,10 @@ import torch
 from dr_backend.geometry import flatten, to_tensors
 from dr_backend.renderers.native import NativeRenderer
 from dr_backend.renderers.reference import ReferenceRenderer
-from dr_backend.scene import Material, Mesh, Scene
+from dr_backend.scene import Light, Material, Mesh, Scene, with_leaves
+from dr_backend.shading.baking import light_shares
 from dr_backend.shading.layers import MAX_LAYERS
+from dr_backend.shading.visibility import NO_SHADOWS
 from tests.renderers.parity import MOVED, assert_same_images, body, paint, relative_error, rendered, scene_of
 from tests.shapes import camera
 
@@ -129,3 +131,37 @@ def test_memory_grows_with_layers_only_where_a_material_has_alpha(renderer):
 
     solid = planned(Material(np.ones(3)))
     assert planned(Material(np.ones(3), alpha=np.array(0.5))) > 3 * solid
+
+
+def floor_brightness(*between: str, casts: bool = True) -> float:
+    """How bright a floor under a sun is, whose light passes these panes on its way, over what it is without any."""
+
+    def lit(panes: list[Mesh]) -> float:
+        slant = np.eye(4)
+        slant[:3, :3] = [[1, 0, 0], [0, np.sqrt(0.5), -np.sqrt(0.5)], [0, np.sqrt(0.5), np.sqrt(0.5)]]
+        sun = Light(slant, np.ones(3), np.array(2.0), "sun")
+        view = replace(camera(16, 16, distance=0.5), near=1e-3)
+        scene = Scene({"view": view}, {str(i): p for i, p in enumerate(panes)}, MATERIALS | {"floor": Material(np.ones(3))}, {"sun": sun})
+        out = ReferenceRenderer().render(flatten(to_tensors(scene)), [view])[0]
+        return float(out.rgb[8, 8, 0])
+
+    panes = [replace(pane(0.6 + 0.1 * i, name), casts_shadow=casts) for i, name in enumerate(between)]
+    return lit([pane(0, "floor"), *panes]) / lit([pane(0, "floor")])
+
+
+@pytest.mark.skipif(bool(NO_SHADOWS), reason=NO_SHADOWS)
+def test_light_passes_see_through_surfaces_by_what_their_alpha_leaves():
+    assert floor_brightness("glass") == pytest.approx(0.5)
+    assert floor_brightness("glass", "glass") == pytest.approx(0.25)
+    assert floor_brightness("glass", "paint") == 0
+    assert floor_brightness("glass", casts=False) == pytest.approx(1.0)
+
+
+@pytest.mark.skipif(bool(NO_SHADOWS), reason=NO_SHADOWS)
+def test_baked_light_and_a_changed_alpha():
+    sun = Light(np.eye(4), np.ones(3), np.array(2.0), "sun")
+    scene = to_tensors(Scene({}, {"floor": pane(0, "paint", 1.0), "glass": pane(0.5, "glass")}, MATERIALS, {"sun": sun}))
+    flat = flatten(scene)
+    torch.testing.assert_close(light_shares(flat)[:4, 0], torch.full((4,), 0.5))
+    clearer = with_leaves(scene, {"materials/glass/alpha": torch.tensor(0.1)})
+    torch.testing.assert_close(light_shares(flatten(clearer, topology=flat.topology))[:4, 0], torch.full((4,), 0.9))
