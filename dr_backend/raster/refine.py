@@ -119,10 +119,9 @@ def _split(pieces: _Pieces, base: Int[Tensor, "F 3"], of_face: Int[Tensor, "G 3"
     """The faces with the chosen edges cut in half. Both faces of an edge agree on its middle."""
     cut, number = chosen[of_face], (chosen.cumsum(0) - 1)[of_face]
     middle = 0.5 * (pieces.corners + pieces.corners.roll(-1, 1))
-    made = int(chosen.sum())
-    parents, weights = pieces.parents.new_zeros(made, 3), pieces.weights.new_zeros(made, 3)
-    parents[number[cut]] = base[pieces.face][:, None].expand(-1, 3, -1)[cut]
-    weights[number[cut]] = middle[cut]
+    place = torch.nonzero(cut.reshape(-1)).squeeze(1)  # two faces name an edge: its middle is made by the first
+    first = place.new_full((int(chosen.sum()),), cut.numel()).scatter_reduce(0, number.reshape(-1)[place], place, "amin")
+    parents, weights = base[pieces.face[torch.div(first, 3, rounding_mode="floor")]], middle.reshape(-1, 3)[first]
     six = torch.cat([pieces.faces, len(pieces.parents) + number], dim=1)
     places = torch.cat([pieces.corners, middle], dim=1)
     pattern = (cut * torch.tensor([1, 2, 4], device=cut.device)).sum(1)

@@ -5,6 +5,7 @@ import pkgutil
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import warp
@@ -39,6 +40,7 @@ def scenes() -> dict[str, tuple[Scene, bool]]:
     """By name: a scene, and whether it is rendered in colour."""
     mesh = body(3, seed=3)
     views = [camera(96, 80), camera(33, 70, distance=1.4), camera(64, 64, orthographic=True)]
+    views.append(replace(camera(80, 64), distortion=np.array([-0.2, 0.05, 0.01, 0.02, -0.03])))
     finer = {"paint": paint(), "fine": replace(paint(encoded=True), base_color_image=image(90, 71))}  # this one is filtered
     behind = body(2, seed=7, at=(0.21, 0.13, -1.45), material="fine")
     return {
