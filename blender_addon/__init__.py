@@ -2,7 +2,7 @@
 
 import bpy
 
-from . import command, handlers, loss_plot, manual, operators, overlay, panels, preferences, properties, session
+from . import command, handlers, loss_plot, manual, operators, overlay, panels, preferences, properties, session, thumbnails
 
 CLASSES = (
     properties.FITTOPHOTO_PG_scene,
@@ -37,6 +37,7 @@ def unregister() -> None:
     handlers.unregister()
     overlay.unregister()
     loss_plot.unregister()
+    thumbnails.forget_all()
     command.unregister()
     del bpy.types.WindowManager.fit_to_photo
     del bpy.types.Object.fit_to_photo

@@ -5,7 +5,7 @@ from typing import Any
 
 import bpy
 
-from . import left, overlay, preview, session
+from . import left, overlay, preview, session, thumbnails
 
 persistent: Callable[[Callable[..., None]], Callable[..., None]] = bpy.app.handlers.persistent
 
@@ -42,6 +42,7 @@ def _after_undo(*_: Any) -> None:
 @persistent
 def _after_loading(*_: Any) -> None:
     overlay.forget_all()
+    thumbnails.forget_all()
     left.look_again()
     preview.remove_all()
 

@@ -5,6 +5,7 @@ import bpy
 from ..exchange.photos import thumbnail
 from ..photo_list import has_photo, mask_state
 from ..selection import Selection
+from ..thumbnails import icon_of
 from .tab import Tab, told
 
 _THUMBNAIL_SCALE = 6.0
@@ -31,10 +32,11 @@ class FITTOPHOTO_UL_photos(bpy.types.UIList):
         parts = row.row(align=True)
         parts.active = camera.fit_to_photo.include
         image = thumbnail(camera)
-        if image is None:
-            parts.label(text=camera.name, icon="FILE_MOVIE", translate=False)
+        picture = icon_of(image) if image is not None else 0
+        if picture:
+            parts.label(text=camera.name, icon_value=picture, translate=False)
         else:
-            parts.label(text=camera.name, icon_value=layout.icon(image), translate=False)
+            parts.label(text=camera.name, icon="FILE_MOVIE" if image is None else "IMAGE_DATA", translate=False)
         state = parts.row()
         state.alignment = "RIGHT"
         state.label(text=mask_state(camera))
@@ -63,8 +65,8 @@ class FITTOPHOTO_PT_photos(Tab, bpy.types.Panel):
         if any(has_photo(obj) for obj in scene.objects):
             layout.template_list(FITTOPHOTO_UL_photos.bl_idname, "", scene, "objects", scene.fit_to_photo, "photo_index", rows=3)
         image = thumbnail(scene.camera) if scene.camera is not None and has_photo(scene.camera) else None
-        if image is not None:
-            layout.template_icon(image.preview_ensure().icon_id, scale=_THUMBNAIL_SCALE)
+        if image is not None and (picture := icon_of(image)):
+            layout.template_icon(picture, scale=_THUMBNAIL_SCALE)
         layout.operator("fit_to_photo.add_photos", icon="ADD")
         layout.operator("fit_to_photo.import_cameras", icon="IMPORT")
         row = layout.row(align=True)
