@@ -13,6 +13,7 @@ import numpy as np
 from dr_backend.scene import Camera, Photo
 from dr_backend.scene.lens import measures
 
+from .exchange.alpha import find_alpha, show_through
 from .exchange.cameras import write_camera
 from .exchange.distortion import Distortion, undistort
 from .exchange.identity import uses_nodes
@@ -173,7 +174,7 @@ def _look_as_photo(scene: bpy.types.Scene, camera: bpy.types.Object, context_sce
 
 
 def _make_unlit(copy: bpy.types.Object, temporary: _Temporary) -> None:
-    """Gives the object's slots emission materials that show what feeds the base colour; the artist's materials are not touched."""
+    """Gives the object's slots emission materials that show what feeds the base colour, as see-through as it is; the artist's stay."""
     if not copy.material_slots:
         copy.data = temporary.keep(copy.data.copy())
         copy.data.materials.append(None)
@@ -193,6 +194,7 @@ def _emission_material(original: bpy.types.Material | None) -> bpy.types.Materia
     output = tree.get_output_node("CYCLES") or tree.nodes.new("ShaderNodeOutputMaterial")
     if original is not None and uses_nodes(original) and found is None:
         return material  # no base colour to show: its own shader is the best there is
+    alpha = None if found is None else find_alpha(material, found[0])
     emission = tree.nodes.new("ShaderNodeEmission")
     emission.inputs["Color"].default_value = color
     if found is not None:
@@ -200,7 +202,7 @@ def _emission_material(original: bpy.types.Material | None) -> bpy.types.Materia
         emission.inputs["Color"].default_value = socket.default_value
         if socket.links:
             tree.links.new(socket.links[0].from_socket, emission.inputs["Color"])
-    tree.links.new(emission.outputs["Emission"], output.inputs["Surface"])
+    show_through(output, emission.outputs["Emission"], alpha)
     return material
 
 

@@ -186,3 +186,19 @@ def write_alpha(material: bpy.types.Material, found: AlphaInput, read: Material,
     matrix = np.reshape(placement["uv_matrix"], (2, 3)) if "uv_matrix" in placement else None
     write_placement(node, source.uv_map, matrix)
     tree.links.new(node.outputs["Color"], found.socket)
+
+
+def show_through(output: bpy.types.Node, surface: bpy.types.NodeSocket, found: AlphaInput | None) -> None:
+    """Lets a material's output show ``surface``, the socket of a shader node, as see-through as ``found`` says that the material is."""
+    tree = output.id_data
+    if found is None:
+        tree.links.new(surface, output.inputs["Surface"])
+        return
+    mix, clear = tree.nodes.new("ShaderNodeMixShader"), tree.nodes.new("ShaderNodeBsdfTransparent")
+    factor, first, second = mix.inputs
+    factor.default_value = found.whole.default_value
+    if found.whole.links:
+        tree.links.new(found.whole.links[0].from_socket, factor)
+    tree.links.new(clear.outputs["BSDF"], second if found.mixed_backward else first)
+    tree.links.new(surface, first if found.mixed_backward else second)
+    tree.links.new(mix.outputs[0], output.inputs["Surface"])

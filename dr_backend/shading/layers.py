@@ -44,7 +44,7 @@ def layers_planned(scene: FlatScene) -> int:
 def shows_through(scene: FlatScene, face_id: Int[Tensor, "H W"]) -> bool:
     """Whether any of these pixels sees a surface that may let something show through."""
     marks = see_through_faces(scene)
-    return marks is not None and bool((marks[face_id.clamp_min(0).long()] & (face_id >= 0)).any())
+    return marks is not None and len(marks) > 0 and bool((marks[face_id.clamp_min(0).long()] & (face_id >= 0)).any())
 
 
 def stack_layers(

@@ -39,6 +39,24 @@ def test_unlit_views_show_the_base_colour_where_the_camera_projects(build):
     assert view[..., 3].sum() == pytest.approx(width * height, rel=0.01)
 
 
+@pytest.mark.parametrize("mixed", [False, True])
+def test_unlit_views_are_as_see_through_as_the_material(build, mixed):
+    obj, camera = build.mesh(color=(0.8, 0.2, 0.1)), build.camera()
+    obj.scale = (1, 0.01, 1)
+    tree = obj.data.materials[0].node_tree
+    shader = tree.nodes["Principled BSDF"]
+    if mixed:
+        mix, clear = tree.nodes.new("ShaderNodeMixShader"), tree.nodes.new("ShaderNodeBsdfTransparent")
+        mix.inputs[0].default_value = 0.5
+        tree.links.new(shader.outputs[0], mix.inputs[1])
+        tree.links.new(clear.outputs[0], mix.inputs[2])
+        tree.links.new(mix.outputs[0], tree.get_output_node("ALL").inputs["Surface"])
+    else:
+        shader.inputs["Alpha"].default_value = 0.5
+    view = render_views(build.scene, [camera], [obj], unlit=True)["Front"]
+    np.testing.assert_allclose(view[24, 32], [*to_srgb(np.array([0.8, 0.2, 0.1])), 1 - 0.5**2], atol=2 / 255)  # front and back
+
+
 def test_textures_face_the_right_way_up(build):
     square = [(-1, 0, -1), (1, 0, -1), (1, 0, 1), (-1, 0, 1)]
     obj, camera = build.mesh("Card", square, [(0, 1, 2, 3)]), build.camera()

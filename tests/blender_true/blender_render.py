@@ -6,7 +6,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from blender_addon.exchange.alpha import find_alpha
+from blender_addon.exchange.alpha import find_alpha, show_through
 from blender_addon.exchange.images import to_linear
 from blender_addon.exchange.materials import base_color_socket, find_shader
 
@@ -63,15 +63,4 @@ def show_base_colors() -> None:
         emission.inputs["Color"].default_value = socket.default_value
         if socket.links:
             tree.links.new(socket.links[0].from_socket, emission.inputs["Color"])
-        surface = tree.get_output_node("CYCLES").inputs["Surface"]
-        if alpha is None or alpha.mixed:
-            for socket in [link.to_socket for link in found[0].outputs[0].links]:
-                tree.links.new(emission.outputs[0], socket)
-            continue
-        mix = tree.nodes.new("ShaderNodeMixShader")
-        mix.inputs[0].default_value = alpha.whole.default_value
-        if alpha.whole.links:
-            tree.links.new(alpha.whole.links[0].from_socket, mix.inputs[0])
-        tree.links.new(tree.nodes.new("ShaderNodeBsdfTransparent").outputs[0], mix.inputs[1])
-        tree.links.new(emission.outputs[0], mix.inputs[2])
-        tree.links.new(mix.outputs[0], surface)
+        show_through(tree.get_output_node("ALL"), emission.outputs[0], alpha)
