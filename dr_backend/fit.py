@@ -21,6 +21,7 @@ from .raster.texture import smaller_levels
 from .renderers.base import Renderer, RenderOutput
 from .scene import leaves
 from .shading.baking import light_shares
+from .shading.opacity import see_through_faces
 from .stages import Stage
 
 SPIKE = 3.0  # a loss this many times the best of its stage, and NOISE more, means that the fit has run away
@@ -168,6 +169,7 @@ class _StageRun:
         self.improved = False
         self._steps = 0
         self._shares: Tensor | None = None
+        self._before: FlatScene | None = None  # the step before, where nothing moves but colours
         self._queue: list[int] = []
         self._pool = pool
         self._view_losses: dict[int, float] = {}
@@ -212,17 +214,20 @@ class _StageRun:
             optimizer.zero_grad()
         picked = self._next_views(views)
         problem = moved(self.problem, {leaf.path: leaf.value() for leaf in self._leaves})
-        coarse = problem.flat()
+        coarse = problem.flat(color=self.stage.photometric > 0, before=self._before)
+        self._before = None if self.stage.geometry else replace(coarse, materials=())  # their images may be large
         if not bool(torch.isfinite(coarse.positions).all()):
             return math.inf  # renderers would refuse them
         flat = self.fine(coarse)
         if self.stage.photometric and self._steps % RELIGHT == 0 and (self.stage.geometry or self._steps == 0):
             self._shares = light_shares(replace(flat, lights=self.problem.lamps))
         self._steps += 1
-        self._backward(self._for_views(flat), picked)
+        found = self._gradients(self._for_views(flat), picked)
         if self.stage.geometry:
-            (FLATTEN * normal_consistency(coarse.positions, coarse.faces, self.problem.face_pairs).mean()).backward()
-        running = sum(self._view_losses.values()) / len(self._view_losses)
+            found.append((FLATTEN * normal_consistency(coarse.positions, coarse.faces, self.problem.face_pairs).mean(), None))
+        if found:
+            torch.autograd.backward(*zip(*found, strict=True))
+        running = sum(self._view_losses[view] for view in sorted(self._view_losses)) / len(self._view_losses)
         self._judge(running)
         if math.isfinite(running):
             for optimizer, _ in self._optimizers:
@@ -242,35 +247,48 @@ class _StageRun:
 
     def _for_views(self, flat: FlatScene) -> FlatScene:
         """With everything that all views of a step share: shadows, and the smaller levels of textures."""
-        if not self.stage.photometric or flat.unlit:  # unlit scenes: kernels make what they need
+        if not self.stage.photometric:
+            return flat
+        if not flat.unlit:
+            flat = self.lit(flat)
+        if self._together(flat):
             return flat
         materials = tuple(m if m.image is None else replace(m, smaller=tuple(smaller_levels(m.image, LEVELS)[1:])) for m in flat.materials)
-        return replace(self.lit(flat), materials=materials)
+        return replace(flat, materials=materials)
 
-    def _backward(self, flat: FlatScene, picked: list[int]) -> None:
-        """Adds the gradient of the mean data loss of some views to the latents, and notes each view's loss.
+    def _together(self, flat: FlatScene) -> bool:
+        """Whether the renderer takes all views of a step in one call: on a GPU, or with threads and kernels of its own."""
+        return self.problem.device != "cpu" or (self.renderer.capabilities.batches and see_through_faces(flat) is None)
 
-        On a processor each view has a thread of its own; sums are taken in the order of the views, so that the result does not
-        depend on how many threads there are. A GPU gets all views in one call.
+    def _gradients(self, flat: FlatScene, picked: list[int]) -> list[tuple[Tensor, Tensor | None]]:
+        """What moves of the scene, with the gradient of the mean data loss of some views for it; notes each view's loss.
+
+        Views that do not go together have a thread each; of those that do only the losses have. Sums are taken in the order of the views,
+        so that the result does not depend on how many threads there are.
         """
         loose, sources, copies = cut(flat)
-        groups = [[i] for i in picked] if self.problem.device == "cpu" else [picked]
 
-        def differentiate(group: list[int]) -> tuple[list[float], tuple[Tensor | None, ...]]:
+        def judge(index: int, out: RenderOutput) -> list[tuple[Tensor, Tensor]]:
+            """What was rendered, with the gradient for it."""
+            rgb, alpha = (image.detach().requires_grad_() for image in (out.rgb, out.alpha))
+            loss = view_loss(replace(out, rgb=rgb, alpha=alpha), self.targets[index], self.stage)
+            self._view_losses[index] = float(loss.detach())
+            gradients = torch.autograd.grad(loss / len(picked), [rgb, alpha], allow_unused=True)
+            pairs = zip((out.rgb, out.alpha), gradients, strict=True)
+            return [(image, gradient) for image, gradient in pairs if gradient is not None and image.requires_grad]
+
+        def differentiate(group: list[int]) -> tuple[Tensor | None, ...]:
             outputs = self.renderer.render(loose, [self.targets[i].camera for i in group], color=self.stage.photometric > 0)
-            losses = [view_loss(out, self.targets[i], self.stage) for i, out in zip(group, outputs, strict=True)]
-            total = torch.stack(losses).sum()
-            gradients = torch.autograd.grad(total, copies, allow_unused=True) if total.requires_grad else (None,) * len(copies)
-            return [float(loss.detach()) for loss in losses], gradients
+            judged = (self._pool.map if len(group) > 1 else map)(judge, group, outputs)
+            reached = [pair for pairs in judged for pair in pairs]
+            if not reached:
+                return (None,) * len(copies)
+            images, gradients = zip(*reached, strict=True)
+            return torch.autograd.grad(images, copies, gradients, allow_unused=True)
 
-        parts = list(self._pool.map(differentiate, groups))
-        for group, (losses, _) in zip(groups, parts, strict=True):
-            self._view_losses.update(zip(group, losses, strict=True))
-        summed = [[g for g in column if g is not None] for column in zip(*(gradients for _, gradients in parts), strict=True)]
-        reached = [(source, sum(column[1:], column[0]) / len(picked)) for source, column in zip(sources, summed, strict=True) if column]
-        if reached:
-            # the regulariser goes the same way again
-            torch.autograd.backward([source for source, _ in reached], [gradient for _, gradient in reached], retain_graph=True)
+        parts = [differentiate(picked)] if self._together(flat) else list(self._pool.map(differentiate, [[i] for i in picked]))
+        summed = [[g for g in column if g is not None] for column in zip(*parts, strict=True)]
+        return [(source, sum(column[1:], column[0])) for source, column in zip(sources, summed, strict=True) if column]
 
     def _judge(self, running: float) -> None:
         """Whether the step just measured is the best of the stage, once every view was seen.

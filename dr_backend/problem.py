@@ -1,6 +1,5 @@
 """Binds a job's scene, photos and settings to a renderer, leaves and stages; refuses what cannot be fitted."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -44,9 +43,10 @@ class Problem:
     lamps: tuple[Light, ...] = ()  # with their sizes, for shadows
     warnings: list[str] = field(default_factory=list)
 
-    def flat(self) -> FlatScene:
-        """What a renderer sees of the scene now."""
-        return flatten(self.scene, self.device, self.topology)
+    def flat(self, *, color: bool = True, before: FlatScene | None = None) -> FlatScene:
+        """What a renderer sees of the scene now; outlines alone, without ``color``, need no light. ``before``: see ``flatten``."""
+        scene = self.scene if color else replace(self.scene, lights={}, world=None)
+        return flatten(scene, self.device, self.topology, before=before)
 
     @cached_property
     def face_pairs(self) -> Tensor:
@@ -200,9 +200,7 @@ def make_problem(scene: Scene, photos: list[Photo], settings: FitSettings) -> Pr
 
     def choose_renderer(stage: Stage) -> tuple[Renderer, str]:
         try:
-            # each photo of a step has a thread of its own; what is left of the cores shares a photo's pixels
-            threads = max(1, (os.cpu_count() or 1) // min(stage.views, len(fitted)))
-            return choose(settings.renderer, device, coarse=stage.coarse, see_through=see_through, threads=threads)
+            return choose(settings.renderer, device, coarse=stage.coarse, see_through=see_through)
         except ValueError as error:
             raise JobError("no_renderer", str(error), "Set Renderer to Auto, or press Check Setup") from error
 

@@ -166,8 +166,10 @@ def _world_tangents(scene: Scene, topology: Topology, device: torch.device, dtyp
     return torch.cat(parts)
 
 
-def _shading_normals(scene: Scene, world: Tensor, topology: Topology) -> Tensor:
+def _shading_normals(scene: Scene, world: Tensor, topology: Topology, before: FlatScene | None) -> Tensor:
     """Normals (F, 3, 3) that surfaces are shaded with: those set by hand where a mesh has them, else those of the positions."""
+    if before is not None and before.corner_normals is not None and not world.requires_grad and torch.equal(world, before.positions):
+        return before.corner_normals.detach()
     normals = corner_normals(world, topology.faces, topology.face_smooth, topology.normal_groups)
     if all(mesh.custom_normals is None for mesh in scene.meshes.values()):
         return normals
@@ -246,11 +248,16 @@ def _flat_gloss(material: Material, textured: bool, device: torch.device, dtype:
 
 
 def flatten(
-    scene: Scene, device: str | torch.device = "cpu", topology: Topology | None = None, dtype: torch.dtype = torch.float32
+    scene: Scene,
+    device: str | torch.device = "cpu",
+    topology: Topology | None = None,
+    dtype: torch.dtype = torch.float32,
+    before: FlatScene | None = None,
 ) -> FlatScene:
     """World-space triangles of ``scene`` on ``device``.
 
     ``topology`` is ``prepare(scene, device)``: pass it where the same scene is flattened again and again, as in every step of a fit.
+    ``before`` is an earlier result for it, whose normals are taken if no vertex has moved.
     Gradients: exact for positions, object matrices, UVs, colours, images and lights.
 
     Raises:
@@ -268,7 +275,7 @@ def flatten(
         topology=topology,
         positions=world,
         uvs=uvs,
-        corner_normals=None if scene.unlit else _shading_normals(scene, world, topology),
+        corner_normals=None if scene.unlit else _shading_normals(scene, world, topology, before),
         materials=tuple(_flat_material(scene, key, where, dtype) for key in topology.material_keys),
         lights=tuple(_tensors_of(light, where, dtype) for light in scene.lights.values()),
         world_radiance=None if sky_world is None else sky_world.radiance,

@@ -95,6 +95,7 @@ class Capabilities:
     devices: tuple[str, ...]
     soft: bool  # silhouettes are blurred: long reach, but no sharp edges
     summary: str
+    batches: bool = False  # takes all views of a step at once, on threads of its own, and makes the smaller levels of textures for them
 
 
 class Renderer(Protocol):

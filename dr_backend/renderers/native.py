@@ -43,6 +43,7 @@ class NativeRenderer:
         devices=("cpu", "cuda"),
         soft=False,
         summary="Sharp outlines with exact gradients, in kernels of our own: fast on every processor.",
+        batches=True,
     )
 
     def __init__(self, device: str = "cpu", *, threads: int | None = None) -> None:

@@ -99,6 +99,17 @@ def test_gradients_reach_positions_matrix_and_light():
     assert bool(torch.isfinite(points.grad).all())
 
 
+def test_normals_of_an_earlier_result_are_taken_only_where_no_vertex_has_moved():
+    ball = Mesh(*icosphere(1), np.eye(4), face_smooth=np.ones(80, bool))
+    scene = to_tensors(Scene(meshes={"Ball": ball}, lights={"l": LAMP}))
+    first = flatten(scene)
+    assert flatten(scene, before=first).corner_normals.data_ptr() == first.corner_normals.data_ptr()
+    scene.meshes["Ball"].positions[0] *= 2.0
+    moved = flatten(scene, before=first).corner_normals
+    assert torch.equal(moved, flatten(scene).corner_normals)
+    assert not torch.equal(moved, first.corner_normals)
+
+
 def test_scene_without_meshes_is_empty_not_an_error():
     scene = flatten(Scene(cameras={"c": camera()}))
     assert scene.positions.shape == (0, 3)
