@@ -39,3 +39,11 @@ def as_rendered(obj: bpy.types.Object) -> Iterator[bpy.types.Mesh]:
     finally:
         bpy.data.batch_remove((scene,))  # scenes.remove crashes Blender 4.3 where there is no window
         bpy.data.objects.remove(copy)
+
+
+def instance_warnings(obj: bpy.types.Object) -> list[str]:
+    """A warning where the object shows copies of something (particles, instances of Geometry Nodes), which its own mesh does not hold."""
+    shown = bpy.context.evaluated_depsgraph_get().object_instances
+    if not any(i.is_instance and i.parent is not None and i.parent.original == obj for i in shown):
+        return []
+    return [f"'{obj.name}' shows instances, which the fit does not see: use Realize Instances, or Object > Apply > Make Instances Real"]

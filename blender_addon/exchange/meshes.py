@@ -147,7 +147,7 @@ def read_mesh(
         values = key_values(obj.data)
         positions = mixed_positions(obj, mesh, values).astype(np.float32) if before else _vectors(mesh.vertices, "co", 3)
         _check_readable(obj, mesh, positions)
-        slot = _integers(mesh.polygons, "material_index").clip(0, max(len(materials) - 1, 0))
+        slot, materials = _slots(obj, mesh, materials)
         uv_map, uvs, made = _read_uvs(obj, mesh, texture)
         if uvs is not None and not made:
             uvs = _uvs_as_asked(mesh, uvs, slot, sources)
@@ -172,6 +172,22 @@ def read_mesh(
         read, world_from_object=np.array(obj.matrix_world, np.float32), materials=tuple(materials), casts_shadow=bool(obj.visible_shadow)
     )
     return MeshRead(placed, binding, warnings)
+
+
+def _slots(obj: bpy.types.Object, mesh: bpy.types.Mesh, keys: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Index into the material keys for every polygon (P,), and the keys: the slots', then those of materials that modifiers bring along."""
+    index = _integers(mesh.polygons, "material_index")
+    own, shown = (list(data.materials) for data in (obj.data, mesh))
+    shown = [block and block.original for block in shown]
+    if not keys or shown == own:
+        return index.clip(0, max(len(keys) - 1, 0)), keys
+    everything, places = list(keys), []
+    for block in shown or [None]:
+        key = keys[own.index(block)] if block in own else f"{SHAPE_KEY} {obj.name} Bare" if block is None else block.name
+        if key not in everything:
+            everything.append(key)
+        places.append(everything.index(key))
+    return np.array(places, np.int32)[index.clip(0, len(places) - 1)], tuple(everything)
 
 
 def _vanishes(obj: bpy.types.Object) -> bool:

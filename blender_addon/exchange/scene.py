@@ -13,6 +13,7 @@ from dr_backend.scene import Camera, Light, Material, Mesh, Photo, Scene, World,
 from .bake import bake_socket
 from .before import LABEL
 from .checks import check_light, check_lists, check_seen, overlap_warning, shared_material_warnings
+from .evaluated import instance_warnings
 from .identity import check_modes, describe, find
 from .lights import read_light
 from .materials import (
@@ -118,6 +119,7 @@ def _read_meshes(meshes: Sequence[bpy.types.Object], texture: bool, geometry: bo
         sources = () if texture else tuple(_slot_source(slot) for slot in obj.material_slots)
         tangents = next((m for s in obj.material_slots if lit and s.material and (m := tangent_uv_map(s.material)) is not None), None)
         read = read_mesh(obj, _slot_keys(obj), texture=texture, geometry=geometry, sources=sources, tangents=tangents)
+        read = replace(read, warnings=read.warnings + instance_warnings(obj))
         owner = owners.setdefault(obj.data.name_full, obj.name)
         if geometry and owner != obj.name:
             read = replace(read, mesh=replace(read.mesh, shape_of=owner))
@@ -175,7 +177,7 @@ def _read_materials(
     by_key: dict[str, bpy.types.Material | None] = {}
     for obj in meshes:
         by_key.update({_key_of(slot.material): slot.material for slot in obj.material_slots if slot.material is not None})
-        by_key.update({key: None for key in reads[obj.name].mesh.materials if key not in by_key})
+        by_key.update({key: bpy.data.materials.get(key) for key in reads[obj.name].mesh.materials if key not in by_key})
     materials, bindings, warnings = {}, {}, []
     for key, block in by_key.items():
         users = [name for name, read in reads.items() if _uses(read.mesh, key)]

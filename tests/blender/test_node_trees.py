@@ -153,3 +153,43 @@ def test_a_muted_shader_is_none(build):
     read, warnings = read_material(material, lit=True)
     assert warnings == ["Material 'Paint' has no Principled or Diffuse BSDF; its viewport colour is used"]
     assert read.base_color_image is None
+
+
+@pytest.mark.parametrize("realized", [False, True])
+def test_instances_are_warned_of_unless_they_are_realized(build, realized):
+    mesh, camera = build.mesh(), build.camera()
+    tree = bpy.data.node_groups.new("Cones", "GeometryNodeTree")
+    for way in ("INPUT", "OUTPUT"):
+        tree.interface.new_socket("Geometry", in_out=way, socket_type="NodeSocketGeometry")
+    start, end = tree.nodes.new("NodeGroupInput"), tree.nodes.new("NodeGroupOutput")
+    cone, put, real = (tree.nodes.new(f"GeometryNode{kind}") for kind in ("MeshCone", "InstanceOnPoints", "RealizeInstances"))
+    tree.links.new(start.outputs[0], put.inputs["Points"])
+    tree.links.new(cone.outputs["Mesh"], put.inputs["Instance"])
+    join = tree.nodes.new("GeometryNodeJoinGeometry")
+    tree.links.new(put.outputs["Instances"], real.inputs[0])
+    for part in (start.outputs[0], real.outputs[0] if realized else put.outputs["Instances"]):
+        tree.links.new(part, join.inputs[0])
+    tree.links.new(join.outputs[0], end.inputs[0])
+    mesh.modifiers.new("Cones", "NODES").node_group = tree
+    exported = read_scene(build.scene, [mesh], [camera], [], texture=False, geometry=False)
+    assert any("'Cube' shows instances" in warning for warning in exported.warnings) != realized
+    read = exported.scene.meshes["Cube"]
+    assert len(read.faces) == (12 if not realized else 12 + 8 * (32 + 30))
+    assert read.materials == (("Paint",) if not realized else ("Paint", "Fit to Photo Cube Bare"))
+    assert sorted(set(read.face_material.tolist())) == ([0] if not realized else [0, 1])
+
+
+def test_a_material_that_only_modifiers_show_is_read(build):
+    mesh, camera = build.mesh(), build.camera()
+    tree = bpy.data.node_groups.new("Coat", "GeometryNodeTree")
+    for way in ("INPUT", "OUTPUT"):
+        tree.interface.new_socket("Geometry", in_out=way, socket_type="NodeSocketGeometry")
+    start, end, paint = (tree.nodes.new(kind) for kind in ("NodeGroupInput", "NodeGroupOutput", "GeometryNodeSetMaterial"))
+    paint.inputs["Material"].default_value = build.material("Gold", (0.9, 0.7, 0.2))
+    tree.links.new(start.outputs[0], paint.inputs["Geometry"])
+    tree.links.new(paint.outputs[0], end.inputs[0])
+    mesh.modifiers.new("Coat", "NODES").node_group = tree
+    scene = read_scene(build.scene, [mesh], [camera], [], texture=False, geometry=False).scene
+    read = scene.meshes["Cube"]
+    assert {read.materials[index] for index in read.face_material} == {"Gold"}
+    assert scene.materials["Gold"].base_color == pytest.approx((0.9, 0.7, 0.2))

@@ -85,3 +85,33 @@ def modifiers_with_smooth_shading(studio: Studio) -> None:
     made.width, made.segments, made.harden_normals = 0.4, 2, True
     box.rotation_euler = (0.3, 0.2, 0.5)
     _light(studio)
+
+
+@fixture("normals", UNSHADOWED)
+def materials_that_modifiers_bring_along(studio: Studio) -> None:
+    """Solidify with another slot for its rim, and geometry nodes that set a material of no slot on every second face."""
+    obj = studio.ball(studio.diffuse(), segments=12, rings=6)
+    obj.data.materials.append(studio.diffuse((0.1, 0.6, 0.3), "Rim"))
+    obj.data.materials.append(studio.diffuse((0.9, 0.9, 0.9), "Unused"))
+    cut = bpy.data.meshes.new("Bowl")
+    rows = [tuple(v.co) for v in obj.data.vertices]
+    cut.from_pydata(rows, [], [tuple(p.vertices) for p in obj.data.polygons if p.center.z < 0.3])
+    for material in obj.data.materials:
+        cut.materials.append(material)
+    obj.data = cut
+    made = obj.modifiers.new("Thick", "SOLIDIFY")
+    made.thickness, made.material_offset_rim = 0.3, 1
+    tree = bpy.data.node_groups.new("Dots", "GeometryNodeTree")
+    for way in ("INPUT", "OUTPUT"):
+        tree.interface.new_socket("Geometry", in_out=way, socket_type="NodeSocketGeometry")
+    start, end, paint = (tree.nodes.new(kind) for kind in ("NodeGroupInput", "NodeGroupOutput", "GeometryNodeSetMaterial"))
+    paint.inputs["Material"].default_value = studio.diffuse((0.2, 0.2, 0.9), "Dots")
+    odd, index = tree.nodes.new("ShaderNodeMath"), tree.nodes.new("GeometryNodeInputIndex")
+    odd.operation, odd.inputs[1].default_value = "MODULO", 2
+    tree.links.new(index.outputs[0], odd.inputs[0])
+    tree.links.new(odd.outputs[0], paint.inputs["Selection"])
+    tree.links.new(start.outputs[0], paint.inputs["Geometry"])
+    tree.links.new(paint.outputs[0], end.inputs[0])
+    obj.modifiers.new("Dots", "NODES").node_group = tree
+    obj.scale, obj.rotation_euler = (1.5, 1.5, 1.5), (0.4, 0, 0)
+    _light(studio)

@@ -3,7 +3,7 @@
 import bpy
 
 from .fixture import OUTLINE, fixture
-from .studio import Studio
+from .studio import CUBE, CUBE_QUADS, Studio
 
 
 @fixture("meshes", OUTLINE, lit=False)
@@ -42,7 +42,10 @@ def linked_duplicates(studio: Studio) -> None:
         twin.location, twin.rotation_euler, twin.scale = place, (0.3, index, 0.5), (0.4, 0.7 - 1.2 * index, 0.5)
 
 
-@fixture("meshes", OUTLINE, variants=["subdivision", "mirror", "array", "displaced", "viewport only"], lit=False)
+_MODIFIERS = ["subdivision", "mirror", "array", "displaced", "viewport only", "solidified bowl", "geometry nodes", "several"]
+
+
+@fixture("meshes", OUTLINE, variants=_MODIFIERS, lit=False)
 def modifiers(studio: Studio, variant: str) -> None:
     box = studio.box()
     box.rotation_euler = (0.3, 0.2, 0.5)
@@ -59,8 +62,44 @@ def modifiers(studio: Studio, variant: str) -> None:
     elif variant == "displaced":
         box.modifiers.new("Round", "SUBSURF").render_levels = 2
         box.modifiers.new("Blow", "DISPLACE").strength = 0.4
+    elif variant == "solidified bowl":
+        box.data.clear_geometry()
+        box.data.from_pydata(CUBE, [], CUBE_QUADS[:5])
+        made = box.modifiers.new("Thick", "SOLIDIFY")
+        made.thickness, made.offset = 0.5, 1.0
+    elif variant == "geometry nodes":
+        box.scale = (0.6, 0.6, 0.6)
+        box.modifiers.new("Spikes", "NODES").node_group = _spikes(box.data.materials[0])
+    elif variant == "several":
+        box.scale = (0.7, 0.7, 0.7)
+        made = box.modifiers.new("Row", "ARRAY")
+        made.count, made.relative_offset_displace = 2, (-1.3, 0.3, 0.2)
+        box.modifiers.new("Twist", "SIMPLE_DEFORM").angle = 1.2
+        box.modifiers.new("Round", "SUBSURF").render_levels = 2
     else:
         box.modifiers.new("Round", "SUBSURF").show_render = False
+
+
+def _spikes(material: bpy.types.Material) -> bpy.types.NodeTree:
+    """Geometry nodes that draw every face out, and make a small cone at every vertex, realized."""
+    tree = bpy.data.node_groups.new("Spikes", "GeometryNodeTree")
+    for way in ("INPUT", "OUTPUT"):
+        tree.interface.new_socket("Geometry", in_out=way, socket_type="NodeSocketGeometry")
+    kinds = ("ExtrudeMesh", "MeshCone", "InstanceOnPoints", "RealizeInstances", "SetMaterial")
+    draw, cone, put, real, paint = (tree.nodes.new(f"GeometryNode{kind}") for kind in kinds)
+    start = tree.nodes.new("NodeGroupInput")
+    join, end = tree.nodes.new("GeometryNodeJoinGeometry"), tree.nodes.new("NodeGroupOutput")
+    draw.inputs["Offset Scale"].default_value, put.inputs["Scale"].default_value = 0.4, (0.3, 0.3, 0.3)
+    tree.links.new(start.outputs[0], draw.inputs["Mesh"])
+    tree.links.new(start.outputs[0], put.inputs["Points"])
+    tree.links.new(cone.outputs["Mesh"], put.inputs["Instance"])
+    tree.links.new(put.outputs["Instances"], real.inputs[0])
+    paint.inputs["Material"].default_value = material
+    tree.links.new(real.outputs[0], paint.inputs["Geometry"])
+    for part in (draw.outputs["Mesh"], paint.outputs[0]):
+        tree.links.new(part, join.inputs[0])
+    tree.links.new(join.outputs[0], end.inputs[0])
+    return tree
 
 
 @fixture("meshes", OUTLINE, lit=False)
