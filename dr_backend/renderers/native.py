@@ -69,7 +69,7 @@ class NativeRenderer:
             ]
         lamps = tabulate_lamps(scene) if _paintable(scene) and not scene.unlit else None
         if _paintable(scene) and scene.unlit:
-            images, depths = self._paint(scene, batch, positions)
+            images, depths, _ = self._paint(scene, batch, positions)
         elif lamps is not None:
             images, depths = self._light(scene, lamps, batch, positions)
         else:
@@ -95,8 +95,8 @@ class NativeRenderer:
         return pixels * layers * per_pixel + len(scene.faces) * len(cameras) * BYTES_PER_FACE
 
     @staticmethod
-    def _paint(scene: FlatScene, batch: Batch, positions: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Base colours and depths of an unlit scene."""
+    def _paint(scene: FlatScene, batch: Batch, positions: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Base colours and depths; barycentric coordinates too if the scene is lit."""
         uvs = scene.uvs
         for index, material in enumerate(scene.materials):
             if material.image is not None and material.uv_matrix is not None:
@@ -106,14 +106,13 @@ class NativeRenderer:
         texels = [image.reshape(-1, 3) for image in images]
         joined = texels[0] if len(texels) == 1 else torch.cat([*texels, positions.new_zeros(0, 3)])
         colors = torch.stack([m.base_color for m in scene.materials])
-        return paint_views(batch, positions, uvs.contiguous(), scene.materials, colors, joined.contiguous())
+        return paint_views(batch, positions, uvs.contiguous(), scene.materials, colors, joined.contiguous(), lit=not scene.unlit)
 
     @classmethod
     def _light(cls, scene: FlatScene, lamps: Lamps, batch: Batch, positions: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Radiance and depths of a matte scene that the kernels can light."""
         assert scene.corner_normals is not None  # the scene is lit
-        weights, depths = locate(batch, positions)
-        albedos, _ = cls._paint(scene, batch, positions)
+        albedos, depths, weights = cls._paint(scene, batch, positions)
         return shade_views(batch, lamps, positions, scene.corner_normals, weights, albedos), depths
 
     @staticmethod

@@ -72,12 +72,12 @@ class _Locate(Function):
 
 
 class _Paint(Function):
-    """Base colours and depth of every view."""
+    """Base colours and depth of every view; where these are to be lit, barycentric coordinates too."""
 
     @staticmethod
     def forward(
-        ctx: Any, batch: Batch, materials: Sequence[FlatMaterial], uvs: Tensor, colors: Tensor, texels: Tensor, positions: Tensor,
-        *cameras: Tensor | None,
+        ctx: Any, batch: Batch, materials: Sequence[FlatMaterial], lit: bool, uvs: Tensor, colors: Tensor, texels: Tensor,
+        positions: Tensor, *cameras: Tensor | None,
     ) -> tuple[Tensor, ...]:
         textures = tabulate(materials, colors, texels)
         faces, face_material = batch.topology.faces32, batch.topology.face_material32
@@ -90,7 +90,13 @@ class _Paint(Function):
         def color(seen: Seen, where: Tensor) -> Tensor:
             return paint(seen.face_id, face_material, textures, where, seen.bins, seen.view, batch.inner)
 
+        def weigh(seen: Seen) -> Tensor:
+            return interpolate(seen.projected, faces, seen.face_id, seen.depth, seen.bins, seen.view, batch.inner)
+
         places, highest = zip(*batch.map(locate, batch.seen), strict=True)
+        weights = batch.map(weigh, batch.seen) if lit else []
+        if not any(ctx.needs_input_grad[6:]):
+            ctx.mark_non_differentiable(*weights)
         ctx.filtered = max(highest) > 0
         if ctx.filtered:
             reduce_levels(textures, batch.launcher)
@@ -98,27 +104,29 @@ class _Paint(Function):
         ctx.batch, ctx.textures, ctx.uvs, ctx.places = batch, textures, uvs, places
         ctx.save_for_backward(positions, colors, texels)
         ctx.set_materialize_grads(False)
-        return (*images, *_depths(batch))
+        return (*images, *_depths(batch), *weights)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         batch, textures, uvs = ctx.batch, ctx.textures, ctx.uvs
-        by_colors, by_texels, *needed = ctx.needs_input_grad[3:]
+        by_colors, by_texels, *needed = ctx.needs_input_grad[4:]
         positions, colors, texels = ctx.saved_tensors
         count, topology = len(batch.seen), batch.topology
         # Where texels are encoded the gradient for colours is changed on the spot, and it may be somebody else's.
         images = [None if g is None else g.clone() if textures.encoded else g.contiguous() for g in gradients[:count]]
-        depths = _contiguous(gradients[count:])
+        depths = _contiguous(gradients[count : 2 * count])
+        weights = gradients[2 * count :] or [None] * count
 
-        def work(index: int, seen: Seen, where: Tensor, by_rgb: Tensor | None, by_depth: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        def work(
+            index: int, seen: Seen, where: Tensor, by_rgb: Tensor | None, by_depth: Tensor | None, by_place: Tensor | None
+        ) -> tuple[Tensor, Tensor | None]:
             total = torch.zeros_like(seen.projected.camera)
-            if by_rgb is None and by_depth is None:
+            if by_rgb is None and by_depth is None and by_place is None:
                 return total, None
-            if by_rgb is None:
-                by_weight = total.new_zeros(*seen.face_id.shape, 3)
-            else:
-                by_weight = unpaint(
+            by_weight = total.new_zeros(*seen.face_id.shape, 3) if by_place is None else by_place.contiguous()
+            if by_rgb is not None:
+                by_weight = by_weight + unpaint(
                     seen.face_id, uvs, topology.face_material32, textures, where, by_rgb, seen.bins, seen.view, batch.inner
                 )
             return total, pull_corners(
@@ -126,7 +134,10 @@ class _Paint(Function):
                 _wants_lens(needed, index),
             )
 
-        parts = batch.map(work, range(count), batch.seen, ctx.places, images, depths)
+        world: tuple[Tensor | None, ...] = (None,) * len(needed)
+        if any(needed) or textures.encoded:
+            parts = batch.map(work, range(count), batch.seen, ctx.places, images, depths, weights)
+            world = batch.world_gradients(positions, *zip(*parts, strict=True), needed)
         grad_texels = torch.zeros_like(texels) if by_texels else None
         if grad_texels is not None:
             grad_coarse = torch.zeros_like(textures.coarse)
@@ -146,7 +157,7 @@ class _Paint(Function):
                     material = topology.face_material[seen.face_id.reshape(-1)[shown].long()]
                     grad_colors.index_add_(0, material, by_rgb.reshape(-1, 3)[shown])
             grad_colors[[i for i, m in enumerate(textures.sizes) if m[0] > 0]] = 0.0
-        return (None, None, None, grad_colors, grad_texels, *batch.world_gradients(positions, *zip(*parts, strict=True), needed))
+        return (None, None, None, None, grad_colors, grad_texels, *world)
 
 
 def _crossings(batch: Batch, seen: Seen) -> Crossings:
@@ -214,15 +225,15 @@ def locate(batch: Batch, positions: Float[Tensor, "V 3"]) -> tuple[list[Float[Te
 
 def paint_views(
     batch: Batch, positions: Float[Tensor, "V 3"], uvs: Float[Tensor, "F 3 2"], materials: Sequence[FlatMaterial],
-    colors: Float[Tensor, "M 3"], texels: Float[Tensor, "T 3"],
-) -> tuple[list[Float[Tensor, "_ _ 3"]], list[Float[Tensor, "_ _"]]]:
-    """Base colours and depth of each view's pixels, outlines hard.
+    colors: Float[Tensor, "M 3"], texels: Float[Tensor, "T 3"], *, lit: bool = False,
+) -> tuple[list[Float[Tensor, "_ _ 3"]], list[Float[Tensor, "_ _"]], list[Float[Tensor, "_ _ 3"]]]:
+    """Base colours and depth of each view's pixels, outlines hard; and for scenes that are ``lit`` what ``locate`` says of them.
 
     Gradients: exact within faces for positions, cameras, colours and texels; none for ``uvs``.
     """
-    outputs = _Paint.apply(batch, materials, uvs, colors, texels, positions, *batch.camera_tensors())
+    outputs = _Paint.apply(batch, materials, lit, uvs, colors, texels, positions, *batch.camera_tensors())
     views = len(batch.seen)
-    return list(outputs[:views]), list(outputs[views:])
+    return list(outputs[:views]), list(outputs[views : 2 * views]), list(outputs[2 * views :])
 
 
 def blend_views(

@@ -36,15 +36,17 @@ class _Shade(Function):
         batch = ctx.batch
         lines, positions, normals, *images = ctx.saved_tensors
         surfaces = _surfaces(batch, replace(ctx.lamps, lines=lines), positions, normals, images)
-        wants_lines = ctx.needs_input_grad[2]
+        wants_lines, *moving = ctx.needs_input_grad[2 : 5 + len(batch.seen)]
 
         def work(surface: Surface, by_rgb: Tensor | None) -> tuple[Tensor | None, ...]:
             if by_rgb is None:
                 return None, None, None, None, None
             by_rgb = by_rgb.contiguous()
+            by_lines = unlight(surface, by_rgb, batch.inner) if wants_lines else None
+            if not any(moving):
+                return by_lines, None, None, None, shade(replace(surface, albedo=by_rgb), batch.inner)
             by_positions, by_normals = torch.zeros_like(positions), torch.zeros_like(normals)
             by_weights, by_albedo = unshade(surface, by_rgb, batch.inner, by_positions, by_normals)
-            by_lines = unlight(surface, by_rgb, batch.inner) if wants_lines else None
             return by_lines, by_positions, by_normals, by_weights, by_albedo
 
         *shared, by_weights, by_albedo = zip(*batch.map(work, surfaces, gradients), strict=True)
