@@ -30,6 +30,13 @@ from .worker_client import clean_environment, hidden_window
 
 LOG_NAME = "setup.log"
 TORCH = OPTIONAL["pytorch3d"][0]  # the version that the tests run with
+PIP = "pip>=24.1"  # an older one does not say how far a download is
+# What pip and uv say of a network that does not let them through → what that means; their last words are about something else.
+_REASONS = (
+    ("CERTIFICATE_VERIFY_FAILED|UnknownIssuer", "pip does not know this network's certificate: name its file in the variable PIP_CERT"),
+    ("NameResolution|name resolution|Failed to establish|unreachable|timed out|dns error", "the package index cannot be reached"),
+    ("No space left", "the disk is full"),
+)
 _DRIVER_CUDA_13, _DRIVER_CUDA_12 = 580, 525  # the oldest NVIDIA drivers that run them
 _GPU_GB, _CPU_GB = 10, 3  # free space that an installation needs, downloads included
 
@@ -130,7 +137,7 @@ class Setup:
         python = str(interpreter(self._new))
         yield "Making the environment", [self._python, "-I", "-m", "venv", "--clear", str(self._new)], True
         pip = [python, "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--retries", "2"]
-        yield "Renewing pip", [*pip, "--upgrade", "pip"], True  # an old one does not say how far a download is
+        yield "Renewing pip", [*pip, "--upgrade", PIP], True
         pip += ["--progress-bar", "raw"]
         if self._build.variant:  # uv knows where PyTorch keeps its other builds; where it cannot reach them, pip's build does too
             uv = [python, "-I", "-m", "uv", "pip", "install", "--python", python, "--no-cache", "--torch-backend", self._build.variant]
@@ -163,7 +170,7 @@ class Setup:
 
     def _step(self, title: str, command: list[str], log: TextIO) -> bool:
         """Runs one command and hears it; whether it succeeded."""
-        self.activity, last = title, ""
+        self.activity, last, reason = title, "", ""
         self._say(title, log)
         self._say(f"$ {shlex.join(command)}", log)
         try:
@@ -187,10 +194,12 @@ class Setup:
             if not self._hear(line.strip()) and line.strip():
                 last = line.strip()
                 self._say(last, log)
+                reason = next((words for pattern, words in _REASONS if re.search(pattern, last)), reason)
         self.fraction = None
         if self._process.wait() == 0 and not self._stopped:
             return True
-        self.error = "The set-up was stopped" if self._stopped else f"{title} did not succeed: {last}. The whole log is {self.log}"
+        failed = f"{title} did not succeed: {reason or last}. The whole log is {self.log}"
+        self.error = "The set-up was stopped" if self._stopped else failed
         return False
 
     def _hear(self, line: str) -> bool:

@@ -75,6 +75,16 @@ def test_a_variant_of_torch_that_cannot_be_had_is_replaced_by_pips(tmp_path):
     assert setup.activity == "The backend is ready"
 
 
+def test_a_network_that_lets_nobody_through_is_named(tmp_path, monkeypatch):
+    """What pip says last is of something else: that it found no version."""
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    monkeypatch.setattr(installation, "PIP", "pip>=999")
+    setup = _setup(tmp_path)
+    lines = _run(setup)
+    assert setup.error.startswith("Renewing pip did not succeed: the package index cannot be reached. The whole log is"), lines
+
+
 def test_setup_is_stopped_at_once(tmp_path):
     setup = _setup(tmp_path)
     setup.start()
