@@ -132,3 +132,19 @@ def shared_material_warnings(
                         "texture has to serve both"
                     )
     return warnings
+
+
+_UNSEEN = {"visible_camera": False, "is_holdout": True, "is_shadow_catcher": True}
+
+
+def visibility_warnings(meshes: Sequence[bpy.types.Object], lights: Sequence[bpy.types.Object]) -> list[str]:
+    """What the renders of the artist's scene would hide and a fit sees all the same; each object is named with its settings."""
+    warnings = []
+    for obj in meshes:
+        names = [obj.bl_rna.properties[name].name for name, value in _UNSEEN.items() if getattr(obj, name) == value]
+        if names:
+            warnings.append(f"'{obj.name}' is fitted as if it were plainly visible, whatever its {', '.join(names)} says")
+    linked = [obj.name for obj in lights if obj.light_linking.receiver_collection or obj.light_linking.blocker_collection]
+    if linked:
+        warnings.append(f"Light linking of {', '.join(map(repr, linked))} is not carried: in the fit each light shines on everything")
+    return warnings

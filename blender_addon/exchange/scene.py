@@ -12,7 +12,7 @@ from dr_backend.scene import Camera, Light, Material, Mesh, Photo, Scene, World,
 
 from .bake import bake_socket
 from .before import LABEL
-from .checks import check_light, check_lists, check_seen, overlap_warning, shared_material_warnings
+from .checks import check_light, check_lists, check_seen, overlap_warning, shared_material_warnings, visibility_warnings
 from .evaluated import instance_warnings
 from .identity import check_modes, describe, find
 from .lights import read_light
@@ -109,7 +109,7 @@ def read_scene(
     scene = Scene(read_cameras, {name: r.mesh for name, r in mesh_reads.items()}, materials, read_lights, world)
     others = describe_scene(context_scene, cameras, lights if lit else ())
     bindings = Bindings({name: read.binding for name, read in mesh_reads.items()}, material_bindings, others)
-    return Exported(scene, photos, warnings + more + light_warnings, bindings)
+    return Exported(scene, photos, warnings + more + light_warnings + visibility_warnings(meshes, lights if lit else ()), bindings)
 
 
 def _read_meshes(meshes: Sequence[bpy.types.Object], texture: bool, geometry: bool, lit: bool) -> dict[str, MeshRead]:

@@ -191,3 +191,13 @@ def test_the_emission_node_of_a_lamp_counts_and_others_are_warned_of(build):
     light, warnings = read_light(obj)
     assert light.color == pytest.approx((1, 0.5, 0.25))
     assert warnings == ["The nodes of light 'Lamp' are not carried, only its colour and power"]
+
+
+def test_what_hides_objects_and_light_in_the_artists_renders_is_warned_of(build):
+    mesh, camera, lamp = build.mesh(), build.camera(), build.light()
+    assert read_scene(build.scene, [mesh], [camera], [lamp], texture=False).warnings == []
+    mesh.visible_camera, mesh.is_holdout = False, True
+    lamp.light_linking.receiver_collection = bpy.data.collections.new("Stage")
+    warnings = read_scene(build.scene, [mesh], [camera], [lamp], texture=False).warnings
+    assert any("'Cube'" in w and "Camera" in w and "Holdout" in w for w in warnings)
+    assert any("Light linking of 'Lamp'" in w for w in warnings)
