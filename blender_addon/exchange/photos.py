@@ -1,13 +1,13 @@
 """Photos: the background images of cameras. The first visible one is the photo, the second its mask."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, replace
 
 import bpy
 import numpy as np
 
 from dr_backend.scene import Camera, Photo
-from dr_backend.scene.lens import measures
+from dr_backend.scene.lens import folds_in_picture, measures
 
 from .cameras import read_camera, write_camera
 from .clips import Lens, read_clip_frame, read_lens, write_lens
@@ -152,6 +152,14 @@ def framing_warnings(cameras: Sequence[bpy.types.Object], context_scene: bpy.typ
             "not lined up there but come from another program, set the Frame Method of their background images to Stretch"
         )
     return warnings
+
+
+def lens_warnings(cameras: Mapping[str, Camera]) -> list[str]:
+    """What may surprise about the lenses of cameras, by name."""
+    folding = [f"'{name}'" for name, camera in cameras.items() if folds_in_picture(camera)]
+    if not folding:
+        return []
+    return [f"The lens distortion of {', '.join(folding)} folds the photo's corners: check K1, K2 and K3 of the movie clip's lens"]
 
 
 def _flip(array: np.ndarray, background: bpy.types.CameraBackgroundImage) -> np.ndarray:

@@ -30,7 +30,7 @@ from .materials import (
     write_material,
 )
 from .meshes import MeshRead, check_mesh_object, check_positions, find_mesh_object, read_mesh, write_mesh, write_uvs
-from .photos import framing_warnings, read_photo, read_photo_camera
+from .photos import framing_warnings, lens_warnings, read_photo, read_photo_camera
 from .problems import SceneProblem, memory_problems
 from .sources import Source
 from .values import describe_scene, prepare_changes
@@ -139,7 +139,7 @@ def _read_cameras(context_scene: bpy.types.Scene, cameras: Sequence[bpy.types.Ob
         read[obj.name] = read_photo_camera(obj, context_scene)
         photos.append(photo)
         warnings += more
-    warnings += framing_warnings(cameras, context_scene)
+    warnings += framing_warnings(cameras, context_scene) + lens_warnings(read)
     if all(photo.held_out for photo in photos):
         raise SceneProblem("Every photo is held out: turn off Held Out on at least one camera")
     return photos, read, warnings

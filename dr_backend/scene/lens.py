@@ -75,15 +75,27 @@ def reach(camera: Camera) -> float:
     return np.inf if camera.distortion is None else reach_of(camera.distortion.tolist(), _extent(camera))
 
 
+def _reach_and_lack(coefficients: Sequence[float], extent: float) -> tuple[float, float]:
+    """The reach of a lens, and how far the picture's corners may lie beyond where that circle is seen."""
+    k1, k2, k3, p1, p2 = coefficients
+    radius = reach_of(coefficients, extent)
+    squared = radius * radius
+    innermost = radius * (1 + squared * (k1 + squared * (k2 + squared * k3))) - 3 * hypot(p1, p2) * squared
+    return radius, max(0.0, extent - innermost)
+
+
+def folds_in_picture(camera: Camera) -> bool:
+    """Whether the polynomial turns back before the picture's corners, where the coefficients can hardly be right."""
+    if camera.distortion is None:
+        return False
+    extent = _extent(camera)
+    return _reach_and_lack(camera.distortion.tolist(), extent)[1] > (1 - 1 / MARGIN) * extent
+
+
 def straight_bounds(camera: Camera) -> tuple[float, float, float, float]:
     """Left, top, right and bottom, in pixels without distortion, within which everything lies that the camera's picture may show."""
     if camera.distortion is None:
         return 0.0, 0.0, float(camera.size[0]), float(camera.size[1])
-    k1, k2, k3, p1, p2 = coefficients = camera.distortion.tolist()
-    extent = _extent(camera)
-    radius = reach_of(coefficients, extent)
-    squared = radius * radius
-    innermost = radius * (1 + squared * (k1 + squared * (k2 + squared * k3))) - 3 * hypot(p1, p2) * squared  # where that circle is seen
-    radius += max(0.0, extent - innermost)
+    radius = sum(_reach_and_lack(camera.distortion.tolist(), _extent(camera)))
     (focal_x, focal_y), (x, y) = (value.tolist() for value in measures(camera))
     return x - radius * focal_x, y - radius * focal_y, x + radius * focal_x, y + radius * focal_y

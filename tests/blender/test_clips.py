@@ -333,7 +333,9 @@ def test_an_object_that_only_the_lens_brings_into_view_is_fitted(build, tmp_path
     with pytest.raises(SceneProblem, match="outside the view"):
         read_scene(build.scene, [mesh], [obj], [], texture=False)
     write_photo_camera(obj, replace(plain, distortion=np.array([-1.0, 0, 0, 0, 0], np.float32)), build.scene)
-    assert read_scene(build.scene, [mesh], [obj], [], texture=False).scene.meshes
+    exported = read_scene(build.scene, [mesh], [obj], [], texture=False)
+    assert exported.scene.meshes
+    assert any("lens distortion of 'Front' folds" in warning for warning in exported.warnings)
 
 
 @pytest.mark.parametrize(("model", "value"), [("DIVISION", "division_k1"), ("NUKE", "nuke_k1"), ("BROWN", "brown_k4")])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dr_backend.scene import Camera
-from dr_backend.scene.lens import lens_shift, measures, polynomial_shift, reach, straight_bounds
+from dr_backend.scene.lens import folds_in_picture, lens_shift, measures, polynomial_shift, reach, straight_bounds
 
 SIZE = (640, 480)
 LENSES = {
@@ -78,6 +78,11 @@ def test_bounds_hold_all_that_is_seen(lens):
     assert shown.sum() > 1000
     assert left <= column.min() < column.max() <= right
     assert top <= row.min() < row.max() <= bottom
+
+
+@pytest.mark.parametrize("lens", LENSES)
+def test_a_lens_that_folds_within_the_picture_is_known(lens):
+    assert folds_in_picture(camera_of(lens)) == ("folds" in lens)
 
 
 def test_bounds_of_a_straight_lens_are_the_picture():
