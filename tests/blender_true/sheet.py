@@ -99,6 +99,8 @@ difference times {gain}.
   image has a hard shadow here and a slightly soft one in Cycles. Glossy surfaces look in 24 directions into reduced copies of the image; so
   the sun's reflection is a little wider here.
 - **Lamps of a size** are a few dozen points here. It shows most under an area lamp of narrow spread, whose light has a rim.
+- **Lens distortion** is unknown to Cycles: for those fixtures it renders a wider and four times finer picture, which is then bent by the
+  formula of Blender's tracker.
 - **Smooth beside flat faces.** Up to Blender 4.5 Cycles takes the mean over all faces around a vertex unless an edge is sharp; Blender 5
   parts smooth from flat faces. We do as the Blender does that we run in.
 - **Not compared, because it is not carried:** bounced light, transparency and alpha, subsurface, transmission, coat, sheen, anisotropy,
