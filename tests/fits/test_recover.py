@@ -70,8 +70,11 @@ def test_distorted_photos_are_fitted_as_they_were_taken():
     scores = {}
     for name, known in (("lens", cameras), ("no lens", straight)):
         start = sphere_scene(known, (0.8, 0.8, 0.8), segments=8, rings=4)
-        _, fitted = run(start, photos, FitSettings(quality="draft", texture=False))
+        fit, fitted = run(start, photos, FitSettings(quality="draft", texture=False))
         scores[name] = iou(replace(fitted, cameras=cameras), photos)
+        if name == "lens":
+            shown, mask = fit.look(photos[0].camera)[..., 3].numpy() > 0.5, photos[0].mask > 0.5
+            assert (shown & mask).sum() / (shown | mask).sum() > 0.97, "what the running fit shows lies on the photo as it was taken"
     assert scores["lens"] > 0.98
     assert scores["lens"] > scores["no lens"] + 0.01
 
