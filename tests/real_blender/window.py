@@ -14,7 +14,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_S = 1200
 WINDOW = (1600, 900)
-MAX_MEDIAN_S = 1.0  # between two turns of Blender's main loop while a fit runs: 0.2 is the aim, but here a processor draws as well
+MAX_TURN_S = 0.2  # between two turns of Blender's main loop while a fit runs, for all but LATE of them: ...
+LATE = 0.05  # ... here a processor draws, beside other work, and redrawing a whole window takes it longer even without a fit
 MAX_ORPHAN_S = 5.0
 SCRIPTS = ("window_tour.py", "window_driver.py")
 INPUTS = ("bare.blend", "cameras.json", "picked", "addon.zip")
@@ -113,18 +114,19 @@ def judge(found: dict[str, object]) -> str:
     Raises:
         TourFailed: Blender was slow while a fit ran, or the worker outlived it or left nothing.
     """
-    gaps, answers = found["gaps"]["running"], found["answers"]
-    if statistics.median(gaps) > MAX_MEDIAN_S:
-        raise TourFailed(f"while a fit ran, Blender's main loop took {times(gaps)} a turn")
+    gaps, idle, answers = found["gaps"]["running"], found["gaps"]["idle"], found["answers"]
+    if sum(gap > MAX_TURN_S for gap in gaps) > LATE * len(gaps):
+        raise TourFailed(f"Blender's main loop took {times(gaps)} a turn while a fit ran, {times(idle)} without")
     if found["orphan_s"] > MAX_ORPHAN_S or not found["checkpoint"]:
         raise TourFailed(f"the worker ended {found['orphan_s']:.1f} s after Blender, with a checkpoint: {found['checkpoint']}")
     return (
-        f"Blender's main loop took {times(gaps)} a turn while a fit ran; it did what a key asked "
+        f"Blender's main loop took {times(gaps)} a turn while a fit ran, {times(idle)} without; it did what a key asked "
         f"in {times(answers['fit'])}, without a fit in {times(answers['idle'])}; closed in the middle, the worker ended after "
         f"{found['orphan_s']:.1f} s with a checkpoint"
     )
 
 
 def times(seconds: list[float]) -> str:
-    """``24 ms (worst 310 ms)``: the median and the worst."""
-    return f"{1000 * statistics.median(seconds):.0f} ms (worst {1000 * max(seconds):.0f} ms)"
+    """``24 ms (95 % within 90 ms, worst 310 ms)``: the median, the 95th percentile and the worst."""
+    late = sorted(seconds)[int((1 - LATE) * (len(seconds) - 1))]
+    return f"{1000 * statistics.median(seconds):.0f} ms (95 % within {1000 * late:.0f} ms, worst {1000 * max(seconds):.0f} ms)"
