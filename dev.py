@@ -119,7 +119,8 @@ def set_up() -> None:
         return
     make_environment()
     print("Installing the packages of Fit to Photo into .venv (about 6 GB, only this once) ...", flush=True)
-    run_pip(["--editable", ".[%s]" % EXTRAS])  # noqa: UP031
+    pinned = read_project()["project"]["optional-dependencies"]["pytorch3d"]  # said first: pip would download the newest torch as well
+    run_pip([*pinned, "--editable", ".[%s]" % EXTRAS])  # noqa: UP031
     STAMP.write_text(wanted, "utf-8")
     print("The environment is ready.", flush=True)
 
