@@ -43,7 +43,7 @@ def find_alpha(material: bpy.types.Material, shader: bpy.types.Node) -> AlphaInp
     """The alpha of a material whose BSDF is ``shader``; None where it has no such input."""
     origin = origin_of(material.node_tree.get_output_node("CYCLES").inputs["Surface"])
     if origin is not None and origin.node.type == "MIX_SHADER":
-        factor, first, second = origin.node.inputs
+        factor, first, second = origin.node.inputs[:3]
         nodes = [None if (o := origin_of(socket)) is None else o.node for socket in (first, second)]
         if shader in nodes and (backward := _is_clear(nodes[1])) != _is_clear(nodes[0]):
             return _through_math(AlphaInput(factor, factor, inverted=backward, mixed=True, mixed_backward=backward))
@@ -195,7 +195,7 @@ def show_through(output: bpy.types.Node, surface: bpy.types.NodeSocket, found: A
         tree.links.new(surface, output.inputs["Surface"])
         return
     mix, clear = tree.nodes.new("ShaderNodeMixShader"), tree.nodes.new("ShaderNodeBsdfTransparent")
-    factor, first, second = mix.inputs
+    factor, first, second = mix.inputs[:3]
     factor.default_value = found.whole.default_value
     if found.whole.links:
         tree.links.new(found.whole.links[0].from_socket, factor)

@@ -103,6 +103,9 @@ difference times {gain}.
   formula of Blender's tracker.
 - **Smooth beside flat faces.** Up to Blender 4.5 Cycles takes the mean over all faces around a vertex unless an edge is sharp; Blender 5
   parts smooth from flat faces. We do as the Blender does that we run in.
-- **Not compared, because it is not carried:** bounced light, transparency and alpha, subsurface, transmission, coat, sheen, anisotropy,
+- **See-through surfaces** are looked through eight layers deep, which is what Cycles does unless it is told otherwise, and light passes
+  eight of them. Where a Math node clips alpha, the edge is as sharp as the samples in a pixel. Transparent Shadows of a material count as
+  on.
+- **Not compared, because it is not carried:** bounced light, subsurface, transmission, coat, sheen, anisotropy,
   bump, displacement, nodes on lamps. All but the first are named in a warning when a scene is read; textures made of nodes are baked
   to an image first."""

@@ -79,6 +79,26 @@ def test_distorted_photos_are_fitted_as_they_were_taken():
     assert scores["lens"] > scores["no lens"] + 0.01
 
 
+def test_a_see_through_ellipsoid_gets_its_texture_back():
+    """Also that of its far side, which shows through."""
+    cameras = ring(3, (48, 48))
+
+    def see_through(scene: Scene) -> Scene:
+        paint = replace(scene.materials["Paint"], alpha_image=painted()[..., 2:] + 0.1)
+        return replace(scene, materials={"Paint": paint})
+
+    photos = photograph(see_through(sphere_scene(cameras, TRUTH, painted(), 16, 8)))
+    start = see_through(sphere_scene(cameras, TRUTH, segments=16, rings=8))
+    _, fitted = run(start, photos, FitSettings(geometry=False, quality="draft"))
+
+    def error(scene: Scene) -> float:
+        seen = zip(photos, photograph(scene), strict=True)
+        return float(np.sqrt(np.mean([((a.rgb * a.mask[..., None] - b.rgb * b.mask[..., None]) ** 2).mean() for a, b in seen])))
+
+    assert error(fitted) < 0.3 * error(start)
+    assert np.array_equal(fitted.materials["Paint"].alpha_image, start.materials["Paint"].alpha_image)
+
+
 def test_texture_alone_leaves_the_geometry():
     cameras = ring(4, (64, 64))
     photos = photograph(sphere_scene(cameras, TRUTH, painted()))
