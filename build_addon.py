@@ -5,6 +5,7 @@ finds it, so ``from dr_backend.scene import …`` is the same line in a checkout
 ``python3.11 dev.py zip`` runs it with what it needs.
 """
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -34,8 +35,16 @@ def version() -> str:
     return found[1]
 
 
+def sources_hash() -> str:
+    """A few characters that change with every change of ``dr_backend``."""
+    files = sorted((ROOT / "dr_backend").rglob("*.py"))
+    return hashlib.sha256(b"".join(file.relative_to(ROOT).as_posix().encode() + file.read_bytes() for file in files)).hexdigest()[:8]
+
+
 def build_wheel(folder: Path) -> Path:
     """The pure-Python wheel of ``dr_backend`` in ``folder``, built from a copy so that the checkout stays clean.
+
+    Its version names its contents: Blender unpacks no wheel of a name and version that it has, be it another build.
 
     Raises:
         subprocess.CalledProcessError: pip failed; its words are on the terminal.
@@ -45,6 +54,7 @@ def build_wheel(folder: Path) -> Path:
         shutil.copytree(ROOT / "dr_backend", source / "dr_backend", ignore=NOT_SHIPPED)
         for name in ("pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(ROOT / name, source / name)
+        (source / "setup.cfg").write_text(f"[egg_info]\ntag_build = +{sources_hash()}\n", "utf-8")
         pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, "--no-build-isolation", "--no-deps", "--no-index", "--wheel-dir", str(folder), str(source)], check=True)
     (wheel,) = folder.glob("*.whl")
@@ -52,20 +62,14 @@ def build_wheel(folder: Path) -> Path:
 
 
 def stage(folder: Path) -> None:
-    """Fills ``folder`` with what the extension consists of.
-
-    Raises:
-        ValueError: The manifest names another wheel than the one that was built.
-    """
+    """Fills ``folder`` with what the extension consists of."""
     shutil.copytree(ROOT / "blender_addon", folder, ignore=NOT_SHIPPED)
     shutil.copy(ROOT / "LICENSE", folder / "LICENSE")
-    manifest = Template((ROOT / "blender_addon" / MANIFEST).read_text("utf-8")).substitute(version=version())
-    (folder / MANIFEST).write_text(manifest, "utf-8")
     build_help.write_help(folder / "help")
     (folder / "wheels").mkdir()
     wheel = build_wheel(folder / "wheels")
-    if f'"./wheels/{wheel.name}"' not in manifest:
-        raise ValueError(f"{MANIFEST} should list ./wheels/{wheel.name}")
+    manifest = Template((ROOT / "blender_addon" / MANIFEST).read_text("utf-8")).substitute(version=version(), wheel=wheel.name)
+    (folder / MANIFEST).write_text(manifest, "utf-8")
 
 
 def build(zip_path: Path | None = None) -> Path:

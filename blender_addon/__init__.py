@@ -1,5 +1,7 @@
 """Fit to Photo: meshes and textures of the scene, fitted to the photos behind its cameras by a backend in a process of its own."""
 
+import sys
+
 import bpy
 
 from . import command, handlers, loss_plot, manual, operators, overlay, panels, preferences, properties, session, thumbnails
@@ -44,3 +46,6 @@ def unregister() -> None:
     del bpy.types.Scene.fit_to_photo
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)
+    if __package__.startswith("bl_ext."):  # an update brings another dr_backend, and Blender forgets only the add-on's own modules
+        for name in [name for name in sys.modules if name.partition(".")[0] == "dr_backend"]:
+            del sys.modules[name]

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 import tomllib
 
+import build_addon
 import dr_backend
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,13 +80,24 @@ def test_the_addon_never_imports_torch(extension):
 
 
 def test_the_wheel_is_pure_python_and_whole(wheel):
+    built = f"{dr_backend.__version__}+{build_addon.sources_hash()}"
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         (metadata,) = [name for name in names if name.endswith(".dist-info/METADATA")]
-        assert Parser().parsestr(archive.read(metadata).decode())["Version"] == dr_backend.__version__
+        assert Parser().parsestr(archive.read(metadata).decode())["Version"] == built
     sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "dr_backend").rglob("*.py")}
     assert sources == {name for name in names if name.endswith(".py")}
-    assert wheel.name == f"fit_to_photo-{dr_backend.__version__}-py3-none-any.whl"
+    assert wheel.name == f"fit_to_photo-{built}-py3-none-any.whl"
+
+
+def test_another_build_is_another_version(monkeypatch, tmp_path):
+    """Blender unpacks no wheel of a name and version that it has."""
+    before = build_addon.sources_hash()
+    shutil.copytree(ROOT / "dr_backend", tmp_path / "dr_backend", ignore=build_addon.NOT_SHIPPED)
+    monkeypatch.setattr(build_addon, "ROOT", tmp_path)
+    assert build_addon.sources_hash() == before
+    (tmp_path / "dr_backend" / "__main__.py").write_text("")
+    assert build_addon.sources_hash() != before
 
 
 def test_blenders_rooms_of_the_wheel_work_without_torch(wheel):
