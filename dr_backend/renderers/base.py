@@ -33,7 +33,8 @@ class RenderOutput:
 class Maps:
     """What a view shows besides colour, pixel centre by pixel centre, under the names that users of Neural 3D Mesh Renderer know.
 
-    Outlines are hard. Gradients: exact within faces for positions, camera and attributes; which face a pixel sees is constant.
+    Outlines are hard, and the nearest face counts, see-through or not. Gradients: exact within faces for positions, camera and attributes;
+    which face a pixel sees is constant.
     """
 
     face_index_map: Int[Tensor, "H W"]  # index into FlatScene.faces, -1 where nothing is seen

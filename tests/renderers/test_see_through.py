@@ -9,11 +9,11 @@ import torch
 from dr_backend.geometry import flatten, to_tensors
 from dr_backend.renderers.native import NativeRenderer
 from dr_backend.renderers.reference import ReferenceRenderer
-from dr_backend.scene import Light, Material, Mesh, Scene, with_leaves
+from dr_backend.scene import Light, Material, Mesh, Scene, World, with_leaves
 from dr_backend.shading.baking import light_shares
 from dr_backend.shading.layers import MAX_LAYERS
 from dr_backend.shading.visibility import NO_SHADOWS
-from tests.renderers.parity import MOVED, assert_same_images, body, paint, relative_error, rendered, scene_of
+from tests.renderers.parity import MOVED, assert_same_images, body, lamps, paint, relative_error, rendered, scene_of
 from tests.shapes import camera
 
 RENDERERS = pytest.mark.parametrize("renderer", [NativeRenderer(threads=1), ReferenceRenderer()], ids=["native", "reference"])
@@ -54,8 +54,10 @@ def picture(renderer: NativeRenderer | ReferenceRenderer, panes: list[Mesh], mat
 
 @pytest.mark.parametrize("color", [True, False])
 @pytest.mark.parametrize("orthographic", [False, True])
-def test_both_renderers_agree(color, orthographic):
+@pytest.mark.parametrize("lit", [False, True])
+def test_both_renderers_agree(color, orthographic, lit):
     scene = still_life(orthographic=orthographic)
+    scene = replace(scene, lights=lamps(), world=World(np.array([0.2, 0.25, 0.3]))) if lit else scene
     moved = (*MOVED, "alpha", "alpha_image")
     (ours, found), (theirs, expected) = (
         rendered(renderer, scene, color=color, moved=moved) for renderer in (NativeRenderer(threads=2), ReferenceRenderer())
