@@ -50,7 +50,8 @@ def select(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, wanted: Want
     wanted = wanted or Wanted()
     if unknown := _first_unknown(scene, wanted):
         return Selection(problem=unknown)
-    visible = [obj for obj in view_layer.objects if obj.visible_get(view_layer=view_layer)]
+    present = (obj for obj in view_layer.objects if obj is not None)  # a deleted object leaves None until Blender's next update
+    visible = [obj for obj in present if obj.visible_get(view_layer=view_layer)]
     selected = [obj for obj in visible if obj.select_get(view_layer=view_layer)]
 
     meshes = wanted.meshes or _names(selected, "MESH")

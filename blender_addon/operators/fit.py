@@ -10,8 +10,12 @@ from typing import Any
 
 import bpy
 
-from .. import jobs, left, session
+from dr_backend.parameters import PARAMETERS
+
+from .. import jobs, left, preferences, session
+from ..environment import BackendProblem
 from ..redraw import Pace, redraw_sidebars
+from ..selection import select
 
 TICK_SECONDS = 0.1
 LINE_SECONDS = 1.0  # between two lines of progress in the terminal
@@ -171,6 +175,19 @@ class _RunsFit(bpy.types.Operator):
         redraw_sidebars()
 
 
+def why_not(context: bpy.types.Context) -> str:
+    """Why no fit can begin, in a sentence; empty if it can, as far as a look at the scene tells."""
+    if problem := select(context.scene, context.view_layer).problem:
+        return problem
+    if not any(getattr(context.scene.fit_to_photo, parameter.key) for parameter in PARAMETERS):
+        return "Nothing to fit: turn on Geometry or Texture"
+    try:
+        preferences.backend_python()
+    except BackendProblem as missing:
+        return str(missing)
+    return ""
+
+
 class FITTOPHOTO_OT_run(_RunsFit):
     """Fits the selected meshes to the cameras' photos."""
 
@@ -178,6 +195,23 @@ class FITTOPHOTO_OT_run(_RunsFit):
     bl_label = "Fit to Photo"
     bl_description = "Move the mesh and paint its texture until Blender's own renders match the photos"
     bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Available where a fit can begin; the tooltip says why it cannot. Scripts hear that from ``execute``, as their exception."""
+        if not super().poll(context):
+            return False
+        reason = "" if bpy.app.background else why_not(context)
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+
+def _is_offered(cls: type[bpy.types.Operator]) -> bool:
+    if left.left_job() is None:
+        cls.poll_message_set("No unfinished fit belongs into this file")
+        return False
+    return True
 
 
 class FITTOPHOTO_OT_resume(_RunsFit):
@@ -187,6 +221,11 @@ class FITTOPHOTO_OT_resume(_RunsFit):
     bl_label = "Resume Fit"
     bl_description = "Go on with the fit that was interrupted, from the best result it had"
     bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Available while an unfinished fit is offered."""
+        return super().poll(context) and _is_offered(cls)
 
     def _begin(self, context: bpy.types.Context) -> session.Session:
         job = left.left_job()
@@ -205,10 +244,7 @@ class FITTOPHOTO_OT_discard(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Available while an unfinished fit is offered."""
-        if left.left_job() is None:
-            cls.poll_message_set("No unfinished fit belongs into this file")
-            return False
-        return True
+        return _is_offered(cls)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Removes its folder."""

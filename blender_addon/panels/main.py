@@ -5,6 +5,7 @@ import bpy
 from dr_backend.parameters import PARAMETERS
 
 from .. import left, session
+from ..operators.fit import why_not
 from ..selection import select
 from .photos import draw_objects
 from .presets import draw_presets
@@ -36,14 +37,10 @@ class FITTOPHOTO_PT_main(Tab, bpy.types.Panel):
         for parameter in PARAMETERS:
             row.prop(settings, parameter.key, toggle=True)
         self.layout.row().prop(settings, "quality", expand=True)
-        problem = chosen.problem
-        if not problem and not any(getattr(settings, parameter.key) for parameter in PARAMETERS):
-            problem = "Nothing to fit: turn on Geometry or Texture"
-        if problem and not missing:  # one thing at a time
+        if not missing and (problem := why_not(context)):  # one thing at a time
             wrapped(self.layout, problem, "ERROR")
         button = self.layout.row()
         button.scale_y = 1.6
-        button.enabled = not problem and not missing
         button.operator("fit_to_photo.run", icon="CAMERA_DATA")
         if fit is not None and fit.state is session.State.FAILED:
             wrapped(self.layout, fit.message, "CANCEL")

@@ -13,6 +13,7 @@ bpy = pytest.importorskip("bpy")
 
 from blender_addon import preferences, session  # noqa: E402
 from blender_addon.environment import VARIABLE  # noqa: E402
+from blender_addon.operators.fit import why_not  # noqa: E402
 from tests.blender.operators.conftest import Cases, everything, tick_until  # noqa: E402
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake worker is started by a shell script")
@@ -21,6 +22,19 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake worker
 def test_no_backend(refused, tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, str(tmp_path / "nobody"))
     refused("which does not exist: choose the Python that has torch installed")
+
+
+def test_the_button_says_why_it_is_greyed_out(tmp_path, monkeypatch):
+    """What its tooltip tells in a window; without one it is never grey, for scripts are to hear the reason."""
+    assert not why_not(bpy.context)
+    bpy.context.scene.fit_to_photo.geometry = bpy.context.scene.fit_to_photo.texture = False
+    assert why_not(bpy.context) == "Nothing to fit: turn on Geometry or Texture"
+    bpy.context.scene.fit_to_photo.texture = True
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "nobody"))
+    assert "which does not exist: choose the Python that has torch installed" in why_not(bpy.context)
+    bpy.data.objects.remove(bpy.data.objects["Cube"])
+    assert why_not(bpy.context) == "There is no mesh to fit: add or unhide one"
+    assert bpy.ops.fit_to_photo.run.poll()
 
 
 def test_a_backend_that_cannot_run(refused, tmp_path, monkeypatch):
