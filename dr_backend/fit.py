@@ -226,7 +226,10 @@ class _StageRun:
         if self.stage.geometry:
             found.append((FLATTEN * normal_consistency(coarse.positions, coarse.faces, self.problem.face_pairs).mean(), None))
         if found:
-            torch.autograd.backward(*zip(*found, strict=True))
+            latents = [latent for leaf in self._leaves for latent in leaf.latents]
+            gradients = torch.autograd.grad([t for t, _ in found], latents, [g for _, g in found], allow_unused=True)
+            for latent, gradient in zip(latents, gradients, strict=True):
+                latent.grad = gradient  # by ``backward`` those of large images would be copied
         running = sum(self._view_losses[view] for view in sorted(self._view_losses)) / len(self._view_losses)
         self._judge(running)
         if math.isfinite(running):

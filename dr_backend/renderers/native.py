@@ -113,7 +113,8 @@ class NativeRenderer:
         """Radiance and depths of a matte scene that the kernels can light."""
         assert scene.corner_normals is not None  # the scene is lit
         albedos, depths, weights = cls._paint(scene, batch, positions)
-        return shade_views(batch, lamps, positions, scene.corner_normals, weights, albedos), depths
+        lights = shade_views(batch, lamps, positions, scene.corner_normals, weights)
+        return [albedo * light for albedo, light in zip(albedos, lights, strict=True)], depths
 
     @staticmethod
     def _shade(

@@ -209,6 +209,14 @@ def interpolate(
     return weights
 
 
+def shown_faces(faces: Int[Tensor, "F 3"], face_id: Int[Tensor, "H W"], launcher: Launcher) -> Int[Tensor, " F"]:
+    """1 for faces that pixels show, else 0."""
+    height, width = face_id.shape
+    shown = torch.zeros(len(faces), dtype=torch.int32, device=faces.device)
+    launcher.run(_show, height, width, array(face_id), array(shown), items=face_id.numel())
+    return shown
+
+
 def pull_corners(
     projected: Projected, faces: Int[Tensor, "F 3"], face_id: Int[Tensor, "H W"], bins: Bins, view: View, launcher: Launcher,
     by_weight: Float[Tensor, "H W 3"], by_depth: Float[Tensor, "H W"] | None, grad_camera: Float[Tensor, "V 3"], intrinsics: bool,
@@ -222,8 +230,7 @@ def pull_corners(
     place = torch.empty(count, 3, dtype=torch.int32, device=faces.device)
     by_corner = torch.empty(count, 3, 3, device=faces.device)
     by_lens = torch.empty(count, 4, device=faces.device) if intrinsics else None
-    shown = torch.zeros(len(faces), dtype=torch.int32, device=faces.device)
-    launcher.run(_show, view.height, view.width, array(face_id), array(shown), items=face_id.numel())
+    shown = shown_faces(faces, face_id, launcher)
     launcher.run(
         _pull, count, array(faces), array(projected.camera, 3), array(projected.xy, 2), view.near, array(bins.entries), array(bins.tiles),
         bins.width, bins.height, bins.columns, array(face_id), array(shown), lens_of(view), array(by_weight, 3), array(by_depth),

@@ -17,16 +17,15 @@ from .shade import Lamps, Surface, shade, unlight, unshade
 
 
 class _Shade(Function):
-    """Radiance of every view."""
+    """Irradiance over π of every view."""
 
     @staticmethod
     def forward(
-        ctx: Any, batch: Batch, lamps: Lamps, lines: Tensor, positions: Tensor, normals: Tensor, *images: Tensor
+        ctx: Any, batch: Batch, lamps: Lamps, lines: Tensor, positions: Tensor, normals: Tensor, *weights: Tensor
     ) -> tuple[Tensor, ...]:
-        views = len(batch.seen)
-        surfaces = _surfaces(batch, replace(lamps, lines=lines), positions, normals, images)
-        ctx.batch, ctx.lamps, ctx.views = batch, lamps, views
-        ctx.save_for_backward(lines, positions, normals, *images)
+        surfaces = _surfaces(batch, replace(lamps, lines=lines), positions, normals, weights)
+        ctx.batch, ctx.lamps = batch, lamps
+        ctx.save_for_backward(lines, positions, normals, *weights)
         ctx.set_materialize_grads(False)
         return tuple(batch.map(lambda surface: shade(surface, batch.inner), surfaces))
 
@@ -34,34 +33,30 @@ class _Shade(Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         batch = ctx.batch
-        lines, positions, normals, *images = ctx.saved_tensors
-        surfaces = _surfaces(batch, replace(ctx.lamps, lines=lines), positions, normals, images)
-        wants_lines, *moving = ctx.needs_input_grad[2 : 5 + len(batch.seen)]
+        lines, positions, normals, *weights = ctx.saved_tensors
+        surfaces = _surfaces(batch, replace(ctx.lamps, lines=lines), positions, normals, weights)
+        wants_lines, *moving = ctx.needs_input_grad[2:]
 
-        def work(surface: Surface, by_rgb: Tensor | None) -> tuple[Tensor | None, ...]:
-            if by_rgb is None:
-                return None, None, None, None, None
-            by_rgb = by_rgb.contiguous()
-            by_lines = unlight(surface, by_rgb, batch.inner) if wants_lines else None
+        def work(surface: Surface, by_light: Tensor | None) -> tuple[Tensor | None, ...]:
+            if by_light is None:
+                return None, None, None, None
+            by_light = by_light.contiguous()
+            by_lines = unlight(surface, by_light, batch.inner) if wants_lines else None
             if not any(moving):
-                return by_lines, None, None, None, shade(replace(surface, albedo=by_rgb), batch.inner)
+                return by_lines, None, None, None
             by_positions, by_normals = torch.zeros_like(positions), torch.zeros_like(normals)
-            by_weights, by_albedo = unshade(surface, by_rgb, batch.inner, by_positions, by_normals)
-            return by_lines, by_positions, by_normals, by_weights, by_albedo
+            by_weights = unshade(surface, by_light, batch.inner, by_positions, by_normals)
+            return by_lines, by_positions, by_normals, by_weights
 
-        *shared, by_weights, by_albedo = zip(*batch.map(work, surfaces, gradients), strict=True)
-        return (None, None, *(_total(parts) for parts in shared), *by_weights, *by_albedo)
+        *shared, by_weights = zip(*batch.map(work, surfaces, gradients), strict=True)
+        return (None, None, *(_total(parts) for parts in shared), *by_weights)
 
 
-def _surfaces(batch: Batch, lamps: Lamps, positions: Tensor, normals: Tensor, images: Sequence[Tensor]) -> list[Surface]:
-    views = len(batch.seen)
+def _surfaces(batch: Batch, lamps: Lamps, positions: Tensor, normals: Tensor, weights: Sequence[Tensor]) -> list[Surface]:
+    def surface(seen: Seen, weight: Tensor) -> Surface:
+        return Surface(batch.topology.faces32, positions, normals, lamps, seen.projected, seen.bins, seen.face_id, weight, seen.view)
 
-    def surface(seen: Seen, weights: Tensor, albedo: Tensor) -> Surface:
-        return Surface(
-            batch.topology.faces32, positions, normals, lamps, seen.projected, seen.bins, seen.face_id, weights, albedo, seen.view
-        )
-
-    return [surface(*each) for each in zip(batch.seen, images[:views], images[views:], strict=True)]
+    return [surface(*each) for each in zip(batch.seen, weights, strict=True)]
 
 
 def _total(parts: Sequence[Tensor | None]) -> Tensor | None:
@@ -72,11 +67,11 @@ def _total(parts: Sequence[Tensor | None]) -> Tensor | None:
 
 def shade_views(
     batch: Batch, lamps: Lamps, positions: Float[Tensor, "V 3"], normals: Float[Tensor, "F 3 3"],
-    weights: Sequence[Float[Tensor, "_ _ 3"]], albedos: Sequence[Float[Tensor, "_ _ 3"]],
+    weights: Sequence[Float[Tensor, "_ _ 3"]],
 ) -> list[Float[Tensor, "_ _ 3"]]:
-    """Radiance of each view's pixels from their barycentric coordinates and base colours, outlines hard.
+    """Irradiance over π of each view's pixels from their barycentric coordinates: what a base colour is to be multiplied with.
 
-    Gradients: exact for positions, corner normals, barycentric coordinates, base colours and the lamps' lines; which share of a lamp's
-    light reaches a vertex is constant, and so is a sky that is not the same all around.
+    Gradients: exact for positions, corner normals, barycentric coordinates and the lamps' lines; which share of a lamp's light reaches a
+    vertex is constant, and so is a sky that is not the same all around.
     """
-    return list(_Shade.apply(batch, lamps, lamps.lines, positions, normals.contiguous(), *weights, *albedos))
+    return list(_Shade.apply(batch, lamps, lamps.lines, positions, normals.contiguous(), *weights))

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..project import Projected, View
 from .bins import Bins, Floats, Ints, Vec2s, Vec3s
+from .interpolate import shown_faces
 from .launch import Launcher, array, kernel
 from .rasterize import pixel_owners, shape_of, span
 from .sums import add_into
@@ -146,9 +147,8 @@ def light_at(
 
 @wp.struct
 class Pulled:
-    """Irradiance at a surface point, and what a gradient for it asks of the point and its normal."""
+    """What a gradient for irradiance asks of a surface point and its normal."""
 
-    light: wp.vec3
     by_point: wp.vec3
     by_normal: wp.vec3
 
@@ -158,22 +158,19 @@ def pull_at(
     corners: wp.vec3i, weights: wp.vec3, point: wp.vec3, normal: wp.vec3, asked: wp.vec3, lines: Vec3s, shapes: Vec3s, shares: Floats,
     directions: Vec3s, power: Vec3s,
 ) -> Pulled:
-    """``light_at`` and its gradient."""
+    """The gradient of ``light_at``."""
     count = shapes.shape[0]
     found = Pulled()
     for n in range(count):
         received = reach(shapes[n], lines[3 * n], lines[3 * n + 1], point, normal)
         share = share_of(shares, count, n, corners, weights)
-        strength = wp.vec3(lines[3 * n + 2])
-        pull = share * wp.dot(asked, strength)
+        pull = share * wp.dot(asked, lines[3 * n + 2])
         found.by_point -= pull * received.by_place
         found.by_normal += pull * received.by_normal
         if int(shapes[n][0]) == IS_SKY:
-            strength += from_sky(normal, directions, power)
             for s in range(directions.shape[0]):
                 if wp.dot(normal, directions[s]) > 0.0:
                     found.by_normal += (share * wp.dot(asked, power[s])) * directions[s]
-        found.light += (received.irradiance * share) * strength
     return found
 
 
@@ -189,10 +186,10 @@ def straighten(by_normal: wp.vec3, mixed: wp.vec3, normal: wp.vec3, side: float)
 @kernel
 def _shade(
     first: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s, shares: Floats,
-    directions: Vec3s, power: Vec3s, face_id: Ints, weights: Vec3s, albedo: Vec3s, width: int, height: int, own_width: int,
-    own_height: int, own_columns: int, rgb: Vec3s,
+    directions: Vec3s, power: Vec3s, face_id: Ints, weights: Vec3s, width: int, height: int, own_width: int, own_height: int,
+    own_columns: int, light: Vec3s,
 ):
-    """Radiance at pixel centres, black where nothing is seen. The owner is a rectangle of pixels."""
+    """Irradiance over π at pixel centres, none where nothing is seen. The owner is a rectangle of pixels."""
     owner = first + wp.tid()
     x0, y0 = (owner % own_columns) * own_width, (owner / own_columns) * own_height
     last, side = int(-1), float(1.0)
@@ -204,7 +201,7 @@ def _shade(
             pixel = y * width + x
             f = face_id[pixel]
             if f < 0:
-                rgb[pixel] = wp.vec3(0.0)
+                light[pixel] = wp.vec3(0.0)
             else:
                 if f != last:
                     last = f
@@ -215,23 +212,27 @@ def _shade(
                 at = weights[pixel]
                 normal = direction_of(at[0] * na + at[1] * nb + at[2] * nc, side)
                 point = at[0] * a + at[1] * b + at[2] * c
-                light = light_at(corners, at, point, normal, lines, shapes, shares, directions, power)
-                rgb[pixel] = wp.cw_mul(albedo[pixel], light) * PER_PI
+                light[pixel] = light_at(corners, at, point, normal, lines, shapes, shares, directions, power) * PER_PI
 
 
 @kernel
 def _unshade(
     first: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s, shares: Floats,
     directions: Vec3s, power: Vec3s, camera: Vec3s, xy: Vec2s, near: float, entries: Ints, tiles: Ints, tile_width: int,
-    tile_height: int, columns: int, width: int, height: int, face_id: Ints, weights: Vec3s, albedo: Vec3s, by_rgb: Vec3s,
-    by_albedo: Vec3s, by_weight: Vec3s, place: Ints, by_corner: Vec3s, by_normal: Vec3s,
+    tile_height: int, columns: int, width: int, height: int, face_id: Ints, shown: Ints, weights: Vec3s, by_light: Vec3s,
+    by_weight: Vec3s, vertex: Ints, corner: Ints, by_corner: Vec3s, by_normal: Vec3s,
 ):
-    """What the gradient for radiance means for base colours, barycentric coordinates, and a face's corners. The owner is an entry of a bin.
+    """What the gradient for irradiance means for barycentric coordinates and a face's corners. The owner is an entry of a bin.
 
-    Every pixel that is seen has one: that of its face and tile. ``place`` is for the entry's corners, -1 where no pixel shows the face.
+    Every pixel that is seen has one: that of its face and tile. ``vertex`` and ``corner`` say what the sums are for; -1 for nothing.
     """
     entry = first + wp.tid()
     f, tile = entries[entry], tiles[entry]
+    for k in range(3):
+        vertex[3 * entry + k] = -1
+        corner[3 * entry + k] = -1
+    if shown[f] == 0:
+        return
     corners = wp.vec3i(faces[3 * f], faces[3 * f + 1], faces[3 * f + 2])
     x0, y0 = (tile % columns) * tile_width, (tile / columns) * tile_height
     top, bottom = int(y0), wp.min(y0 + tile_height, height)
@@ -241,8 +242,8 @@ def _unshade(
     shape = shape_of(xy[corners[0]], xy[corners[1]], xy[corners[2]], height)
     if whole:
         top, bottom = wp.max(y0, shape.first), wp.min(y0 + tile_height, shape.stop)
-    pa, pb, pc = wp.vec3(0.0), wp.vec3(0.0), wp.vec3(0.0)
-    ma, mb, mc = wp.vec3(0.0), wp.vec3(0.0), wp.vec3(0.0)
+    around, normals_around = wp.mat33(0.0), wp.mat33(0.0)  # a row for each corner
+    on_points, on_normals = wp.mat33(0.0), wp.mat33(0.0)
     seen = bool(False)
     for y in range(top, bottom):
         start, stop = int(left), int(right)
@@ -252,49 +253,34 @@ def _unshade(
         for x in range(start, stop):
             pixel = y * width + x
             if face_id[pixel] == f:
-                seen = True
-                at = weights[pixel]
-                a, b, c = positions[corners[0]], positions[corners[1]], positions[corners[2]]
-                na, nb, nc = normals[3 * f], normals[3 * f + 1], normals[3 * f + 2]
-                mixed = at[0] * na + at[1] * nb + at[2] * nc
-                point = at[0] * a + at[1] * b + at[2] * c
-                side = float(facing[f])
+                if not seen:
+                    seen = True
+                    around = wp.matrix_from_rows(positions[corners[0]], positions[corners[1]], positions[corners[2]])
+                    normals_around = wp.matrix_from_rows(normals[3 * f], normals[3 * f + 1], normals[3 * f + 2])
+                at, side = weights[pixel], float(facing[f])
+                mixed = wp.transpose(normals_around) * at
                 normal = direction_of(mixed, side)
-                asked = by_rgb[pixel] * PER_PI
-                pulled = pull_at(
-                    corners, at, point, normal, wp.cw_mul(asked, albedo[pixel]), lines, shapes, shares, directions, power
-                )
-                by_albedo[pixel] = wp.cw_mul(asked, pulled.light)
-                on_point, on_normal = pulled.by_point, straighten(pulled.by_normal, mixed, normal, side)
-                by_weight[pixel] = wp.vec3(
-                    wp.dot(on_point, a) + wp.dot(on_normal, na),
-                    wp.dot(on_point, b) + wp.dot(on_normal, nb),
-                    wp.dot(on_point, c) + wp.dot(on_normal, nc),
-                )
-                pa += at[0] * on_point
-                pb += at[1] * on_point
-                pc += at[2] * on_point
-                ma += at[0] * on_normal
-                mb += at[1] * on_normal
-                mc += at[2] * on_normal
-    for k in range(3):
-        place[3 * entry + k] = wp.where(seen, corners[k], -1)
-        place[3 * entry + k + 3 * entries.shape[0]] = wp.where(seen, 3 * f + k, -1)
-    by_corner[3 * entry] = pa
-    by_corner[3 * entry + 1] = pb
-    by_corner[3 * entry + 2] = pc
-    by_normal[3 * entry] = ma
-    by_normal[3 * entry + 1] = mb
-    by_normal[3 * entry + 2] = mc
+                asked = by_light[pixel] * PER_PI
+                pulled = pull_at(corners, at, wp.transpose(around) * at, normal, asked, lines, shapes, shares, directions, power)
+                on_normal = straighten(pulled.by_normal, mixed, normal, side)
+                by_weight[pixel] = around * pulled.by_point + normals_around * on_normal
+                on_points += wp.outer(at, pulled.by_point)
+                on_normals += wp.outer(at, on_normal)
+    if seen:
+        for k in range(3):
+            vertex[3 * entry + k] = corners[k]
+            corner[3 * entry + k] = 3 * f + k
+            by_corner[3 * entry + k] = on_points[k]
+            by_normal[3 * entry + k] = on_normals[k]
 
 
 @kernel
 def _unlight(
     first: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s, shares: Floats,
-    face_id: Ints, weights: Vec3s, albedo: Vec3s, by_rgb: Vec3s, width: int, height: int, own_width: int, own_height: int,
-    own_columns: int, by_line: Vec3s,
+    face_id: Ints, weights: Vec3s, by_light: Vec3s, width: int, height: int, own_width: int, own_height: int, own_columns: int,
+    by_line: Vec3s,
 ):
-    """What the gradient for radiance means for the lamps. The owner is a rectangle of pixels, with lines of its own to add it up in."""
+    """What the gradient for irradiance means for the lamps. The owner is a rectangle of pixels, with lines of its own to add it up in."""
     owner = first + wp.tid()
     count = shapes.shape[0]
     x0, y0 = (owner % own_columns) * own_width, (owner / own_columns) * own_height
@@ -310,7 +296,7 @@ def _unlight(
                     mixed = at[0] * normals[3 * f] + at[1] * normals[3 * f + 1] + at[2] * normals[3 * f + 2]
                     point = at[0] * positions[corners[0]] + at[1] * positions[corners[1]] + at[2] * positions[corners[2]]
                     received = reach(shapes[n], lines[3 * n], lines[3 * n + 1], point, direction_of(mixed, float(facing[f])))
-                    asked = wp.cw_mul(by_rgb[pixel], albedo[pixel]) * (PER_PI * share_of(shares, count, n, corners, at))
+                    asked = by_light[pixel] * (PER_PI * share_of(shares, count, n, corners, at))
                     pull = wp.dot(asked, lines[3 * n + 2])
                     on_place += pull * received.by_place
                     on_axis += pull * received.by_axis
@@ -333,7 +319,6 @@ class Surface:
     bins: Bins
     face_id: Int[Tensor, "H W"]
     weights: Float[Tensor, "H W 3"]
-    albedo: Float[Tensor, "H W 3"]
     view: View
 
     def arguments(self, sky: bool = True) -> list[object]:
@@ -345,49 +330,46 @@ class Surface:
 
 
 def shade(surface: Surface, launcher: Launcher) -> Float[Tensor, "H W 3"]:
-    """Radiance of pixels by Lambert's law, black where nothing is seen; the twin of ``shading.diffuse.reflected``."""
+    """Irradiance over π of pixels, none where nothing is seen; the twin of ``shading.diffuse.reflected``."""
     view = surface.view
     owners, shape = pixel_owners(surface.bins, view, launcher)
-    rgb = torch.empty_like(surface.albedo)
+    light = torch.empty_like(surface.weights)
     launcher.run(
-        _shade, owners, *surface.arguments(), array(surface.face_id), array(surface.weights, 3), array(surface.albedo, 3), view.width,
-        view.height, *shape, array(rgb, 3), items=surface.face_id.numel(),
+        _shade, owners, *surface.arguments(), array(surface.face_id), array(surface.weights, 3), view.width, view.height, *shape,
+        array(light, 3), items=surface.face_id.numel(),
     )
-    return rgb
+    return light
 
 
 def unshade(
-    surface: Surface, by_rgb: Float[Tensor, "H W 3"], launcher: Launcher, grad_positions: Float[Tensor, "V 3"],
+    surface: Surface, by_light: Float[Tensor, "H W 3"], launcher: Launcher, grad_positions: Float[Tensor, "V 3"],
     grad_normals: Float[Tensor, "F 3 3"],
-) -> tuple[Float[Tensor, "H W 3"], Float[Tensor, "H W 3"]]:
-    """Adds the gradient for positions and corner normals to those given.
-
-    Returns:
-        The gradients for barycentric coordinates and for base colours, zero where nothing is seen.
-    """
+) -> Float[Tensor, "H W 3"]:
+    """The gradient for barycentric coordinates, undefined where nothing is seen. Those for positions and corner normals are added up."""
     bins, projected, view = surface.bins, surface.projected, surface.view
-    by_albedo, by_weight = torch.zeros_like(surface.albedo), torch.zeros_like(surface.albedo)
+    by_weight = torch.empty_like(surface.weights)
     count = len(bins.entries)
-    place = torch.empty(2, count, 3, dtype=torch.int32, device=by_rgb.device)
-    by_corner = torch.empty(2, count, 3, 3, device=by_rgb.device)
+    place = torch.empty(2, count, 3, dtype=torch.int32, device=by_light.device)
+    by_corner = torch.empty(2, count, 3, 3, device=by_light.device)
+    shown = shown_faces(surface.faces, surface.face_id, launcher)
     launcher.run(
         _unshade, count, *surface.arguments(), array(projected.camera, 3), array(projected.xy, 2), view.near, array(bins.entries),
-        array(bins.tiles), bins.width, bins.height, bins.columns, view.width, view.height, array(surface.face_id),
-        array(surface.weights, 3), array(surface.albedo, 3), array(by_rgb, 3), array(by_albedo, 3), array(by_weight, 3), array(place),
-        array(by_corner[0], 3), array(by_corner[1], 3), items=surface.face_id.numel(),
+        array(bins.tiles), bins.width, bins.height, bins.columns, view.width, view.height, array(surface.face_id), array(shown),
+        array(surface.weights, 3), array(by_light, 3), array(by_weight, 3), array(place[0]), array(place[1]), array(by_corner[0], 3),
+        array(by_corner[1], 3), items=surface.face_id.numel(),
     )
     add_into(grad_positions, place[0], by_corner[0], launcher)
     add_into(grad_normals.view(-1, 3), place[1], by_corner[1], launcher)
-    return by_weight, by_albedo
+    return by_weight
 
 
-def unlight(surface: Surface, by_rgb: Float[Tensor, "H W 3"], launcher: Launcher) -> Float[Tensor, "L 3 3"]:
+def unlight(surface: Surface, by_light: Float[Tensor, "H W 3"], launcher: Launcher) -> Float[Tensor, "L 3 3"]:
     """The gradient for the lamps' lines."""
     view = surface.view
     owners, shape = pixel_owners(surface.bins, view, launcher)
-    by_line = torch.empty(owners, *surface.lamps.lines.shape, device=by_rgb.device)
+    by_line = torch.empty(owners, *surface.lamps.lines.shape, device=by_light.device)
     launcher.run(
-        _unlight, owners, *surface.arguments(sky=False), array(surface.face_id), array(surface.weights, 3), array(surface.albedo, 3),
-        array(by_rgb, 3), view.width, view.height, *shape, array(by_line, 3), items=surface.face_id.numel(),
+        _unlight, owners, *surface.arguments(sky=False), array(surface.face_id), array(surface.weights, 3), array(by_light, 3),
+        view.width, view.height, *shape, array(by_line, 3), items=surface.face_id.numel(),
     )
     return by_line.double().sum(0).float()
