@@ -11,7 +11,7 @@ import torch
 import warp
 
 from dr_backend.raster import native
-from dr_backend.raster.native.launch import MODULE
+from dr_backend.raster.native.launch import MODULES
 from dr_backend.renderers.base import RenderOutput
 from dr_backend.renderers.native import NativeRenderer
 from dr_backend.scene import Scene
@@ -23,15 +23,16 @@ ARCHITECTURE = 75  # the oldest that the torch of today runs on
 on_gpu = pytest.mark.skipif(not (torch.cuda.is_available() and warp.is_cuda_available()), reason="there is no CUDA graphics card here")
 
 
-def test_every_kernel_compiles_for_cuda(tmp_path):
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
+def test_every_kernel_compiles_for_cuda(tmp_path, module):
     for found in pkgutil.iter_modules(native.__path__):
         importlib.import_module(f"{native.__name__}.{found.name}")
-    warp.compile_aot_module(MODULE, arch=ARCHITECTURE, module_dir=tmp_path, use_ptx=True)
+    warp.compile_aot_module(module, arch=ARCHITECTURE, module_dir=tmp_path, use_ptx=True)
     (path,) = tmp_path.glob("*.ptx")
     code = path.read_text("ascii")
     assert f".target sm_{ARCHITECTURE}" in code
     compiled = {name.split("_cuda_kernel")[0].rsplit("_", 1)[0] for name in re.findall(r"\.visible \.entry (\w+)", code)}
-    assert compiled == set(MODULE.kernels)
+    assert compiled == set(module.kernels)
     assert len(compiled) > 10
     assert not re.search(r"^\s*(@\S+ )?(atom|red)\.", code, re.MULTILINE)
 

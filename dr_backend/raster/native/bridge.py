@@ -15,9 +15,10 @@ from ...geometry.flatten import FlatMaterial
 from .batch import CAMERA_TENSORS, Batch, Seen
 from .coverage import Blend, Crossings, blend, unblend
 from .cuts import cross_cuts
-from .interpolate import interpolate, pull_corners
+from .interpolate import interpolate
 from .outline import cross_edges
-from .paint import address, gather_texels, paint, unpaint
+from .paint import gather_texels, paint, repaint
+from .pull import Painted, pull_corners
 from .texture import reduce_levels, spread_levels, tabulate
 
 
@@ -59,10 +60,8 @@ class _Locate(Function):
             total = torch.zeros_like(seen.projected.camera)
             if by_weight is None and by_depth is None:
                 return total, None
-            if by_weight is None:
-                by_weight = total.new_zeros(*seen.face_id.shape, 3)
             return total, pull_corners(
-                seen.projected, batch.topology.faces32, seen.face_id, seen.bins, seen.view, batch.inner, by_weight, by_depth, total,
+                seen.projected, batch.topology.faces32, seen.face_id, seen.bins, seen.view, batch.inner, by_weight, by_depth, None, total,
                 _wants_lens(needed, index),
             )
 
@@ -82,25 +81,22 @@ class _Paint(Function):
         textures = tabulate(materials, colors, texels)
         faces, face_material = batch.topology.faces32, batch.topology.face_material32
 
-        def locate(seen: Seen) -> tuple[Tensor, float]:
-            return address(
-                seen.projected, faces, uvs, face_material, textures, seen.face_id, seen.depth, seen.bins, seen.view, batch.inner
+        def color(seen: Seen) -> tuple[Tensor, Tensor, Tensor | None, float]:
+            return paint(
+                seen.projected, faces, uvs, face_material, textures, seen.face_id, seen.depth, seen.bins, seen.view, batch.inner, lit
             )
 
-        def color(seen: Seen, where: Tensor) -> Tensor:
-            return paint(seen.face_id, face_material, textures, where, seen.bins, seen.view, batch.inner)
+        def color_filtered(seen: Seen, place: Tensor, image: Tensor) -> None:
+            repaint(seen.face_id, face_material, textures, place, seen.bins, seen.view, batch.inner, image)
 
-        def weigh(seen: Seen) -> Tensor:
-            return interpolate(seen.projected, faces, seen.face_id, seen.depth, seen.bins, seen.view, batch.inner)
-
-        places, highest = zip(*batch.map(locate, batch.seen), strict=True)
-        weights = batch.map(weigh, batch.seen) if lit else []
+        images, places, weights, highest = zip(*batch.map(color, batch.seen), strict=True)
+        weights = weights if lit else ()
         if not any(ctx.needs_input_grad[6:]):
             ctx.mark_non_differentiable(*weights)
         ctx.filtered = max(highest) > 0
         if ctx.filtered:
             reduce_levels(textures, batch.launcher)
-        images = batch.map(color, batch.seen, places)
+            batch.map(color_filtered, batch.seen, places, images)
         ctx.batch, ctx.textures, ctx.uvs, ctx.places = batch, textures, uvs, places
         ctx.save_for_backward(positions, colors, texels)
         ctx.set_materialize_grads(False)
@@ -124,13 +120,10 @@ class _Paint(Function):
             total = torch.zeros_like(seen.projected.camera)
             if by_rgb is None and by_depth is None and by_place is None:
                 return total, None
-            by_weight = total.new_zeros(*seen.face_id.shape, 3) if by_place is None else by_place.contiguous()
-            if by_rgb is not None:
-                by_weight = by_weight + unpaint(
-                    seen.face_id, uvs, topology.face_material32, textures, where, by_rgb, seen.bins, seen.view, batch.inner
-                )
+            painted = None if by_rgb is None else Painted(textures, uvs, topology.face_material32, where, by_rgb)
+            by_weight = None if by_place is None else by_place.contiguous()
             return total, pull_corners(
-                seen.projected, topology.faces32, seen.face_id, seen.bins, seen.view, batch.inner, by_weight, by_depth, total,
+                seen.projected, topology.faces32, seen.face_id, seen.bins, seen.view, batch.inner, by_weight, by_depth, painted, total,
                 _wants_lens(needed, index),
             )
 

@@ -1,4 +1,4 @@
-"""Where on its face each pixel lies, and what that means for the face's corners."""
+"""Where on its face each pixel lies."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..project import Projected, View
-from .bins import Bins, Floats, Ints, Vec2s, Vec3s
-from .launch import Launcher, array, kernel
-from .rasterize import pixel_owners, shape_of, span
-from .sums import add_into
+from .bins import Bins, Floats, Ints, Vec3s
+from .launch import Launcher, array, inside_kernel
+from .rasterize import pixel_owners
 
 SLIVER = wp.constant(wp.float32(1.0e-7))  # area over squared size below which barycentric coordinates are rounding errors
-
-Vec4s = wp.array(dtype=wp.vec4)
 
 
 @wp.struct
@@ -84,7 +81,61 @@ def surface_depth(a: wp.vec3, b: wp.vec3, c: wp.vec3, lens: Lens, x_px: float, y
     return -(at[0] * a[2] + at[1] * b[2] + at[2] * c[2])
 
 
-@kernel
+@wp.struct
+class Run:
+    """Barycentric coordinates along a row of pixels, before their division by their sum: linear in the number of the pixel.
+
+    They are found from offsets at the first pixel, whose rounding errors are as small as the triangle.
+    """
+
+    first: wp.vec3
+    step: wp.vec3  # per pixel
+    side: float  # the sign of the area; 0 where the triangle is seen so nearly edge-on that rounding decides
+
+
+@wp.func
+def run_of(a: wp.vec3, b: wp.vec3, c: wp.vec3, lens: Lens, x: int, y: int) -> Run:
+    """Of a triangle in camera space, from the centre of a pixel onwards."""
+    sight = ray(lens, float(x) + 0.5, float(y) + 0.5)
+    p, q, r = beside(a, sight, lens.perspective), beside(b, sight, lens.perspective), beside(c, sight, lens.perspective)
+    move = wp.vec3(-1.0, -1.0, -1.0) / lens.focal[0]  # of the corners' offsets
+    if lens.perspective != 0:
+        move = wp.vec3(a[2], b[2], c[2]) / lens.focal[0]
+    at = wp.vec3(cross2(q, r), cross2(r, p), cross2(p, q))
+    total = at[0] + at[1] + at[2]
+    size = wp.max(wp.dot(p, p), wp.max(wp.dot(q, q), wp.dot(r, r)))
+    found = Run()
+    found.side = wp.where(wp.abs(total) <= SLIVER * size, 0.0, wp.where(total < 0.0, -1.0, 1.0))
+    found.first = found.side * at
+    found.step = found.side * wp.vec3(
+        move[1] * r[1] - q[1] * move[2], move[2] * p[1] - r[1] * move[0], move[0] * q[1] - p[1] * move[1]
+    )
+    return found
+
+
+@wp.func
+def within(run: Run, number: int) -> wp.vec4:
+    """Barycentric coordinates of a pixel of the row, kept within 0..1, and one over twice the signed area; equal and 0 if edge-on."""
+    at = run.first + float(number) * run.step
+    wa, wb, wc = wp.max(at[0], 0.0), wp.max(at[1], 0.0), wp.max(at[2], 0.0)
+    total = wa + wb + wc
+    if total <= 0.0:
+        return wp.vec4(1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0, 0.0)
+    scale = 1.0 / total
+    return wp.vec4(wa * scale, wb * scale, wc * scale, run.side * scale)
+
+
+@wp.func
+def run_end(face_id: Ints, row: int, x: int, limit: int) -> int:
+    """The first pixel of a row after ``x`` that shows another face."""
+    f = face_id[row + x]
+    stop = int(x + 1)
+    while stop < limit and face_id[row + wp.min(stop, limit - 1)] == f:
+        stop += 1
+    return stop
+
+
+@inside_kernel
 def _locate(
     first: int, faces: Ints, camera: Vec3s, face_id: Ints, lens: Lens, own_width: int, own_height: int, own_columns: int,
     weights: Vec3s, depth: Floats,
@@ -92,26 +143,26 @@ def _locate(
     """Barycentric coordinates and depth at pixel centres. The owner is a rectangle of pixels."""
     owner = first + wp.tid()
     x0, y0 = (owner % own_columns) * own_width, (owner / own_columns) * own_height
-    last = int(-1)
-    a, b, c = wp.vec3(0.0), wp.vec3(0.0), wp.vec3(0.0)
     for y in range(y0, wp.min(y0 + own_height, lens.height)):
-        for x in range(x0, wp.min(x0 + own_width, lens.width)):
-            pixel = y * lens.width + x
-            f = face_id[pixel]
+        x = int(x0)
+        while x < wp.min(x0 + own_width, lens.width):
+            f = face_id[y * lens.width + x]
+            stop = run_end(face_id, y * lens.width, x, wp.min(x0 + own_width, lens.width))
             if f < 0:
-                weights[pixel] = wp.vec3(0.0)
+                for pixel in range(y * lens.width + x, y * lens.width + stop):
+                    weights[pixel] = wp.vec3(0.0)
             else:
-                if f != last:
-                    last = f
-                    a, b, c = wp.vec3(camera[faces[3 * f]]), wp.vec3(camera[faces[3 * f + 1]]), wp.vec3(camera[faces[3 * f + 2]])
-                sight = ray(lens, float(x) + 0.5, float(y) + 0.5)
-                p, q, r = beside(a, sight, lens.perspective), beside(b, sight, lens.perspective), beside(c, sight, lens.perspective)
-                at = barycentric(p, q, r)
-                weights[pixel] = wp.vec3(at[0], at[1], at[2])
-                depth[pixel] = -(at[0] * a[2] + at[1] * b[2] + at[2] * c[2])
+                a, b, c = camera[faces[3 * f]], camera[faces[3 * f + 1]], camera[faces[3 * f + 2]]
+                run = run_of(a, b, c, lens, x, y)
+                for number in range(stop - x):
+                    pixel = y * lens.width + x + number
+                    at = within(run, number)
+                    weights[pixel] = wp.vec3(at[0], at[1], at[2])
+                    depth[pixel] = -(at[0] * a[2] + at[1] * b[2] + at[2] * c[2])
+            x = stop
 
 
-@kernel
+@inside_kernel
 def _show(first: int, width: int, face_id: Ints, shown: Ints):
     """Marks the faces that pixels show; several owners may write the same mark. The owner is a row."""
     row = first + wp.tid()
@@ -122,77 +173,6 @@ def _show(first: int, width: int, face_id: Ints, shown: Ints):
             last = f
             if f >= 0:
                 shown[f] = 1
-
-
-@wp.func
-def on_intrinsics(asked: wp.vec3, sight: wp.vec2, reach: float, lens: Lens) -> wp.vec4:
-    """What a corner's gradient at a pixel means for centre x, centre y, focal x and focal y."""
-    move_x, move_y = reach * asked[0] / lens.focal[0], -reach * asked[1] / lens.focal[1]
-    return wp.vec4(move_x, move_y, move_x * sight[0], -move_y * sight[1])
-
-
-@kernel
-def _pull(
-    first: int, faces: Ints, camera: Vec3s, xy: Vec2s, near: float, entries: Ints, tiles: Ints, tile_width: int, tile_height: int,
-    columns: int, face_id: Ints, shown: Ints, lens: Lens, by_weight: Vec3s, by_depth: Floats, place: Ints, by_corner: Vec3s,
-    by_lens: Vec4s,
-):
-    """What a face's pixels within a tile ask of its corners. The owner is an entry of a bin.
-
-    With d a pixel's line of sight, n the face's normal and e_i the edge opposite corner i, a corner j that moves by δ changes the
-    barycentric coordinates by -b_j (d × e_i) · δ / (n · d), and the depth by b_j n · δ / (n · d).
-    """
-    entry = first + wp.tid()
-    f, tile = entries[entry], tiles[entry]
-    i, j, k = faces[3 * f], faces[3 * f + 1], faces[3 * f + 2]
-    a, b, c = camera[i], camera[j], camera[k]
-    x0, y0 = (tile % columns) * tile_width, (tile / columns) * tile_height
-    top, bottom = int(y0), wp.min(y0 + tile_height, lens.height)
-    left, right = int(x0), wp.min(x0 + tile_width, lens.width)
-    whole = wp.max(a[2], wp.max(b[2], c[2])) <= -near  # otherwise corners have no place on the screen: look everywhere
-    shape = shape_of(xy[i], xy[j], xy[k], lens.height)
-    if whole:
-        top, bottom = wp.max(y0, shape.first), wp.min(y0 + tile_height, shape.stop)
-    if shown[f] == 0:
-        top = bottom
-    normal, ea, eb, ec = wp.cross(b - a, c - a), c - b, a - c, b - a
-    ga, gb, gc, on_lens = wp.vec3(0.0), wp.vec3(0.0), wp.vec3(0.0), wp.vec4(0.0)
-    seen = bool(False)
-    for y in range(top, bottom):
-        start, stop = int(left), int(right)
-        if whole:
-            run = span(shape, y, lens.width)
-            start, stop = wp.max(left, run.first), wp.min(right, run.stop)
-        for x in range(start, stop):
-            pixel = y * lens.width + x
-            if face_id[pixel] == f:
-                sight = ray(lens, float(x) + 0.5, float(y) + 0.5)
-                at = barycentric(
-                    beside(a, sight, lens.perspective), beside(b, sight, lens.perspective), beside(c, sight, lens.perspective)
-                )
-                if at[3] != 0.0:
-                    seen = True
-                    d = wp.vec3(sight[0], sight[1], -1.0)
-                    if lens.perspective == 0:
-                        d = wp.vec3(0.0, 0.0, -1.0)
-                    g = by_weight[pixel]
-                    asked = wp.cross(d, g[0] * ea + g[1] * eb + g[2] * ec) / at[3]  # n · d is minus twice the area
-                    if by_depth.shape[0] > 0:
-                        asked -= normal * (by_depth[pixel] / at[3])
-                    ga += at[0] * asked
-                    gb += at[1] * asked
-                    gc += at[2] * asked
-                    if by_lens.shape[0] > 0:
-                        reach = wp.where(lens.perspective != 0, -(at[0] * a[2] + at[1] * b[2] + at[2] * c[2]), 1.0)
-                        on_lens += on_intrinsics(asked, sight, reach, lens)
-    place[3 * entry] = wp.where(seen, i, -1)
-    place[3 * entry + 1] = wp.where(seen, j, -1)
-    place[3 * entry + 2] = wp.where(seen, k, -1)
-    by_corner[3 * entry] = ga
-    by_corner[3 * entry + 1] = gb
-    by_corner[3 * entry + 2] = gc
-    if by_lens.shape[0] > 0:
-        by_lens[entry] = on_lens
 
 
 def interpolate(
@@ -215,26 +195,3 @@ def shown_faces(faces: Int[Tensor, "F 3"], face_id: Int[Tensor, "H W"], launcher
     shown = torch.zeros(len(faces), dtype=torch.int32, device=faces.device)
     launcher.run(_show, height, width, array(face_id), array(shown), items=face_id.numel())
     return shown
-
-
-def pull_corners(
-    projected: Projected, faces: Int[Tensor, "F 3"], face_id: Int[Tensor, "H W"], bins: Bins, view: View, launcher: Launcher,
-    by_weight: Float[Tensor, "H W 3"], by_depth: Float[Tensor, "H W"] | None, grad_camera: Float[Tensor, "V 3"], intrinsics: bool,
-) -> Float[Tensor, " 4"] | None:
-    """Adds the gradient for vertices in camera space to ``grad_camera``; exact within faces.
-
-    Returns:
-        With ``intrinsics`` the gradient for centre x, centre y, focal x and focal y.
-    """
-    count = len(bins.entries)
-    place = torch.empty(count, 3, dtype=torch.int32, device=faces.device)
-    by_corner = torch.empty(count, 3, 3, device=faces.device)
-    by_lens = torch.empty(count, 4, device=faces.device) if intrinsics else None
-    shown = shown_faces(faces, face_id, launcher)
-    launcher.run(
-        _pull, count, array(faces), array(projected.camera, 3), array(projected.xy, 2), view.near, array(bins.entries), array(bins.tiles),
-        bins.width, bins.height, bins.columns, array(face_id), array(shown), lens_of(view), array(by_weight, 3), array(by_depth),
-        array(place), array(by_corner, 3), array(by_lens, 4), items=face_id.numel(),
-    )
-    add_into(grad_camera, place, by_corner, launcher)
-    return None if by_lens is None else by_lens.double().sum(0).float()

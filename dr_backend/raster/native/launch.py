@@ -18,18 +18,26 @@ _loading = threading.Lock()
 WORTH_SHARING = 50_000  # pixels or faces
 BLOCKS_PER_THREAD = 4  # more blocks than threads even out owners with more and less work
 TILE = 16  # pixels
+WORD = 4  # bytes of most numbers
 
 wp.config.log_level = wp.LOG_ERROR
-MODULE = wp.get_module("fit_to_photo_raster")
-# Rounding every product as torch does keeps both rasterizers' pixels identical; nothing here is differentiated by Warp.
-MODULE.options.update({"enable_backward": False, "fuse_fp": False})
+# Two modules, which compile side by side. Rounding every product as torch does keeps the pixels of both rasterizers identical.
+_OUTLINES, _INSIDES = (wp.get_module(f"fit_to_photo_{name}") for name in ("outlines", "insides"))
+_OUTLINES.options.update({"enable_backward": False, "fuse_fp": False})  # nothing is differentiated by Warp
+_INSIDES.options.update({"enable_backward": False})
+MODULES = (_OUTLINES, _INSIDES)
 
 _Descriptor = type(wp.from_torch(torch.empty(1), return_ctype=True))  # how Warp hands arrays to kernels
 
 
 def kernel(function: Callable[..., None]) -> wp.Kernel:
-    """A Warp kernel of this package. Its first argument is the number of the first owner of a launch."""
-    return wp.kernel(function, module=MODULE)
+    """A Warp kernel of this package: which pixels see what. Its first argument is the number of the first owner of a launch."""
+    return wp.kernel(function, module=_OUTLINES)
+
+
+def inside_kernel(function: Callable[..., None]) -> wp.Kernel:
+    """The same for what happens within faces, where rounding may differ from torch's."""
+    return wp.kernel(function, module=_INSIDES)
 
 
 def array(tensor: Tensor | None, width: int = 1) -> Any:
@@ -39,6 +47,7 @@ def array(tensor: Tensor | None, width: int = 1) -> Any:
     """
     found = _Descriptor()
     found.ndim = 1
+    found.strides[0] = WORD * width  # of an empty one too, or Warp takes its slower code for strided arrays
     if tensor is not None:
         if not tensor.is_contiguous():
             raise ValueError("Kernels read contiguous tensors only.")
@@ -51,7 +60,8 @@ def array(tensor: Tensor | None, width: int = 1) -> Any:
 def load(device: torch.device) -> None:
     """Compiles all kernels for a device, or takes them from Warp's cache; once for all threads."""
     with _loading:
-        wp.load_module(MODULE, device="cpu" if device.type == "cpu" else f"cuda:{device.index or 0}")
+        name = "cpu" if device.type == "cpu" else f"cuda:{device.index or 0}"
+        wp.force_load(name, list(MODULES), max_workers=len(MODULES))
 
 
 class Launcher:
@@ -87,8 +97,12 @@ class Launcher:
         blocks = iter(list(zip(limits, limits[1:], strict=False)))
 
         def work_through() -> None:
+            # Packing the arguments takes longer than a small block's work: once for each thread is enough.
+            launch = wp.launch(work, dim=1, inputs=[0, *arguments], device=self.name, record_cmd=True)
             for start, stop in blocks:  # a list's iterator may be shared between threads
-                wp.launch(work, dim=stop - start, inputs=[start, *arguments], device=self.name)
+                launch.set_dim(stop - start)
+                launch.set_param_at_index(0, start)
+                launch.launch()
 
         others = [self._pool.submit(work_through) for _ in range(min(self.threads, count) - 1)]
         work_through()

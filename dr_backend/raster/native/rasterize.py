@@ -121,8 +121,12 @@ def fill(
     for y in range(wp.max(y0, shape.first), wp.min(y1, shape.stop)):
         run = span(shape, y, width)
         at_first = (a[2] + slope_y * ((float(y) + 0.5) - p[1])) + slope_x * ((float(run.first) + 0.5) - p[0])
+        at_last = at_first + slope_x * float(run.stop - 1 - run.first)
+        sound = wp.min(at_first, at_last) >= low and wp.max(at_first, at_last) <= high  # and so is every pixel between
         for x in range(wp.max(run.first, x0), wp.min(run.stop, x1)):
-            reached = wp.clamp(at_first + slope_x * float(x - run.first), low, high)
+            reached = at_first + slope_x * float(x - run.first)
+            if not sound:
+                reached = wp.clamp(reached, low, high)
             pixel = y * width + x
             if reached > nearest[pixel]:
                 shown = behind.shape[0] == 0
@@ -147,15 +151,17 @@ def fill_clipped(
         p, q, r = b, c, a
     elif in_c == special and in_a != special:
         p, q, r = c, a, b
-    if count == 1:
-        s, t = screen(cut(p, q, near), focal, centre, perspective), screen(cut(p, r, near), focal, centre, perspective)
-        u = screen(p, focal, centre, perspective)
-        fill(u, s, t, face, x0, x1, y0, y1, width, height, behind_face, behind, face_id, nearest)
+    k, m, n, o = p, cut(p, q, near), cut(p, r, near), r
     if count == 2:
-        s, t = screen(cut(q, p, near), focal, centre, perspective), screen(cut(r, p, near), focal, centre, perspective)
-        m, n = screen(q, focal, centre, perspective), screen(r, focal, centre, perspective)
-        fill(s, m, n, face, x0, x1, y0, y1, width, height, behind_face, behind, face_id, nearest)
-        fill(s, n, t, face, x0, x1, y0, y1, width, height, behind_face, behind, face_id, nearest)
+        k, m, n, o = cut(q, p, near), q, r, cut(r, p, near)
+    for number in range(count):
+        second, third = m, n
+        if number == 1:
+            second, third = n, o
+        fill(
+            screen(k, focal, centre, perspective), screen(second, focal, centre, perspective), screen(third, focal, centre, perspective),
+            face, x0, x1, y0, y1, width, height, behind_face, behind, face_id, nearest,
+        )
 
 
 @kernel

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...geometry.flatten import FlatMaterial
 from .bins import Ints, Vec3s
-from .launch import Launcher, array, kernel
+from .launch import Launcher, array, inside_kernel
 
 EXTENSIONS = {"repeat": 0, "extend": 1, "clip": 2, "mirror": 3}
 FIELDS = wp.constant(9)  # numbers per material in the table
@@ -142,16 +142,23 @@ def wrap(i: int, size: int, extension: int) -> int:
 
 @wp.struct
 class Taps:
-    """The four texels around a point of a level: columns, rows, their weights, and what these gain per texel."""
+    """The four texels around a point of a level: columns, rows, their weights, and what these gain per texel.
+
+    All are plain numbers: compilers keep those in registers.
+    """
 
     left: int
     right: int
     top: int
     bottom: int
-    across: wp.vec2  # weights of the left and right column
-    down: wp.vec2  # weights of the top and bottom row
-    gain_across: wp.vec2
-    gain_down: wp.vec2
+    on_left: float
+    on_right: float
+    on_top: float
+    on_bottom: float
+    gain_left: float
+    gain_right: float
+    gain_top: float
+    gain_bottom: float
 
 
 @wp.func
@@ -169,6 +176,12 @@ def tidy(value: float, extension: int) -> float:
 
 
 @wp.func
+def inside(i: int, size: int) -> float:
+    """1 within an image, 0 outside."""
+    return wp.where(i >= 0 and i < size, 1.0, 0.0)
+
+
+@wp.func
 def taps_at(level: Level, u: float, v: float, extension: int, closest: int) -> Taps:
     """Texel edges lie at 0 and 1, row 0 on top, as in Blender. A clipped image is black outside. Coordinates come from ``tidy``."""
     found = Taps()
@@ -181,18 +194,24 @@ def taps_at(level: Level, u: float, v: float, extension: int, closest: int) -> T
     found.right = left + 1
     found.top = top
     found.bottom = top + 1
-    found.across = wp.vec2(1.0 - x, x)
-    found.down = wp.vec2(1.0 - y, y)
-    found.gain_across = wp.vec2(-1.0, 1.0)
-    found.gain_down = wp.vec2(-1.0, 1.0)
+    found.on_left = 1.0 - x
+    found.on_right = x
+    found.on_top = 1.0 - y
+    found.on_bottom = y
+    found.gain_left = -1.0
+    found.gain_right = 1.0
+    found.gain_top = -1.0
+    found.gain_bottom = 1.0
     if left < 0 or left + 1 >= level.width or top < 0 or top + 1 >= level.height:
         if extension == 2:
-            inside_x = wp.vec2(float(left >= 0 and left < level.width), float(left + 1 >= 0 and left + 1 < level.width))
-            inside_y = wp.vec2(float(top >= 0 and top < level.height), float(top + 1 >= 0 and top + 1 < level.height))
-            found.across = wp.cw_mul(found.across, inside_x)
-            found.down = wp.cw_mul(found.down, inside_y)
-            found.gain_across = wp.cw_mul(found.gain_across, inside_x)
-            found.gain_down = wp.cw_mul(found.gain_down, inside_y)
+            found.on_left *= inside(left, level.width)
+            found.on_right *= inside(left + 1, level.width)
+            found.on_top *= inside(top, level.height)
+            found.on_bottom *= inside(top + 1, level.height)
+            found.gain_left *= inside(left, level.width)
+            found.gain_right *= inside(left + 1, level.width)
+            found.gain_top *= inside(top, level.height)
+            found.gain_bottom *= inside(top + 1, level.height)
         found.left = wrap(left, level.width, extension)
         found.right = wrap(left + 1, level.width, extension)
         found.top = wrap(top, level.height, extension)
@@ -204,9 +223,9 @@ def taps_at(level: Level, u: float, v: float, extension: int, closest: int) -> T
 def lookup(level: Level, at: Taps, texels: Vec3s) -> wp.vec3:
     """A bilinear lookup in one level."""
     above, below = level.texel + at.top * level.width, level.texel + at.bottom * level.width
-    top = at.across[0] * texels[above + at.left] + at.across[1] * texels[above + at.right]
-    bottom = at.across[0] * texels[below + at.left] + at.across[1] * texels[below + at.right]
-    return at.down[0] * top + at.down[1] * bottom
+    top = at.on_left * texels[above + at.left] + at.on_right * texels[above + at.right]
+    bottom = at.on_left * texels[below + at.left] + at.on_right * texels[below + at.right]
+    return at.on_top * top + at.on_bottom * bottom
 
 
 @wp.func
@@ -215,9 +234,9 @@ def slope(level: Level, at: Taps, g: wp.vec3, texels: Vec3s) -> wp.vec2:
     above, below = level.texel + at.top * level.width, level.texel + at.bottom * level.width
     a, b = wp.dot(g, texels[above + at.left]), wp.dot(g, texels[above + at.right])
     c, d = wp.dot(g, texels[below + at.left]), wp.dot(g, texels[below + at.right])
-    top, bottom = at.across[0] * a + at.across[1] * b, at.across[0] * c + at.across[1] * d
-    steeper = at.down[0] * (at.gain_across[0] * a + at.gain_across[1] * b) + at.down[1] * (at.gain_across[0] * c + at.gain_across[1] * d)
-    return wp.vec2(steeper * float(level.width), -(at.gain_down[0] * top + at.gain_down[1] * bottom) * float(level.height))
+    top, bottom = at.on_left * a + at.on_right * b, at.on_left * c + at.on_right * d
+    steeper = at.on_top * (at.gain_left * a + at.gain_right * b) + at.on_bottom * (at.gain_left * c + at.gain_right * d)
+    return wp.vec2(steeper * float(level.width), -(at.gain_top * top + at.gain_bottom * bottom) * float(level.height))
 
 
 @wp.func
@@ -259,11 +278,13 @@ def decode_slope(value: float) -> float:
 @wp.func
 def trilinear(image: Image, at: wp.vec3, texels: Vec3s, coarse: Vec3s) -> wp.vec3:
     """An image at texture coordinates and a level, encoded as its texels are."""
+    if at[2] == 0.0:
+        return lookup_at(image, 0, at, texels, coarse)
     number = int(at[2])
     color = lookup_at(image, number, at, texels, coarse)
-    if at[2] > float(number):
-        color = wp.lerp(color, lookup_at(image, number + 1, at, texels, coarse), at[2] - float(number))
-    return color
+    if at[2] == float(number):
+        return color
+    return wp.lerp(color, lookup_at(image, number + 1, at, texels, coarse), at[2] - float(number))
 
 
 @wp.func
@@ -271,29 +292,37 @@ def trilinear_slope(image: Image, at: wp.vec3, g: wp.vec3, texels: Vec3s, coarse
     """What a gradient for ``trilinear`` means for u and v; nothing where the closest texel is read."""
     if image.closest != 0:
         return wp.vec2(0.0)
+    if at[2] == 0.0:
+        return slope_at(image, 0, at, g, texels, coarse)
     number = int(at[2])
     result = slope_at(image, number, at, g, texels, coarse)
-    if at[2] > float(number):
-        result = wp.lerp(result, slope_at(image, number + 1, at, g, texels, coarse), at[2] - float(number))
-    return result
+    if at[2] == float(number):
+        return result
+    return wp.lerp(result, slope_at(image, number + 1, at, g, texels, coarse), at[2] - float(number))
 
 
-@kernel
+@inside_kernel
 def _reduce(first: int, table: Ints, material: int, number: int, fine: Vec3s, coarse: Vec3s):
     """Means of the texels under each texel of the next level. The owner is one of its rows."""
     row = first + wp.tid()
     image = image_of(table, material)
     below, level = level_of(image, number), level_of(image, number + 1)
-    y0, y1 = row * below.height / level.height, ((row + 1) * below.height + level.height - 1) / level.height
-    for column in range(level.width):
-        x0, x1 = column * 2, column * 2 + 2
-        if below.width != 2 * level.width:
-            x0, x1 = column * below.width / level.width, ((column + 1) * below.width + level.width - 1) / level.width
-        total = wp.vec3(0.0)
-        for y in range(y0, y1):
-            for x in range(x0, x1):
-                total += fine[below.texel + y * below.width + x]
-        coarse[level.texel + row * level.width + column] = total / float((y1 - y0) * (x1 - x0))
+    place = level.texel + row * level.width
+    if below.width == 2 * level.width and below.height == 2 * level.height:
+        above = below.texel + 2 * row * below.width
+        under = above + below.width
+        for column in range(level.width):
+            top, bottom = fine[above + 2 * column] + fine[above + 2 * column + 1], fine[under + 2 * column] + fine[under + 2 * column + 1]
+            coarse[place + column] = 0.25 * (top + bottom)
+    else:
+        rows = window(row, below.height, level.height)
+        for column in range(level.width):
+            columns = window(column, below.width, level.width)
+            total = wp.vec3(0.0)
+            for y in range(rows[0], rows[1]):
+                for x in range(columns[0], columns[1]):
+                    total += fine[below.texel + y * below.width + x]
+            coarse[place + column] = total / float((rows[1] - rows[0]) * (columns[1] - columns[0]))
 
 
 @wp.func
@@ -302,7 +331,7 @@ def window(place: int, size: int, smaller: int) -> wp.vec2i:
     return wp.vec2i(place * size / smaller, ((place + 1) * size + smaller - 1) / smaller)
 
 
-@kernel
+@inside_kernel
 def _spread(first: int, table: Ints, material: int, number: int, grad_fine: Vec3s, grad_coarse: Vec3s):
     """The adjoint of ``_reduce``: each texel gathers from those whose mean it entered. The owner is a row of texels."""
     row = first + wp.tid()
