@@ -12,7 +12,7 @@ from torch import Tensor
 from ..project import Projected, View
 from .bins import Bins, Floats, Ints, Vec2s, Vec3s
 from .interpolate import shown_faces
-from .launch import Launcher, array, kernel
+from .launch import Launcher, array, inside_kernel
 from .rasterize import pixel_owners, shape_of, span
 from .sums import add_into
 
@@ -183,7 +183,7 @@ def straighten(by_normal: wp.vec3, mixed: wp.vec3, normal: wp.vec3, side: float)
     return (by_normal - normal * wp.dot(normal, by_normal)) * (side / size)
 
 
-@kernel
+@inside_kernel
 def _shade(
     first: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s, shares: Floats,
     directions: Vec3s, power: Vec3s, face_id: Ints, weights: Vec3s, width: int, height: int, own_width: int, own_height: int,
@@ -215,7 +215,7 @@ def _shade(
                 light[pixel] = light_at(corners, at, point, normal, lines, shapes, shares, directions, power) * PER_PI
 
 
-@kernel
+@inside_kernel
 def _unshade(
     first: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s, shares: Floats,
     directions: Vec3s, power: Vec3s, camera: Vec3s, xy: Vec2s, near: float, entries: Ints, tiles: Ints, tile_width: int,
@@ -274,7 +274,7 @@ def _unshade(
             by_normal[3 * entry + k] = on_normals[k]
 
 
-@kernel
+@inside_kernel
 def _unlight(
     first: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s, shares: Floats,
     face_id: Ints, weights: Vec3s, by_light: Vec3s, width: int, height: int, own_width: int, own_height: int, own_columns: int,
