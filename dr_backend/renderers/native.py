@@ -25,11 +25,11 @@ from ..shading.surface import radiance_at, seen_from
 from ..shading.textures import to_srgb
 from .base import Capabilities, Maps, RenderOutput, maps_of, through_layers
 
-BYTES_PER_PIXEL = 100  # measured peak of a textured forward and backward pass
+BYTES_PER_PIXEL = 80  # measured peak of a textured forward and backward pass
 BYTES_PER_STACKED_PIXEL = 700  # and layer, of a scene with see-through surfaces, which torch composites: 320 to 650 were measured
 BYTES_PER_LIT_PIXEL = 600  # the same of a lit scene, whose shading torch computes
 BYTES_PER_WIDE_LAMP = 4000  # and pixel: of a lamp that has a size, and so many samples
-BYTES_PER_FACE = 180
+BYTES_PER_FACE = 100
 
 
 class NativeRenderer:
