@@ -229,7 +229,8 @@ class _StageRun:
             latents = [latent for leaf in self._leaves for latent in leaf.latents]
             gradients = torch.autograd.grad([t for t, _ in found], latents, [g for _, g in found], allow_unused=True)
             for latent, gradient in zip(latents, gradients, strict=True):
-                latent.grad = gradient  # by ``backward`` those of large images would be copied
+                # ``backward`` would copy those of large images; torch's fused Adam reads them as if they lay in memory as the latents do
+                latent.grad = None if gradient is None else gradient.contiguous()
         running = sum(self._view_losses[view] for view in sorted(self._view_losses)) / len(self._view_losses)
         self._judge(running)
         if math.isfinite(running):
