@@ -17,7 +17,7 @@ from .unwrap import unpack_uvs
 PREVIEW = "Fit to Photo Preview"  # label of the nodes, name of what is lent to a mesh
 _NOTE = "fit_to_photo_preview_texture"  # custom property: on materials which node Solid shading showed, on meshes what was lent
 _LENT = "fit_to_photo_preview_lent"  # custom property of a material that was lent
-_START_SIDE = 8  # texels along a side of the image before the first preview
+_PLAIN_SIDE = 8  # texels along a side of the image while it does not show
 
 
 def _nodes(material: bpy.types.Material) -> tuple[bpy.types.Node | None, bpy.types.Node | None]:
@@ -41,8 +41,9 @@ def add_texture_preview(material: bpy.types.Material, extension: str) -> bool:
     tree, shader = material.node_tree, found[0]
     socket = base_color_socket(shader)
     material[_NOTE] = json.dumps([node.name for node in tree.nodes if getattr(node, "show_texture", False)])
-    image = bpy.data.images.new(f"{PREVIEW} {material.name}", _START_SIDE, _START_SIDE, float_buffer=True)
+    image = bpy.data.images.new(f"{PREVIEW} {material.name}", _PLAIN_SIDE, _PLAIN_SIDE, float_buffer=True)
     image[_NOTE] = True
+    _paint(image, _plain(material))
     node, mix = tree.nodes.new("ShaderNodeTexImage"), tree.nodes.new("ShaderNodeMix")
     node.label = mix.label = PREVIEW
     node.image, node.extension, mix.data_type = image, extension.upper(), "RGBA"
@@ -61,13 +62,7 @@ def show_texture_preview(material: bpy.types.Material, rgb_linear: np.ndarray) -
     node, mix = _nodes(material)
     if node is None or mix is None or node.image is None or not has_texture_preview(node.image):
         return
-    height, width = rgb_linear.shape[:2]
-    if tuple(node.image.size) != (width, height):
-        node.image.scale(width, height)
-    rgba = np.ones((height, width, 4), np.float32)
-    rgba[..., :3] = rgb_linear[::-1]
-    node.image.pixels.foreach_set(rgba.ravel())
-    node.image.pack()  # an image with changes that are in no file would be asked about when Blender is closed
+    _paint(node.image, rgb_linear)
     if not node.show_texture:  # what Solid shading with the colour Texture shows; of several the last
         for other in material.node_tree.nodes:
             if getattr(other, "show_texture", False):
@@ -77,12 +72,29 @@ def show_texture_preview(material: bpy.types.Material, rgb_linear: np.ndarray) -
         share.default_value = 1.0
 
 
+def _paint(image: bpy.types.Image, rgb_linear: np.ndarray) -> None:
+    height, width = rgb_linear.shape[:2]
+    if tuple(image.size) != (width, height):
+        image.scale(width, height)
+    rgba = np.ones((height, width, 4), np.float32)
+    rgba[..., :3] = rgb_linear[::-1]
+    image.pixels.foreach_set(rgba.ravel())
+    image.pack()  # an image with changes that are in no file would be asked about when Blender is closed
+
+
+def _plain(material: bpy.types.Material) -> np.ndarray:
+    """The colour of the material in Solid shading, (H, W, 3): there the image shows even at rest, where the material has no other."""
+    return np.tile(np.array(material.diffuse_color[:3], np.float32), (_PLAIN_SIDE, _PLAIN_SIDE, 1))
+
+
 def rest_texture_preview(material: bpy.types.Material) -> None:
     """Lets the material look as without preview, while its nodes stay."""
     node, mix = _nodes(material)
     if mix is not None and mix_inputs(mix)[0].default_value != 0:
         mix_inputs(mix)[0].default_value = 0.0
     if node is not None:
+        if node.show_texture and node.image is not None and has_texture_preview(node.image):
+            _paint(node.image, _plain(material))
         node.show_texture = False
     if has_texture_preview(material) and not any(getattr(other, "show_texture", False) for other in material.node_tree.nodes):
         for name in json.loads(material[_NOTE]):

@@ -82,8 +82,16 @@ def begin() -> session.Session:
     fit = session.start(bpy.context.scene, bpy.context.view_layer)
     assert fit.begin_preview()
     bpy.ops.ed.undo_push(message="Begin Fit to Photo")
+    assert at_rest(), "Solid shading shows an image at rest too, where the material has no other"
     follow(fit)
+    assert not at_rest()
     return fit
+
+
+def at_rest() -> bool:
+    """Whether the preview's image has the plain colour of the material."""
+    image = next(image for image in bpy.data.images if "Preview" in image.name)
+    return np.allclose(np.reshape(image.pixels, (-1, 4)), (0.8, 0.8, 0.8, 1))
 
 
 def follow(fit: session.Session) -> None:
