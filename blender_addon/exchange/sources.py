@@ -153,8 +153,8 @@ def read_source(socket: bpy.types.NodeSocket) -> Source:
     """What feeds the input."""
     begin, origin = _followed(socket)
     value = _value(socket)
-    if begin != socket and origin is None:
-        return Source(tuple(0.0 for _ in value))  # Cycles takes no value from behind a reroute or a muted node
+    if begin != socket and origin is None and bpy.app.version < (5, 0, 0):
+        return Source(tuple(0.0 for _ in value))  # there Cycles took nothing from a loose reroute or from behind a muted node
     if origin is None:
         return Source(value)
     node = origin.node
