@@ -223,7 +223,8 @@ class WorkerClient:
         return " / ".join(kept[-lines:])
 
     def close(self, wait_s: float = 1.0) -> None:
-        """Ends the process, by force after ``wait_s`` seconds. Afterwards nothing of the worker is left."""
+        """Ends the process, by force after ``wait_s`` seconds, or at once if it has said its last: everything it has to say is on disk
+        then, and torch takes a second to leave. Afterwards nothing of the worker is left."""
         if self._process is None:
             return
         if self._process.stdin is not None:
@@ -232,7 +233,7 @@ class WorkerClient:
             except OSError as error:
                 print(f"Fit to Photo: the backend closed its input first: {error}", file=sys.stderr)
         try:
-            self._process.wait(wait_s)
+            self._process.wait(0 if self.ended else wait_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
