@@ -77,6 +77,13 @@ def first_shown(face_id: Ints, f: int, row: int, start: int, stop: int) -> int:
     return stop
 
 
+@wp.func
+def offer(n: int, vertex: int, g: wp.vec3, place: Ints, by_corner: Vec3s):
+    """Writes what a vertex is to get."""
+    place[n] = vertex
+    by_corner[n] = g
+
+
 @inside_kernel
 def _pull(
     first: int, faces: Ints, camera: Vec3s, xy: Vec2s, near: float, entries: Ints, tiles: Ints, tile_width: int, tile_height: int,
@@ -99,10 +106,9 @@ def _pull(
     i, j, k = faces[3 * f], faces[3 * f + 1], faces[3 * f + 2]
     a, b, c = camera[i], camera[j], camera[k]
     x0, y0 = (tile % columns) * tile_width, (tile / columns) * tile_height
-    top, bottom = int(y0), wp.min(y0 + tile_height, lens.height)
-    left, right = int(x0), wp.min(x0 + tile_width, lens.width)
-    whole = wp.max(a[2], wp.max(b[2], c[2])) <= -near  # otherwise corners have no place on the screen: look everywhere
+    top, bottom, left, right = int(y0), wp.min(y0 + tile_height, lens.height), int(x0), wp.min(x0 + tile_width, lens.width)
     shape = shape_of(xy[i], xy[j], xy[k], lens.height)
+    whole = wp.max(a[2], wp.max(b[2], c[2])) <= -near  # otherwise corners have no place on the screen: look everywhere
     if whole:
         top, bottom = wp.max(y0, shape.first), wp.min(y0 + tile_height, shape.stop)
     normal, eb, ec = wp.cross(b - a, c - a), a - c, b - a
@@ -134,12 +140,9 @@ def _pull(
             if by_lens.shape[0] > 0:
                 reach = wp.where(lens.perspective != 0, -(at[0] * a[2] + at[1] * b[2] + at[2] * c[2]), 1.0)
                 on_lens += on_intrinsics(asked, sight, reach, lens)
-    place[3 * entry] = i
-    place[3 * entry + 1] = j
-    place[3 * entry + 2] = k
-    by_corner[3 * entry] = ga
-    by_corner[3 * entry + 1] = gb
-    by_corner[3 * entry + 2] = gc
+    offer(3 * entry, i, ga, place, by_corner)
+    offer(3 * entry + 1, j, gb, place, by_corner)
+    offer(3 * entry + 2, k, gc, place, by_corner)
     if by_lens.shape[0] > 0:
         by_lens[entry] = on_lens
 
