@@ -10,13 +10,14 @@ from typing import Any
 import bpy
 import numpy as np
 
+from dr_backend.language import told
 from dr_backend.scene import Material
 
 from .before import LABEL, own_node
 from .gloss import LUMINANCE, Bake, bake_unknown, channel_image, channel_placement
 from .images import read_image, to_linear, to_srgb, write_float_image
 from .problems import SceneProblem
-from .sources import Source, origin_of, read_source, write_placement
+from .sources import Source, origin_of, place_words, read_source, write_placement
 
 _OPAQUE = (8, 24, 96)  # bits per pixel of images without alpha
 _CLEAR = 1 - 1e-6  # of a Transparent BSDF's colour: a darker one tints what is behind it
@@ -82,9 +83,7 @@ def _through_math(found: AlphaInput) -> AlphaInput:
     return found
 
 
-def read_alpha(
-    read: Material, name: str, found: AlphaInput | None, uv_map: str, bake: Bake | None
-) -> tuple[Material, list[str]]:
+def read_alpha(read: Material, name: str, found: AlphaInput | None, uv_map: str, bake: Bake | None) -> tuple[Material, list[str]]:
     """``read`` with its alpha, and warnings; ``uv_map`` is the one that the mesh carries.
 
     Raises:
@@ -114,11 +113,18 @@ def read_alpha(
         ), []
     warnings = []
     if source.image is not None:
-        where = source.misplaced or f"the UV map '{source.uv_map or 'that renders'}'"
-        warnings.append(f"The image that feeds the Alpha of material '{name}' is placed by {where}; the fit sees nothing through it")
+        warnings.append(
+            told(
+                "The image that feeds the Alpha of material '{name}' is placed by {where}; the fit sees nothing through it",
+                name=name,
+                where=place_words(source),
+            )
+        )
     elif source.attribute is not None or source.unknown:
         what = source.unknown or "Color Attribute"
-        warnings.append(f"The Alpha of material '{name}' comes from a {what} node; the fit sees nothing through it")
+        warnings.append(
+            told("The Alpha of material '{name}' comes from a {what} node; the fit sees nothing through it", name=name, what=what)
+        )
     if warnings:
         return read, warnings
     alpha = float(np.clip(1 - source.value[0] if found.inverted else source.value[0], 0, 1))
@@ -170,7 +176,7 @@ def write_alpha(material: bpy.types.Material, found: AlphaInput, read: Material,
     """
     if changed == "alpha":
         if found.socket.is_linked:
-            raise SceneProblem(f"A node feeds the alpha of material '{material.name}': disconnect it, then fit again")
+            raise SceneProblem("A node feeds the alpha of material '{name}': disconnect it, then fit again", name=material.name)
         found.socket.default_value = float(1 - read.alpha if found.inverted else read.alpha)
         return
     tree, label, source = material.node_tree, f"{LABEL} Alpha", found.source

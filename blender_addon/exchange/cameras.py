@@ -6,6 +6,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
+from dr_backend.language import told
 from dr_backend.scene import Camera
 
 from .framing import FILLING, Framing
@@ -23,14 +24,14 @@ def rigid_matrix(obj: bpy.types.Object) -> np.ndarray:
     matrix = np.array(obj.matrix_world, np.float64)
     lengths = np.linalg.norm(matrix[:3, :3], axis=0)
     if not np.isfinite(matrix).all():
-        raise SceneProblem(f"'{obj.name}' is at a place that is not a number: check its location, constraints and drivers")
+        raise SceneProblem("'{name}' is at a place that is not a number: check its location, constraints and drivers", name=obj.name)
     if lengths.min() < 1e-12:
-        raise SceneProblem(f"'{obj.name}' is scaled to nothing: give it a scale of 1")
+        raise SceneProblem("'{name}' is scaled to nothing: give it a scale of 1", name=obj.name)
     matrix[:3, :3] /= lengths
     if np.linalg.det(matrix[:3, :3]) < 0:
-        raise SceneProblem(f"'{obj.name}' is mirrored by a negative scale: apply its scale")
+        raise SceneProblem("'{name}' is mirrored by a negative scale: apply its scale", name=obj.name)
     if np.abs(matrix[:3, :3].T @ matrix[:3, :3] - np.eye(3)).max() > 1e-3:
-        raise SceneProblem(f"'{obj.name}' is sheared by its parent's scale: apply the parent's scale")
+        raise SceneProblem("'{name}' is sheared by its parent's scale: apply the parent's scale", name=obj.name)
     return matrix
 
 
@@ -60,8 +61,8 @@ def read_camera(
     """
     data = obj.data
     if data.type not in ("PERSP", "ORTHO"):
-        kind = "panoramic" if data.type == "PANO" else data.type.lower()
-        raise SceneProblem(f"Camera '{obj.name}' is {kind}: set its lens type to Perspective or Orthographic")
+        kind = told("panoramic") if data.type == "PANO" else data.type.lower()
+        raise SceneProblem("Camera '{name}' is {kind}: set its lens type to Perspective or Orthographic", name=obj.name, kind=kind)
     placement = framing.place(photo_size, pixel_aspect[1] / pixel_aspect[0], data.sensor_fit)
     focal = 1 / data.ortho_scale if data.type == "ORTHO" else data.lens / _sensor_mm(data)
     centre = placement.to_pixel(np.array([-data.shift_x, -data.shift_y]), photo_size)

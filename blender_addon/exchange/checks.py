@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 import bpy
 import numpy as np
 
+from dr_backend.language import told
 from dr_backend.scene import Camera, Light, Mesh, World
 from dr_backend.scene.lens import straight_bounds
 
+from .identity import is_foreign
 from .problems import SceneProblem
 
 _GRID = 128  # cells along a side when looking for overlapping UVs
@@ -23,12 +25,36 @@ def check_lists(scene: bpy.types.Scene, meshes: Sequence[bpy.types.Object], came
         SceneProblem: With what to choose.
     """
     if not meshes:
-        raise SceneProblem(f"Scene '{scene.name}' has no mesh to fit: select at least one mesh object")
+        raise SceneProblem("Scene '{scene}' has no mesh to fit: select at least one mesh object", scene=scene.name)
     if not cameras:
-        raise SceneProblem(f"Scene '{scene.name}' has no camera with a photo: add a camera and give it a background image")
+        raise SceneProblem("Scene '{scene}' has no camera with a photo: add a camera and give it a background image", scene=scene.name)
     wrong = next((obj for obj in cameras if obj.type != "CAMERA"), None)
     if wrong is not None:
-        raise SceneProblem(f"'{wrong.name}' is not a camera: choose cameras with photos")
+        raise SceneProblem("'{name}' is not a camera: choose cameras with photos", name=wrong.name)
+
+
+def check_mesh_object(obj: bpy.types.Object) -> None:
+    """Makes sure that a fit may move this object's mesh.
+
+    Raises:
+        SceneProblem: It is no mesh, belongs to another file, has no faces, bad coordinates, or shape keys that do not simply add up.
+    """
+    if obj.type != "MESH":
+        raise SceneProblem(
+            "'{name}' is a {type}, not a mesh: convert it with Object > Convert > Mesh", name=obj.name, type=obj.type.lower()
+        )
+    if is_foreign(obj) or is_foreign(obj.data):
+        raise SceneProblem("'{name}' is linked from another file: make it local with Object > Relations > Make Local > All", name=obj.name)
+    if obj.data.shape_keys is not None:
+        if not obj.data.shape_keys.use_relative:
+            raise SceneProblem("'{name}' has absolute shape keys: turn on Relative in its Shape Keys panel", name=obj.name)
+        if obj.show_only_shape_key:
+            raise SceneProblem("'{name}' shows only one shape key: turn off the pin in its Shape Keys panel", name=obj.name)
+    matrix = np.array(obj.matrix_world, np.float64)
+    if not np.isfinite(matrix).all():
+        raise SceneProblem("'{name}' is at a place that is not a number: check its location, constraints and drivers", name=obj.name)
+    if abs(np.linalg.det(matrix[:3, :3])) < 1e-18:
+        raise SceneProblem("'{name}' is scaled to nothing: give it a scale other than 0", name=obj.name)
 
 
 def _outside(positions_camera: np.ndarray, camera: Camera) -> bool:
@@ -56,10 +82,15 @@ def check_seen(meshes: Mapping[str, Mesh], cameras: Mapping[str, Camera]) -> lis
             camera for camera, c in cameras.items() if not _outside(world @ c.camera_from_world[:3, :3].T + c.camera_from_world[:3, 3], c)
         ]
         if not seeing:
-            raise SceneProblem(f"'{name}' is outside the view of every camera: look through the cameras and move it into the picture")
+            raise SceneProblem(
+                "'{name}' is outside the view of every camera: look through the cameras and move it into the picture", name=name
+            )
         for camera in seeing:
             idle.pop(camera, None)
-    return [f"Camera '{camera}' looks past what is fitted: line it up with its photo, or leave the photo out" for camera in idle]
+    return [
+        told("Camera '{camera}' looks past what is fitted: line it up with its photo, or leave the photo out", camera=camera)
+        for camera in idle
+    ]
 
 
 def check_light(lights: Mapping[str, Light], world: World | None) -> None:
@@ -70,8 +101,8 @@ def check_light(lights: Mapping[str, Light], world: World | None) -> None:
     """
     shines = any(float(light.power) > 0 and np.max(light.color) > 0 for light in lights.values())
     if not shines and (world is None or np.max(world.radiance) <= 0):
-        names = ", ".join(f"'{name}'" for name in lights) or "The world"
-        raise SceneProblem(f"{names} gives no light: raise its Power, or deselect the lamps, and light stays in the texture")
+        names = ", ".join(f"'{name}'" for name in lights) or told("The world")
+        raise SceneProblem("{names} gives no light: raise its Power, or deselect the lamps, and light stays in the texture", names=names)
 
 
 def _cross(u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -86,7 +117,9 @@ def overlap_warning(name: str, mesh: Mesh) -> str:
     a, b, c = (mesh.uvs[:, corner].astype(np.float64) for corner in range(3))
     double = _cross(b - a, c - a)  # twice the signed area
     if not np.abs(double).sum() > 1e-12:
-        return f"The UV map of '{name}' gives its faces no room to be painted: unwrap it in Edit Mode with U > Smart UV Project"
+        return told(
+            "The UV map of '{name}' gives its faces no room to be painted: unwrap it in Edit Mode with U > Smart UV Project", name=name
+        )
     places = np.random.default_rng(0).choice(len(double), _PROBES, p=np.abs(double) / np.abs(double).sum())
     overlapped = 0
     for place in ((a + b + c) / 3)[places]:
@@ -94,7 +127,9 @@ def overlap_warning(name: str, mesh: Mesh) -> str:
         overlapped += int(((sides > 0).all(0) | (sides < 0).all(0)).sum() > 1)
     if overlapped <= _MAX_PROBES_OVERLAPPED * _PROBES:
         return ""
-    return f"Faces of '{name}' lie over one another in its UV map and will show the same paint: unwrap it again if they should not"
+    return told(
+        "Faces of '{name}' lie over one another in its UV map and will show the same paint: unwrap it again if they should not", name=name
+    )
 
 
 def _cells(mesh: Mesh, key: str) -> np.ndarray:
@@ -115,21 +150,30 @@ def shared_material_warnings(
     fitted = {obj.name for obj in objects}
     for obj in objects:
         if obj.data.users - bool(obj.data.use_fake_user) > sum(other.data == obj.data for other in objects):
-            warnings.append(f"Other objects share the mesh of '{obj.name}' and change with it")
+            warnings.append(told("Other objects share the mesh of '{name}' and change with it", name=obj.name))
     for key, block in materials.items():
         if block is not None:
             others = [o.name for o in bpy.data.objects if o.name not in fitted and any(s.material == block for s in o.material_slots)]
             if others:
                 warnings.append(
-                    f"Material '{block.name}' is also used by {', '.join(repr(o) for o in others[:3])}, which will show the new texture"
+                    told(
+                        "Material '{name}' is also used by {others}, which will show the new texture",
+                        name=block.name,
+                        others=", ".join(repr(o) for o in others[:3]),
+                    )
                 )
         cells = [(name, _cells(mesh, key)) for name, mesh in meshes.items() if key in mesh.materials and mesh.uvs is not None]
         for index, (first, a) in enumerate(cells):
             for second, b in cells[index + 1 :]:
                 if len(np.intersect1d(a, b)) > _MAX_OVERLAP * max(min(len(a), len(b)), 1):
                     warnings.append(
-                        f"'{first}' and '{second}' use the same places of material '{key}': give them separate UVs or materials, or one "
-                        "texture has to serve both"
+                        told(
+                            "'{first}' and '{second}' use the same places of material '{key}': give them separate UVs or materials, "
+                            "or one texture has to serve both",
+                            first=first,
+                            second=second,
+                            key=key,
+                        )
                     )
     return warnings
 
@@ -143,8 +187,12 @@ def visibility_warnings(meshes: Sequence[bpy.types.Object], lights: Sequence[bpy
     for obj in meshes:
         names = [obj.bl_rna.properties[name].name for name, value in _UNSEEN.items() if getattr(obj, name) == value]
         if names:
-            warnings.append(f"'{obj.name}' is fitted as if it were plainly visible, whatever its {', '.join(names)} says")
+            warnings.append(
+                told("'{name}' is fitted as if it were plainly visible, whatever its {names} says", name=obj.name, names=", ".join(names))
+            )
     linked = [obj.name for obj in lights if obj.light_linking.receiver_collection or obj.light_linking.blocker_collection]
     if linked:
-        warnings.append(f"Light linking of {', '.join(map(repr, linked))} is not carried: in the fit each light shines on everything")
+        warnings.append(
+            told("Light linking of {names} is not carried: in the fit each light shines on everything", names=", ".join(map(repr, linked)))
+        )
     return warnings

@@ -54,7 +54,11 @@ def _sequence_path(path: str, steps: int) -> str:
 
 def _read_file(clip: bpy.types.MovieClip, path: str) -> tuple[np.ndarray, bool]:
     if not os.path.isfile(path):
-        raise SceneProblem(f"Movie clip '{clip.name}' has no file {path}: go to a frame that it has, or find it with File > External Data")
+        raise SceneProblem(
+            "Movie clip '{clip}' has no file {path}: go to a frame that it has, or find it with File > External Data",
+            clip=clip.name,
+            path=path,
+        )
     image = bpy.data.images.load(path)
     try:
         if image.colorspace_settings.name != clip.colorspace_settings.name:
@@ -67,7 +71,9 @@ def _read_file(clip: bpy.types.MovieClip, path: str) -> tuple[np.ndarray, bool]:
 def _read_movie_frame(clip: bpy.types.MovieClip, path: str, index: int) -> tuple[np.ndarray, bool]:
     """Renders the frame through the video sequencer: Blender has no other way to a movie's pixels from Python."""
     if not os.path.isfile(path):
-        raise SceneProblem(f"The file of movie clip '{clip.name}' is missing: {path}. Find it with File > External Data")
+        raise SceneProblem(
+            "The file of movie clip '{clip}' is missing: {path}. Find it with File > External Data", clip=clip.name, path=path
+        )
     scene = bpy.data.scenes.new("Fit to Photo Frame")
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -108,7 +114,11 @@ def read_lens(clip: bpy.types.MovieClip) -> Lens:
         distortion = Distortion()
     else:
         kind = "Brown with K4" if model == "BROWN" else model.title()
-        raise SceneProblem(f"Movie clip '{clip.name}' has the lens distortion {kind}: set it to Polynomial, or to Brown with a K4 of 0")
+        raise SceneProblem(
+            "Movie clip '{clip}' has the lens distortion {kind}: set it to Polynomial, or to Brown with a K4 of 0",
+            clip=clip.name,
+            kind=kind,
+        )
     focal, (right, up) = camera.focal_length_pixels, camera.principal_point_pixels
     return Lens(distortion, np.array([focal, focal * camera.pixel_aspect]), np.array([right, clip.size[1] - up]))
 

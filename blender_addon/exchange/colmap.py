@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from dr_backend.language import told
+
 from .distortion import Distortion
 from .poses import PosedPhoto
 from .problems import SceneProblem
@@ -43,7 +45,9 @@ def load_colmap(folder: str) -> list[PosedPhoto]:
     """
     ending = _ending(folder)
     if ending is None:
-        raise SceneProblem(f"{folder} has no COLMAP model: choose the folder with cameras.bin and images.bin, or the .txt files")
+        raise SceneProblem(
+            "{folder} has no COLMAP model: choose the folder with cameras.bin and images.bin, or the .txt files", folder=folder
+        )
     binary = ending == ".bin"
     path = os.path.join(folder, "cameras" + ending)
     try:
@@ -51,15 +55,15 @@ def load_colmap(folder: str) -> list[PosedPhoto]:
         path = os.path.join(folder, "images" + ending)
         return (_load_binary_images if binary else _load_text_images)(path, cameras)
     except OSError as error:
-        raise SceneProblem(f"{path} cannot be read: {error.strerror or error}") from error
+        raise SceneProblem("{path} cannot be read: {reason}", path=path, reason=error.strerror or error) from error
     except (struct.error, ValueError, IndexError, KeyError) as error:  # of the two parsers, which stop at the first oddity
-        raise SceneProblem(f"{path} is damaged or not COLMAP's: export the model again") from error
+        raise SceneProblem("{path} is damaged or not COLMAP's: export the model again", path=path) from error
 
 
 def _camera(name: str, width: int, height: int, values: Any) -> dict[str, Any]:
     """What ``PosedPhoto`` needs of a camera."""
     if name not in _PARAMETERS:
-        raise SceneProblem(f"COLMAP's camera model {name} has no counterpart in Blender: undistort the photos with COLMAP first")
+        raise SceneProblem("COLMAP's camera model {name} has no counterpart in Blender: undistort the photos with COLMAP first", name=name)
     given = dict(zip(_PARAMETERS[name].split(), values, strict=True))
     if any(given.get(key, 0) for key in ("k4", "k5", "k6")):
         raise SceneProblem("COLMAP's FULL_OPENCV with k4, k5 or k6 has no counterpart in Blender: undistort the photos with COLMAP first")
@@ -144,8 +148,10 @@ def _load_binary_cameras(path: str) -> dict[int, dict[str, Any]]:
     for _ in range(*reader.take("Q")):
         number, model, width, height = reader.take("IiQQ")
         if model not in _MODELS:
-            name = _OTHER_MODELS.get(model, f"number {model}")
-            raise SceneProblem(f"COLMAP's camera model {name} has no counterpart in Blender: undistort the photos with COLMAP first")
+            name = _OTHER_MODELS.get(model, told("number {model}", model=model))
+            raise SceneProblem(
+                "COLMAP's camera model {name} has no counterpart in Blender: undistort the photos with COLMAP first", name=name
+            )
         name, parameters = _MODELS[model]
         cameras[number] = _camera(name, width, height, reader.take(f"{len(parameters.split())}d"))
     return cameras

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 import bpy
 
+from dr_backend.language import told
+
 _NAME = "Fit to Photo As Rendered"
 
 
@@ -46,4 +48,9 @@ def instance_warnings(obj: bpy.types.Object) -> list[str]:
     shown = bpy.context.evaluated_depsgraph_get().object_instances
     if not any(i.is_instance and i.parent is not None and i.parent.original == obj for i in shown):
         return []
-    return [f"'{obj.name}' shows instances, which the fit does not see: use Realize Instances, or Object > Apply > Make Instances Real"]
+    return [
+        told(
+            "'{name}' shows instances, which the fit does not see: use Realize Instances, or Object > Apply > Make Instances Real",
+            name=obj.name,
+        )
+    ]

@@ -7,12 +7,13 @@ from typing import Any
 import bpy
 import numpy as np
 
+from dr_backend.language import told
 from dr_backend.scene import Material
 
 from .before import LABEL, own_node
 from .images import read_image, write_float_image
 from .problems import SceneProblem
-from .sources import LUMINANCE, Source, is_encoded, node_words, origin_of, read_source, write_placement
+from .sources import LUMINANCE, Source, is_encoded, node_words, origin_of, place_words, read_source, write_placement
 
 Bake = Callable[[bpy.types.NodeSocket], np.ndarray | None]  # linear colours (H, W, 3) of what feeds an input, on the mesh's UVs
 _VALUES = {"metallic": "Metallic", "roughness": "Roughness", "ior": "IOR", "specular": "Specular IOR Level"}
@@ -31,11 +32,18 @@ _ONLY_WHERE_LIT = {"Metallic": 0.0, "Emission Strength": 0.0}
 
 def bake_unknown(name: str, socket: bpy.types.NodeSocket, source: Source, bake: Bake | None) -> tuple[np.ndarray | None, list[str]]:
     """An image of what feeds the input, and a sentence that says so, where only a bake can carry it; else None."""
-    what = source.unknown or (f"image placed by {source.misplaced}" if source.misplaced else "")
+    what = source.unknown or (told("image placed by {misplaced}", misplaced=source.misplaced) if source.misplaced else "")
     image = bake(socket) if bake is not None and what else None
     if image is None:
         return None, []
-    return image, [f"{what[0].upper()}{what[1:]} feeding {socket.name} of material '{name}' is baked to an image first"]
+    return image, [
+        told(
+            "{what} feeding {socket} of material '{name}' is baked to an image first",
+            what=what[0].upper() + what[1:],
+            socket=socket.name,
+            name=name,
+        )
+    ]
 
 
 def not_carried(name: str, shader: bpy.types.Node, lit: bool) -> list[str]:
@@ -53,7 +61,7 @@ def not_carried(name: str, shader: bpy.types.Node, lit: bool) -> list[str]:
         names.append("Specular Tint")
     unseen = ("Coat Normal",) if lit and shader.type == "BSDF_PRINCIPLED" else ("Normal", "Coat Normal")
     names += [key for key in unseen if key in shader.inputs and shader.inputs[key].is_linked]
-    return [f"The fit does not see the {', '.join(names)} of material '{name}'"] if names else []
+    return [told("The fit does not see the {names} of material '{name}'", names=", ".join(names), name=name)] if names else []
 
 
 def _normal_source(shader: bpy.types.Node) -> tuple[Source | None, float, str]:
@@ -63,7 +71,7 @@ def _normal_source(shader: bpy.types.Node) -> tuple[Source | None, float, str]:
         return None, 1.0, ""
     node = origin.node
     if node.type != "NORMAL_MAP" or node.space != "TANGENT" or node.inputs["Strength"].is_linked:
-        return None, 1.0, f"{node_words(node)} node"
+        return None, 1.0, told("{node} node", node=node_words(node))
     source = read_source(node.inputs["Color"])
     return source, float(node.inputs["Strength"].default_value), ""
 
@@ -115,9 +123,7 @@ def _default(socket: bpy.types.NodeSocket) -> tuple[float, ...]:
     return (float(value),) if isinstance(value, (int, float)) else tuple(float(v) for v in value)[:3]
 
 
-def read_gloss(
-    plain: Material, name: str, shader: bpy.types.Node, uv_map: str, bake: Bake | None = None
-) -> tuple[Material, list[str]]:
+def read_gloss(plain: Material, name: str, shader: bpy.types.Node, uv_map: str, bake: Bake | None = None) -> tuple[Material, list[str]]:
     """The material with what its Principled BSDF adds, and warnings. ``uv_map`` is the one that the mesh carries for this material.
 
     What only a bake can carry is baked where ``bake`` is given.
@@ -147,17 +153,27 @@ def read_gloss(
             images[f"{channel}_image"] = image * np.float32(strength) if channel == "emission" else image
             placements[channel] = channel_placement(source)
         elif source.image is not None:
-            where = source.misplaced or f"the UV map '{source.uv_map or 'that renders'}'"
-            warnings.append(f"The image that feeds the {label} of material '{name}' is placed by {where}; its own value is used")
+            warnings.append(
+                told(
+                    "The image that feeds the {label} of material '{name}' is placed by {where}; its own value is used",
+                    label=label,
+                    name=name,
+                    where=place_words(source),
+                )
+            )
         elif source.attribute is not None or source.unknown:
             what = source.unknown or "Color Attribute"
-            warnings.append(f"The {label} of material '{name}' comes from a {what} node; its own value is used")
+            warnings.append(
+                told("The {label} of material '{name}' comes from a {what} node; its own value is used", label=label, name=name, what=what)
+            )
     for socket in (*(_VALUES[k] for k in ("ior", "specular")), "Emission Strength"):
         if (source := read_source(shader.inputs[socket])).image is not None or source.attribute is not None or source.unknown:
-            warnings.append(f"The {socket} of material '{name}' comes from nodes; its own value is used")
+            warnings.append(told("The {socket} of material '{name}' comes from nodes; its own value is used", socket=socket, name=name))
     blocked = _normal_source(shader)[2]
     if blocked:
-        warnings.append(f"The Normal of material '{name}' comes from a {blocked}, which the fit does not see")
+        warnings.append(
+            told("The Normal of material '{name}' comes from a {blocked}, which the fit does not see", name=name, blocked=blocked)
+        )
     return replace(
         plain,
         shader="principled",
@@ -179,7 +195,9 @@ def write_gloss(shader: bpy.types.Node, material: Material) -> None:
         SceneProblem: The shader is no Principled BSDF.
     """
     if shader.type != "BSDF_PRINCIPLED":
-        raise SceneProblem(f"'{shader.name}' is no Principled BSDF, so it has no metallic or roughness to write: use a Principled BSDF")
+        raise SceneProblem(
+            "'{name}' is no Principled BSDF, so it has no metallic or roughness to write: use a Principled BSDF", name=shader.name
+        )
     for field, socket in _VALUES.items():
         if getattr(material, field) is not None:
             shader.inputs[socket].default_value = float(getattr(material, field))

@@ -8,6 +8,8 @@ from typing import Any
 
 import bpy
 
+from dr_backend.language import told
+
 from .problems import SceneProblem
 
 KEPT = "fit_to_photo_before"  # custom property: JSON of what was there before the fit
@@ -65,7 +67,11 @@ def check_modes(objects: list[bpy.types.Object]) -> None:
             continue
         with bpy.context.temp_override(active_object=obj, object=obj):
             if not bpy.ops.object.mode_set.poll():
-                raise SceneProblem(f"'{obj.name}' is in {obj.mode.replace('_', ' ').title()} Mode: switch it to Object Mode and try again")
+                raise SceneProblem(
+                    "'{object}' is in {mode} Mode: switch it to Object Mode and try again",
+                    object=obj.name,
+                    mode=told(obj.mode.replace("_", " ").title()),
+                )
 
 
 @contextmanager

@@ -6,9 +6,16 @@ import tempfile
 import bpy
 import numpy as np
 
+from dr_backend.language import phrase, told
+
 from .problems import SceneProblem
 
-_NOT_STILL = {"MOVIE": "a movie", "SEQUENCE": "a sequence of images", "TILED": "made of tiles", "VIEWER": "what Blender rendered last"}
+_NOT_STILL = {
+    "MOVIE": phrase("a movie"),
+    "SEQUENCE": phrase("a sequence of images"),
+    "TILED": phrase("made of tiles"),
+    "VIEWER": phrase("what Blender rendered last"),
+}
 _LINEAR_SPACES = ("Non-Color", "Linear Rec.709", "Linear")
 
 
@@ -31,15 +38,23 @@ def read_pixels(image: bpy.types.Image) -> np.ndarray:
         SceneProblem: The file is missing or cannot be read, the image has no pixels, or it is not a still image.
     """
     if image.source not in ("FILE", "GENERATED"):
-        raise SceneProblem(f"Image '{image.name}' is {_NOT_STILL[image.source]}: save one still image as a file and choose that")
+        raise SceneProblem(
+            "Image '{image}' is {what}: save one still image as a file and choose that",
+            image=image.name,
+            what=told(_NOT_STILL[image.source]),
+        )
     width, height = image.size  # loads the file
     if width == 0 or height == 0:
         path = bpy.path.abspath(image.filepath, library=image.library)
         if image.source == "FILE" and image.packed_file is None and not os.path.isfile(path):
             raise SceneProblem(
-                f"The file of image '{image.name}' is missing: {path or 'no path is set'}. Find it with File > External Data"
+                "The file of image '{image}' is missing: {path}. Find it with File > External Data",
+                image=image.name,
+                path=path or told("no path is set"),
             )
-        raise SceneProblem(f"Image '{image.name}' has no pixels: its file {path} is empty or damaged. Choose another image")
+        raise SceneProblem(
+            "Image '{image}' has no pixels: its file {path} is empty or damaged. Choose another image", image=image.name, path=path
+        )
     channels = image.channels
     flat = np.empty(width * height * channels, np.float32)
     image.pixels.foreach_get(flat)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import bpy
 import numpy as np
 
+from dr_backend.language import told
 from dr_backend.scene import Light
 
 from .cameras import rigid_matrix, write_rigid_matrix
@@ -41,13 +42,15 @@ def read_light(obj: bpy.types.Object) -> tuple[Light, list[str]]:
         SceneProblem: The object is no light, or is mirrored or sheared.
     """
     if obj.type != "LIGHT":
-        raise SceneProblem(f"'{obj.name}' is not a light: choose a point, sun, spot or area light")
+        raise SceneProblem("'{name}' is not a light: choose a point, sun, spot or area light", name=obj.name)
     data = obj.data
     warnings = []
     if _emission(data) is None:
-        warnings.append(f"The nodes of light '{obj.name}' are not carried, only its colour and power")
+        warnings.append(told("The nodes of light '{name}' are not carried, only its colour and power", name=obj.name))
     if getattr(data, "normalize", True) is False:
-        warnings.append(f"Light '{obj.name}' has Normalize off, which the fit does not know; turn it on if the light looks off")
+        warnings.append(
+            told("Light '{name}' has Normalize off, which the fit does not know; turn it on if the light looks off", name=obj.name)
+        )
     light = Light(
         world_from_light=rigid_matrix(obj).astype(np.float32),
         color=(np.array(data.color[:], np.float64) * _tint(data)).astype(np.float32),
@@ -63,7 +66,7 @@ def read_light(obj: bpy.types.Object) -> tuple[Light, list[str]]:
     light = replace(light, radius=np.array(data.shadow_soft_size, np.float32), soft_falloff=bool(getattr(data, "use_soft_falloff", True)))
     if data.type == "SPOT":
         if np.ptp(_scales(obj)) > 1e-3 * _scales(obj).max():
-            warnings.append(f"Spot light '{obj.name}' is scaled unevenly; its cone is treated as round")
+            warnings.append(told("Spot light '{name}' is scaled unevenly; its cone is treated as round", name=obj.name))
         light = replace(light, spot_angle_rad=float(data.spot_size), spot_blend=float(data.spot_blend))
     return light, warnings
 

@@ -7,12 +7,13 @@ from typing import Any
 import bpy
 import numpy as np
 
+from dr_backend.language import told
 from dr_backend.scene import Material
 
 from .alpha import find_alpha, read_alpha, weigh_texels
 from .before import LABEL, restore_inputs, restore_values
 from .gloss import Bake, bake_unknown, gloss_sources, not_carried, read_gloss
-from .identity import is_foreign, load_kept, object_mode, save_kept, uses_nodes
+from .identity import is_foreign, load_kept, save_kept, uses_nodes
 from .images import write_float_image, write_image
 from .problems import SceneProblem
 from .sources import MIX_LABEL, Source, is_encoded, mix_inputs, node_words, read_colors, read_source
@@ -52,10 +53,10 @@ def find_shader(material: bpy.types.Material) -> tuple[bpy.types.Node, bool] | N
 
 
 def _in_group(material: bpy.types.Material) -> str:
-    """What to add where ``find_shader`` finds nothing: that the shader may be inside a group."""
+    """The group that may hide the shader, where ``find_shader`` finds nothing; empty without one."""
     nodes = material.node_tree.nodes if material.node_tree is not None else ()
     groups = [node for node in nodes if node.type == "GROUP" and any(s.type == "SHADER" and s.is_linked for s in node.outputs)]
-    return f" outside of its {node_words(groups[0])}, which Ungroup takes apart" if groups else ""
+    return node_words(groups[0]) if groups else ""
 
 
 def base_color_socket(shader: bpy.types.Node) -> bpy.types.NodeSocket:
@@ -81,17 +82,29 @@ def _base_color(
     if source.attribute is not None:
         if not painted:
             return replace(plain, color_attribute=True), []
-        return plain, [f"The base colour of material '{name}' comes from a colour attribute, which the fit starts without"]
+        return plain, [told("The base colour of material '{name}' comes from a colour attribute, which the fit starts without", name=name)]
     if source.unknown:
-        return plain, [f"The base colour of material '{name}' comes from a {source.unknown} node, which the fit starts without"]
+        return plain, [
+            told(
+                "The base colour of material '{name}' comes from a {node} node, which the fit starts without",
+                name=name,
+                node=source.unknown,
+            )
+        ]
     if source.image is None:
         return plain, []
     image = read_colors(source)
     elsewhere = source.uv_matrix is not None or (source.uv_map != "" and not set(uv_maps) <= {source.uv_map})
     if source.misplaced or (painted and elsewhere):
-        warning = f"Material '{name}' does not place its image by the UV map that renders; the fit starts from its average colour"
+        warning = told(
+            "Material '{name}' does not place its image by the UV map that renders; the fit starts from its average colour", name=name
+        )
         return replace(plain, base_color=image.mean((0, 1))), [warning]
-    warnings = [f"Material '{name}' has image {source.strange}; the fit treats it as Linear"] if source.strange else []
+    warnings = (
+        [told("Material '{name}' has image interpolation {kind}; the fit treats it as Linear", name=name, kind=told(source.strange))]
+        if source.strange
+        else []
+    )
     textured = replace(plain, base_color_image=image, extension=source.extension)
     if painted:
         return textured, warnings
@@ -133,7 +146,17 @@ def read_material(
         color = np.array(material.diffuse_color[:3], np.float32)
         if not uses_nodes(material):
             return Material(color), []
-        return Material(color), [f"Material '{name}' has no Principled or Diffuse BSDF{_in_group(material)}; its viewport colour is used"]
+        group = _in_group(material)
+        return Material(color), [
+            told(
+                "Material '{name}' has no Principled or Diffuse BSDF outside of its {group}, which Ungroup takes apart; its viewport "
+                "colour is used"
+                if group
+                else "Material '{name}' has no Principled or Diffuse BSDF; its viewport colour is used",
+                name=name,
+                group=group,
+            )
+        ]
     shader, direct = found
     alpha = find_alpha(material, shader)
     uv_map = "" if painted else material_uv_map(material)
@@ -145,16 +168,24 @@ def read_material(
         read, more = read_alpha(weigh_texels(read, base_color_socket(shader), painted), name, alpha, uv_map, bake)
         warnings += more
         if alpha is not None and alpha.mixed and "Alpha" in shader.inputs and read_source(shader.inputs["Alpha"]) != Source((1.0,)):
-            warnings.append(f"Material '{name}' is mixed with a Transparent BSDF; the fit does not see the Alpha of '{shader.name}'")
+            warnings.append(
+                told(
+                    "Material '{name}' is mixed with a Transparent BSDF; the fit does not see the Alpha of '{shader}'",
+                    name=name,
+                    shader=shader.name,
+                )
+            )
     except SceneProblem as problem:
-        raise SceneProblem(f"Material '{name}': {problem}") from problem
+        raise SceneProblem("Material '{name}': {problem}", name=name, problem=problem) from problem
     if not direct and not (alpha is not None and alpha.mixed):
-        warnings.append(f"Material '{name}' mixes shaders; the fit sees only '{shader.name}'")
+        warnings.append(told("Material '{name}' mixes shaders; the fit sees only '{shader}'", name=name, shader=shader.name))
     output = material.node_tree.get_output_node("CYCLES")
     if output.inputs["Displacement"].is_linked:
-        warnings.append(f"The fit does not see the Displacement of material '{name}': apply it to the mesh, or leave it out")
+        warnings.append(
+            told("The fit does not see the Displacement of material '{name}': apply it to the mesh, or leave it out", name=name)
+        )
     if output.inputs["Volume"].is_linked:
-        warnings.append(f"The fit does not see the Volume of material '{name}'")
+        warnings.append(told("The fit does not see the Volume of material '{name}'", name=name))
     return read, warnings + not_carried(name, shader, lit)
 
 
@@ -165,10 +196,17 @@ def check_material(material: bpy.types.Material) -> None:
         SceneProblem: It belongs to another file or has no Principled or Diffuse BSDF.
     """
     if is_foreign(material):
-        raise SceneProblem(f"Material '{material.name}' is linked from another file: make it local first")
+        raise SceneProblem("Material '{name}' is linked from another file: make it local first", name=material.name)
     if material.node_tree is not None and find_shader(material) is None and (uses_nodes(material) or material.node_tree.nodes):
-        where = _in_group(material)
-        raise SceneProblem(f"Material '{material.name}' has no Principled BSDF to paint{where}: connect one to its Material Output")
+        group = _in_group(material)
+        raise SceneProblem(
+            "Material '{name}' has no Principled BSDF to paint outside of its {group}, which Ungroup takes apart: connect one to its "
+            "Material Output"
+            if group
+            else "Material '{name}' has no Principled BSDF to paint: connect one to its Material Output",
+            name=material.name,
+            group=group,
+        )
 
 
 def check_image(name: str, rgb: np.ndarray) -> None:
@@ -178,9 +216,11 @@ def check_image(name: str, rgb: np.ndarray) -> None:
         SceneProblem: It is not (H, W, 3), or a colour is not finite.
     """
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
-        raise SceneProblem(f"The texture for material '{name}' has no pixels: fit again")
+        raise SceneProblem("The texture for material '{name}' has no pixels: fit again", name=name)
     if not np.isfinite(rgb).all():
-        raise SceneProblem(f"The texture for material '{name}' holds colours that are not numbers: nothing was changed, fit again")
+        raise SceneProblem(
+            "The texture for material '{name}' holds colours that are not numbers: nothing was changed, fit again", name=name
+        )
 
 
 def write_material(material: bpy.types.Material, rgb_linear: np.ndarray, extension: str = "repeat", uv_map: str | None = None) -> str:
@@ -195,7 +235,7 @@ def write_material(material: bpy.types.Material, rgb_linear: np.ndarray, extensi
     if not uses_nodes(material):
         kept["nodes_were_off"] = True
         material.use_nodes = True
-    shader = _ensure_shader(material)
+    shader = ensure_shader(material)
     tree, socket = material.node_tree, base_color_socket(shader)
     node = tree.nodes.get(kept.get("image_node", ""))
     origin = socket.links[0].from_socket if socket.links else None
@@ -219,7 +259,13 @@ def write_material(material: bpy.types.Material, rgb_linear: np.ndarray, extensi
     _place_by(tree, node, uv_map, kept)
     save_kept(material, kept)
     height, width = rgb_linear.shape[:2]
-    return f"Painted the material '{material.name}' with the image '{node.image.name}' ({width} × {height})"
+    return told(
+        "Painted the material '{material}' with the image '{image}' ({width} × {height})",
+        material=material.name,
+        image=node.image.name,
+        width=width,
+        height=height,
+    )
 
 
 def write_base_color(material: bpy.types.Material, rgb_linear: np.ndarray) -> None:
@@ -234,7 +280,7 @@ def write_base_color(material: bpy.types.Material, rgb_linear: np.ndarray) -> No
         return
     socket = base_color_socket(found[0])
     if socket.is_linked:
-        raise SceneProblem(f"A node feeds the base colour of material '{material.name}': disconnect it, then fit again")
+        raise SceneProblem("A node feeds the base colour of material '{name}': disconnect it, then fit again", name=material.name)
     socket.default_value = (*np.asarray(rgb_linear, np.float64).tolist(), socket.default_value[3])
 
 
@@ -254,7 +300,8 @@ def _place_by(tree: bpy.types.NodeTree, node: bpy.types.Node, uv_map: str | None
     tree.links.new(uv_node.outputs["UV"], node.inputs["Vector"])
 
 
-def _ensure_shader(material: bpy.types.Material) -> bpy.types.Node:
+def ensure_shader(material: bpy.types.Material) -> bpy.types.Node:
+    """The shader that a fit paints; a material without one gets a Principled BSDF."""
     found = find_shader(material)
     if found is not None:
         return found[0]
@@ -321,7 +368,7 @@ def revert_material(material: bpy.types.Material) -> list[str]:
     write_mix(material, 1.0)
     kept = load_kept(material)
     if "image_node" not in kept:
-        return [f"Restored the values of the material '{material.name}'"] if changed else []
+        return [told("Restored the values of the material '{name}'", name=material.name)] if changed else []
     tree = material.node_tree
     for key in ("image_node", "uv_node"):
         node = tree.nodes.get(kept.get(key, ""))
@@ -337,54 +384,7 @@ def revert_material(material: bpy.types.Material) -> list[str]:
     if kept.get("nodes_were_off"):
         material.use_nodes = False
     save_kept(material, {})
-    return [f"Restored the base colour of the material '{material.name}'"]
-
-
-def add_material(name: str, objects: list[bpy.types.Object]) -> bpy.types.Material:
-    """A new material in every empty slot of the objects (a new slot where there is none), noted for ``remove_added_material``."""
-    material = bpy.data.materials.new(name)
-    if not uses_nodes(material):
-        material.use_nodes = True
-    _ensure_shader(material)
-    for obj in objects:
-        mesh = obj.data
-        kept = load_kept(mesh)
-        with object_mode(obj):
-            if not obj.material_slots:
-                mesh.materials.append(material)
-                kept["slot_added"] = True
-            else:
-                empty = [slot.slot_index for slot in obj.material_slots if slot.material is None]
-                for index in empty:
-                    obj.material_slots[index].material = material
-                kept["slots_filled"] = empty
-        save_kept(mesh, kept | {"material": material.name})
-    return material
-
-
-def added_material(objects: list[bpy.types.Object]) -> bpy.types.Material | None:
-    """The material that an earlier ``add_material`` gave these objects: an interrupted fit that is resumed paints it further."""
-    names = [load_kept(obj.data).get("material", "") for obj in objects]
-    return next((found for name in names if (found := bpy.data.materials.get(name)) is not None), None)
-
-
-def remove_added_material(obj: bpy.types.Object) -> list[str]:
-    """Empties again the slots that ``add_material`` filled on this object, and says so."""
-    kept = load_kept(obj.data)
-    material = bpy.data.materials.get(kept.pop("material", ""))
-    filled, added = kept.pop("slots_filled", []), kept.pop("slot_added", False)
-    save_kept(obj.data, kept)
-    if material is None:
-        return []
-    with object_mode(obj):
-        for index in filled:
-            if index < len(obj.material_slots) and obj.material_slots[index].material == material:
-                obj.material_slots[index].material = None
-        if added and len(obj.data.materials) == 1 and obj.data.materials[0] == material:
-            obj.data.materials.clear()  # pop would leave the object's slot behind in a reopened file
-    if material.users == 0:
-        bpy.data.materials.remove(material)
-    return [f"Removed the added material of '{obj.name}'"]
+    return [told("Restored the base colour of the material '{name}'", name=material.name)]
 
 
 def plain_image(material: Material, size: int) -> np.ndarray:

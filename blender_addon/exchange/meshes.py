@@ -8,10 +8,12 @@ from typing import Any
 import bpy
 import numpy as np
 
+from dr_backend.language import told
 from dr_backend.scene import Mesh
 
+from .checks import check_mesh_object
 from .evaluated import as_rendered
-from .identity import describe, find, is_foreign, load_kept, object_mode, save_kept
+from .identity import describe, find, load_kept, object_mode, save_kept
 from .normals import read_custom_normals, read_normal_groups, read_tangents
 from .problems import SceneProblem
 from .sources import Source
@@ -92,28 +94,6 @@ def mixed_positions(obj: bpy.types.Object, mesh: bpy.types.Mesh, values: Mapping
     return mix
 
 
-def check_mesh_object(obj: bpy.types.Object) -> None:
-    """Makes sure that a fit may move this object's mesh.
-
-    Raises:
-        SceneProblem: It is no mesh, belongs to another file, has no faces, bad coordinates, or shape keys that do not simply add up.
-    """
-    if obj.type != "MESH":
-        raise SceneProblem(f"'{obj.name}' is a {obj.type.lower()}, not a mesh: convert it with Object > Convert > Mesh")
-    if is_foreign(obj) or is_foreign(obj.data):
-        raise SceneProblem(f"'{obj.name}' is linked from another file: make it local with Object > Relations > Make Local > All")
-    if obj.data.shape_keys is not None:
-        if not obj.data.shape_keys.use_relative:
-            raise SceneProblem(f"'{obj.name}' has absolute shape keys: turn on Relative in its Shape Keys panel")
-        if obj.show_only_shape_key:
-            raise SceneProblem(f"'{obj.name}' shows only one shape key: turn off the pin in its Shape Keys panel")
-    matrix = np.array(obj.matrix_world, np.float64)
-    if not np.isfinite(matrix).all():
-        raise SceneProblem(f"'{obj.name}' is at a place that is not a number: check its location, constraints and drivers")
-    if abs(np.linalg.det(matrix[:3, :3])) < 1e-18:
-        raise SceneProblem(f"'{obj.name}' is scaled to nothing: give it a scale other than 0")
-
-
 def read_mesh(
     obj: bpy.types.Object,
     materials: tuple[str, ...] = (),
@@ -139,10 +119,20 @@ def read_mesh(
     acting = [m.name for m in obj.modifiers if m.show_viewport or m.show_render]
     if acting and before:
         warnings.append(
-            f"The fit moves '{obj.name}' before its modifiers ({', '.join(acting)}); apply or remove them if the result looks off"
+            told(
+                "The fit moves '{name}' before its modifiers ({modifiers}); apply or remove them if the result looks off",
+                name=obj.name,
+                modifiers=", ".join(acting),
+            )
         )
     if len(obj.data.vertices) > MANY_VERTICES:
-        warnings.append(f"'{obj.name}' has {len(obj.data.vertices):,} vertices, which takes long: try a copy with fewer (Decimate)")
+        warnings.append(
+            told(
+                "'{name}' has {count:,} vertices, which takes long: try a copy with fewer (Decimate)",
+                name=obj.name,
+                count=len(obj.data.vertices),
+            )
+        )
     with _readable(obj) if before else as_rendered(obj) as mesh:
         values = key_values(obj.data)
         positions = mixed_positions(obj, mesh, values).astype(np.float32) if before else _vectors(mesh.vertices, "co", 3)
@@ -161,10 +151,14 @@ def read_mesh(
             "new_uvs": pack_uvs(uvs) if made and uvs is not None else None,
         }
         if made:
-            warnings.append(f"'{obj.name}' has no UV map: one named '{UV_MAP}' is made with Smart UV Project")
+            warnings.append(
+                told("'{name}' has no UV map: one named '{uv_map}' is made with Smart UV Project", name=obj.name, uv_map=UV_MAP)
+            )
         turned = None if tangents is None else read_tangents(mesh, tangents)
         if tangents is not None and turned is None:
-            warnings.append(f"The normal image on '{obj.name}' is not seen: it needs a UV map and no polygons of more than four corners")
+            warnings.append(
+                told("The normal image on '{name}' is not seen: it needs a UV map and no polygons of more than four corners", name=obj.name)
+            )
         warnings += _attribute_warnings(obj.name, mesh, sources)
         read = _to_triangles(mesh, slot, positions, uvs, _read_colors(mesh, slot, sources), turned)
     _check_triangles(obj.name, read, uv_map)
@@ -197,13 +191,13 @@ def _vanishes(obj: bpy.types.Object) -> bool:
 
 def _check_readable(obj: bpy.types.Object, mesh: bpy.types.Mesh, positions: np.ndarray) -> None:
     if len(obj.data.polygons) and (len(mesh.polygons) == 0 or _vanishes(obj)):
-        raise SceneProblem(f"The modifiers of '{obj.name}' leave no faces of it: turn them off, or choose another mesh")
+        raise SceneProblem("The modifiers of '{name}' leave no faces of it: turn them off, or choose another mesh", name=obj.name)
     if len(mesh.polygons) == 0:
-        raise SceneProblem(f"'{obj.name}' has no faces: choose a mesh with faces, or fill it")
+        raise SceneProblem("'{name}' has no faces: choose a mesh with faces, or fill it", name=obj.name)
     if not np.isfinite(positions).all():
-        raise SceneProblem(f"'{obj.name}' has vertices whose coordinates are not numbers: delete them in Edit Mode")
+        raise SceneProblem("'{name}' has vertices whose coordinates are not numbers: delete them in Edit Mode", name=obj.name)
     if np.abs(positions).max() > FURTHEST:
-        raise SceneProblem(f"'{obj.name}' has vertices too far away to be reckoned with: delete them in Edit Mode")
+        raise SceneProblem("'{name}' has vertices too far away to be reckoned with: delete them in Edit Mode", name=obj.name)
 
 
 def _check_triangles(name: str, mesh: Mesh, uv_map: str | None) -> None:
@@ -215,9 +209,11 @@ def _check_triangles(name: str, mesh: Mesh, uv_map: str | None) -> None:
     corners = mesh.positions[mesh.faces].astype(np.float64)
     areas = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
     if areas.max(initial=0) <= 1e-12 * np.ptp(corners.reshape(-1, 3), axis=0).max() ** 2:
-        raise SceneProblem(f"All faces of '{name}' are flattened to lines or points: choose another mesh")
+        raise SceneProblem("All faces of '{name}' are flattened to lines or points: choose another mesh", name=name)
     if mesh.uvs is not None and not np.isfinite(mesh.uvs).all():
-        raise SceneProblem(f"The UV map '{uv_map}' of '{name}' holds places that are not numbers: unwrap the mesh again")
+        raise SceneProblem(
+            "The UV map '{uv_map}' of '{name}' holds places that are not numbers: unwrap the mesh again", uv_map=uv_map, name=name
+        )
 
 
 def _to_triangles(
@@ -299,7 +295,10 @@ def _attribute_warnings(name: str, mesh: bpy.types.Mesh, sources: Sequence[Sourc
     """A warning for each attribute that a material shows as a colour and that is something else."""
     asked = {source.attribute for source in sources if source.attribute}
     others = sorted(a for a in asked if a in mesh.attributes and a not in mesh.color_attributes)
-    return [f"Attribute '{other}' of '{name}' is no Color Attribute; the fit sees black instead" for other in others]
+    return [
+        told("Attribute '{other}' of '{name}' is no Color Attribute; the fit sees black instead", other=other, name=name)
+        for other in others
+    ]
 
 
 def find_mesh_object(binding: dict[str, Any], need_uvs: bool) -> bpy.types.Object:
@@ -311,14 +310,17 @@ def find_mesh_object(binding: dict[str, Any], need_uvs: bool) -> bpy.types.Objec
     name = binding["object"]["name"]
     obj = find(bpy.data.objects, binding["object"])
     if obj is None or obj.type != "MESH":
-        raise SceneProblem(f"'{name}' is no longer in the file: undo its deletion, or fit again")
+        raise SceneProblem("'{name}' is no longer in the file: undo its deletion, or fit again", name=name)
     check_mesh_object(obj)
     if obj.mode == "EDIT":
         obj.update_from_editmode()
     vertices, corners = len(obj.data.vertices), len(obj.data.loops)
     if vertices != binding["vertices"] or (need_uvs and corners != binding["corners"]):
         raise SceneProblem(
-            f"'{name}' was edited during the fit (it had {binding['vertices']} vertices, now {vertices}): undo the edit, or fit again"
+            "'{name}' was edited during the fit (it had {before} vertices, now {now}): undo the edit, or fit again",
+            name=name,
+            before=binding["vertices"],
+            now=vertices,
         )
     return obj
 
@@ -331,9 +333,9 @@ def check_positions(binding: dict[str, Any], positions: np.ndarray) -> None:
     """
     name = binding["object"]["name"]
     if positions.shape != (binding["vertices"], 3):
-        raise SceneProblem(f"The result for '{name}' has the wrong number of vertices: fit again")
+        raise SceneProblem("The result for '{name}' has the wrong number of vertices: fit again", name=name)
     if not np.isfinite(positions).all():
-        raise SceneProblem(f"The result for '{name}' holds positions that are not numbers: nothing was changed, fit again")
+        raise SceneProblem("The result for '{name}' holds positions that are not numbers: nothing was changed, fit again", name=name)
 
 
 def write_mesh(obj: bpy.types.Object, positions: np.ndarray, values: Mapping[str, float] | None = None) -> str:
@@ -364,7 +366,7 @@ def write_mesh(obj: bpy.types.Object, positions: np.ndarray, values: Mapping[str
         mesh.update()
         name = key.name
     furthest = float(np.linalg.norm(positions - before, axis=1).max(initial=0))
-    return f"Moved the vertices of '{obj.name}' by up to {furthest:.3g} (shape key '{name}')"
+    return told("Moved the vertices of '{name}' by up to {furthest:.3g} (shape key '{key}')", name=obj.name, furthest=furthest, key=name)
 
 
 def write_uvs(obj: bpy.types.Object, packed: str) -> str:
@@ -374,7 +376,7 @@ def write_uvs(obj: bpy.types.Object, packed: str) -> str:
         layer = mesh.uv_layers.new(name=UV_MAP, do_init=False)
         layer.uv.foreach_set("vector", unpack_uvs(packed).ravel())
         save_kept(mesh, load_kept(mesh) | {"uv_map": layer.name})
-    return f"Added the UV map '{layer.name}' to '{obj.name}'"
+    return told("Added the UV map '{uv_map}' to '{name}'", uv_map=layer.name, name=obj.name)
 
 
 def revert_mesh(obj: bpy.types.Object) -> list[str]:
@@ -386,13 +388,13 @@ def revert_mesh(obj: bpy.types.Object) -> list[str]:
         key = mesh.shape_keys.key_blocks.get(kept.pop("key", "")) if mesh.shape_keys else None
         if key is not None:
             obj.shape_key_remove(key)
-            done.append(f"Removed the shape key '{SHAPE_KEY}' of '{obj.name}'")
+            done.append(told("Removed the shape key '{key}' of '{name}'", key=SHAPE_KEY, name=obj.name))
         if kept.pop("basis_added", False) and mesh.shape_keys and len(mesh.shape_keys.key_blocks) == 1:
             obj.shape_key_remove(mesh.shape_keys.key_blocks[0])
         layer = mesh.uv_layers.get(kept.pop("uv_map", ""))
         if layer is not None:
             mesh.uv_layers.remove(layer)
-            done.append(f"Removed the UV map '{UV_MAP}' of '{obj.name}'")
+            done.append(told("Removed the UV map '{uv_map}' of '{name}'", uv_map=UV_MAP, name=obj.name))
         save_kept(mesh, kept)
         mesh.update()
     return done

@@ -28,7 +28,7 @@ def load_photo(path: str, made_for: tuple[int, int] | None = None) -> tuple[bpy.
     try:
         exif = read_exif(path)
     except OSError as error:
-        raise SceneProblem(f"The photo {path} cannot be opened: {error.strerror or error}") from error
+        raise SceneProblem("The photo {path} cannot be opened: {reason}", path=path, reason=error.strerror or error) from error
     if exif.orientation != 1 and made_for is None:
         for image in bpy.data.images:
             if image.get(_TURNED) == path:
@@ -37,11 +37,11 @@ def load_photo(path: str, made_for: tuple[int, int] | None = None) -> tuple[bpy.
     try:
         image = bpy.data.images.load(path, check_existing=exif.orientation == 1)
     except RuntimeError as error:
-        raise SceneProblem(f"The photo {path} cannot be opened by Blender: {error}") from error
+        raise SceneProblem("The photo {path} cannot be opened by Blender: {reason}", path=path, reason=error) from error
     if image.source != "FILE" or 0 in image.size:
         if image not in before:
             bpy.data.images.remove(image)
-        raise SceneProblem(f"{path} is not a photo that Blender can read: save it as JPEG, PNG, TIFF or OpenEXR")
+        raise SceneProblem("{path} is not a photo that Blender can read: save it as JPEG, PNG, TIFF or OpenEXR", path=path)
     if exif.orientation != 1 and not (made_for and abs(image.size[0] * made_for[1] / (image.size[1] * made_for[0]) - 1) < 0.01):
         image = _turned(image, exif.orientation)
         image[_TURNED] = path

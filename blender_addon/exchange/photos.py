@@ -6,6 +6,7 @@ from dataclasses import astuple, replace
 import bpy
 import numpy as np
 
+from dr_backend.language import told
 from dr_backend.scene import Camera, Photo
 from dr_backend.scene.lens import folds_in_picture, measures
 
@@ -50,9 +51,9 @@ def photo_clip(obj: bpy.types.Object) -> bpy.types.MovieClip:
     """
     block = photo_block(obj)
     if not isinstance(block, bpy.types.MovieClip):
-        raise SceneProblem(f"The photo of camera '{obj.name}' is an image, which has no lens distortion: show it as a movie clip")
+        raise SceneProblem("The photo of camera '{name}' is an image, which has no lens distortion: show it as a movie clip", name=obj.name)
     if is_foreign(block):
-        raise SceneProblem(f"Movie clip '{block.name}' is linked from another file: make it local first")
+        raise SceneProblem("Movie clip '{name}' is linked from another file: make it local first", name=block.name)
     return block
 
 
@@ -88,13 +89,13 @@ def read_photo_camera(obj: bpy.types.Object, context_scene: bpy.types.Scene) -> 
     """
     background, size = background_images(obj)[0], photo_size(obj)
     if background.scale < 1e-6 or size is None:
-        raise SceneProblem(f"The photo of camera '{obj.name}' has no size: set its Scale to 1 under Camera > Background Images")
+        raise SceneProblem("The photo of camera '{name}' has no size: set its Scale to 1 under Camera > Background Images", name=obj.name)
     render = context_scene.render
     camera = read_camera(obj, size, (render.pixel_aspect_x, render.pixel_aspect_y), _framing(background, context_scene))
     try:
         lens = _read_lens(background)
     except SceneProblem as problem:
-        raise SceneProblem(f"Camera '{obj.name}': {problem}") from problem
+        raise SceneProblem("Camera '{name}': {problem}", name=obj.name, problem=problem) from problem
     if lens is None:
         return camera
     distortion, focal, centre = (np.array(value, np.float32) for value in (astuple(lens.distortion), lens.focal_px, lens.centre_px))
@@ -143,13 +144,25 @@ def framing_warnings(cameras: Sequence[bpy.types.Object], context_scene: bpy.typ
         framing, (width, height) = _framing(background_images(obj)[0], context_scene), photo_size(obj)
         if abs(width * framing.display_aspect / height / framing.frame_aspect - 1) > 0.01:
             (filling if framing.method == "STRETCH" else framed).append(f"'{obj.name}' ({width} × {height})")
-    render = context_scene.render
-    start = f"The scene renders {render.resolution_x} × {render.resolution_y}, the photos of"
-    warnings = [f"{start} {', '.join(filling)} have another shape, which is used"] if filling else []
+    size = {"width": context_scene.render.resolution_x, "height": context_scene.render.resolution_y}
+    warnings = []
+    if filling:
+        warnings.append(
+            told(
+                "The scene renders {width} × {height}, the photos of {names} have another shape, which is used",
+                names=", ".join(filling),
+                **size,
+            )
+        )
     if framed:
         warnings.append(
-            f"{start} {', '.join(framed)} have another shape and are compared where the camera view shows them. If these cameras were "
-            "not lined up there but come from another program, set the Frame Method of their background images to Stretch"
+            told(
+                "The scene renders {width} × {height}, the photos of {names} have another shape and are compared where the camera view "
+                "shows them. If these cameras were not lined up there but come from another program, set the Frame Method of their "
+                "background images to Stretch",
+                names=", ".join(framed),
+                **size,
+            )
         )
     return warnings
 
@@ -159,7 +172,12 @@ def lens_warnings(cameras: Mapping[str, Camera]) -> list[str]:
     folding = [f"'{name}'" for name, camera in cameras.items() if folds_in_picture(camera)]
     if not folding:
         return []
-    return [f"The lens distortion of {', '.join(folding)} folds the photo's corners: check K1, K2 and K3 of the movie clip's lens"]
+    return [
+        told(
+            "The lens distortion of {names} folds the photo's corners: check K1, K2 and K3 of the movie clip's lens",
+            names=", ".join(folding),
+        )
+    ]
 
 
 def _flip(array: np.ndarray, background: bpy.types.CameraBackgroundImage) -> np.ndarray:
@@ -183,8 +201,8 @@ def _read_mask(photo: bpy.types.CameraBackgroundImage, mask: bpy.types.CameraBac
     for setting in _MOVES:
         one, other = (np.asarray(getattr(background, setting)) for background in (photo, mask))
         if not (np.allclose(one, other, atol=1e-6) if one.dtype.kind == "f" else one == other):
-            label = setting.removeprefix("use_").replace("_", " ").title()
-            raise SceneProblem(f"The mask has another {label} than its photo: give both the same")
+            label = told(setting.removeprefix("use_").replace("_", " ").title())
+            raise SceneProblem("The mask has another {label} than its photo: give both the same", label=label)
     return _flip(read_coverage(image), mask)
 
 
@@ -198,34 +216,46 @@ def read_photo(obj: bpy.types.Object) -> tuple[Photo, list[str]]:
     """
     backgrounds = background_images(obj)
     if not backgrounds:
-        raise SceneProblem(f"Camera '{obj.name}' has no photo: press Match Photo, or add one under Camera > Background Images")
+        raise SceneProblem("Camera '{name}' has no photo: press Match Photo, or add one under Camera > Background Images", name=obj.name)
     warnings = []
     if len(backgrounds) > 2:
-        warnings.append(f"Camera '{obj.name}' has {len(backgrounds)} background images: only the first two, photo and mask, are used")
+        warnings.append(
+            told(
+                "Camera '{name}' has {count} background images: only the first two, photo and mask, are used",
+                name=obj.name,
+                count=len(backgrounds),
+            )
+        )
     try:
         rgba, has_alpha = _read_pixels(backgrounds[0])
         mask = _read_mask(backgrounds[0], backgrounds[1]) if len(backgrounds) > 1 else None
     except SceneProblem as problem:
-        raise SceneProblem(f"Camera '{obj.name}': {problem}") from problem
+        raise SceneProblem("Camera '{name}': {problem}", name=obj.name, problem=problem) from problem
     rgba = _flip(rgba, backgrounds[0])
     if mask is None and has_alpha:
         mask = np.ascontiguousarray(rgba[..., 3])
     if mask is not None:
         _check_mask(obj, mask, rgba)
         if mask.min() >= 0.5:
-            warnings.append(f"The mask of camera '{obj.name}' is white all over, as if the object filled the photo: check or remove it")
+            warnings.append(
+                told("The mask of camera '{name}' is white all over, as if the object filled the photo: check or remove it", name=obj.name)
+            )
     if not np.isfinite(rgba).all():
-        raise SceneProblem(f"The photo of camera '{obj.name}' holds pixels that are not numbers: save it again from an image editor")
+        raise SceneProblem(
+            "The photo of camera '{name}' holds pixels that are not numbers: save it again from an image editor", name=obj.name
+        )
     held_out = bool(getattr(getattr(obj, "fit_to_photo", None), "held_out", False))
     return Photo(obj.name, np.ascontiguousarray(rgba[..., :3]), mask, held_out), warnings
 
 
 def _check_mask(obj: bpy.types.Object, mask: np.ndarray, rgba: np.ndarray) -> None:
     if mask.shape != rgba.shape[:2]:
-        sizes = f"{mask.shape[1]} × {mask.shape[0]}", f"{rgba.shape[1]} × {rgba.shape[0]}"
-        raise SceneProblem(f"The mask of camera '{obj.name}' is {sizes[0]} pixels, its photo {sizes[1]}: make them the same size")
+        sizes = {"mask": f"{mask.shape[1]} × {mask.shape[0]}", "photo": f"{rgba.shape[1]} × {rgba.shape[0]}"}
+        raise SceneProblem(
+            "The mask of camera '{name}' is {mask} pixels, its photo {photo}: make them the same size", name=obj.name, **sizes
+        )
     if not np.isfinite(mask).all() or mask.max() < 0.5:
-        raise SceneProblem(f"The mask of camera '{obj.name}' is empty: paint the object white, or remove the mask")
+        raise SceneProblem("The mask of camera '{name}' is empty: paint the object white, or remove the mask", name=obj.name)
 
 
 def write_photo(obj: bpy.types.Object, photo: bpy.types.Image, mask: bpy.types.Image | None = None) -> None:

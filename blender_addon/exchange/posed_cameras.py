@@ -5,6 +5,7 @@ import os
 import bpy
 import numpy as np
 
+from dr_backend.language import told
 from dr_backend.scene import Camera
 
 from .cameras import write_camera
@@ -38,9 +39,15 @@ def add_posed_camera(
     warnings = []
     off = float(np.abs(focal / square - 1).max() * max(size) / 2)
     if off > _WORTH_A_WARNING_PX:
-        warnings.append(f"Camera '{name}' has pixels that are not square, which Blender's cameras have not: it is up to {off:.1f} px off")
+        warnings.append(
+            told(
+                "Camera '{name}' has pixels that are not square, which Blender's cameras have not: it is up to {off:.1f} px off",
+                name=name,
+                off=off,
+            )
+        )
     if photo.distortion and image.packed_file is not None:
-        warnings.append(f"The lens distortion of camera '{name}' is left out: save its photo upright first")
+        warnings.append(told("The lens distortion of camera '{name}' is left out: save its photo upright first", name=name))
     elif photo.distortion:
         clip = bpy.data.movieclips.load(image.filepath, check_existing=False)
         clip.frame_start = context_scene.frame_current  # of files with numbers in their names, the clip shows this one now

@@ -33,13 +33,19 @@ class PosedPhoto:
         centre = () if self.centre_px is None else self.centre_px
         numbers = np.concatenate([self.focal_px, centre, self.camera_from_world.ravel(), [*vars(self.distortion).values()]])
         if not np.isfinite(numbers).all() or min(self.focal_px) <= 0:
-            raise SceneProblem(f"The camera of '{self.name}' has numbers that make no sense: export it again from the program that made it")
+            raise SceneProblem(
+                "The camera of '{name}' has numbers that make no sense: export it again from the program that made it", name=self.name
+            )
         if self.size is not None and not all(0 < side <= _MAX_SIDE for side in self.size):
-            raise SceneProblem(f"The camera of '{self.name}' has a picture of {self.size[0]} × {self.size[1]} pixels: export it again")
+            raise SceneProblem(
+                "The camera of '{name}' has a picture of {width} × {height} pixels: export it again",
+                name=self.name,
+                width=self.size[0],
+                height=self.size[1],
+            )
         turn = self.camera_from_world[:3, :3]
         if np.abs(turn @ turn.T - np.eye(3)).max() > 1e-3 or np.linalg.det(turn) < 0:
-            raise SceneProblem(f"The camera of '{self.name}' is scaled or mirrored: export it again without scale")
-
+            raise SceneProblem("The camera of '{name}' is scaled or mirrored: export it again without scale", name=self.name)
 
     def lens(self, photo_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         """Focal length and centre (2,) in pixels of the photo's file, which may be larger or smaller than what the camera was found with.
@@ -51,8 +57,13 @@ class PosedPhoto:
         made_for = self.size or photo_size
         scale = np.array([width / made_for[0], height / made_for[1]])
         if abs(scale[0] / scale[1] - 1) > _SHAPE_TOLERANCE:
-            sizes = f"{width} × {height} pixels, its camera is for {made_for[0]} × {made_for[1]}"
-            raise SceneProblem(f"The photo '{self.name}' is {sizes}: choose the folder with the photos that the cameras were made from")
+            raise SceneProblem(
+                "The photo '{name}' is {size} pixels, its camera is for {wanted}: choose the folder with the photos that the cameras were "
+                "made from",
+                name=self.name,
+                size=f"{width} × {height}",
+                wanted=f"{made_for[0]} × {made_for[1]}",
+            )
         focal = self.focal_px * (width if self.in_widths else scale)
         return focal, np.array([width / 2, height / 2]) if self.centre_px is None else self.centre_px * scale
 

@@ -3,9 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from dr_backend.language import told
+
 
 class SceneProblem(Exception):
-    """A sentence that names the object and says what to do. Raised before anything in the file is changed."""
+    """A sentence that names the object and says what to do, told as ``told`` tells it. Raised before anything in the file is changed."""
+
+    def __init__(self, text: str, /, **values: object) -> None:
+        super().__init__(told(text, **values))
 
 
 @contextmanager
@@ -14,5 +19,7 @@ def memory_problems() -> Iterator[None]:
     try:
         yield
     except MemoryError as error:
-        remedy = "choose a smaller Texture Size or use smaller photos, or close other programs"
-        raise SceneProblem(f"There is not enough memory to read meshes, textures and photos: {remedy}") from error
+        raise SceneProblem(
+            "There is not enough memory to read meshes, textures and photos: choose a smaller Texture Size or use smaller photos, "
+            "or close other programs"
+        ) from error

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 import bpy
 import numpy as np
 
+from dr_backend.language import told
+
+from .added_materials import remove_added_material
 from .before import restore_inputs, restore_values
 from .identity import check_modes, load_kept, object_mode, save_kept
-from .materials import read_mix, remove_added_material, revert_material, show_painted, write_mix
+from .materials import read_mix, revert_material, show_painted, write_mix
 from .meshes import revert_mesh
 from .photos import photo_block
 from .sources import MIX_LABEL
@@ -117,7 +120,7 @@ def keep_all(context_scene: bpy.types.Scene) -> list[str]:
     done = [sentence for obj in objects for sentence in _keep_mesh(obj)] + [_keep_material(material) for material in materials]
     for block in _changed(context_scene):
         save_kept(block, {})
-        done.append(f"What the fit changed of '{block.name}' is its own now")
+        done.append(told("What the fit changed of '{name}' is its own now", name=block.name))
     return done
 
 
@@ -128,7 +131,7 @@ def _keep_mesh(obj: bpy.types.Object) -> list[str]:
         key = _fit_key(mesh)
         if key is not None:
             _bake_key(obj, key)
-            done.append(f"The shape of '{obj.name}' is its own now")
+            done.append(told("The shape of '{name}' is its own now", name=obj.name))
         if basis_added and mesh.shape_keys and len(mesh.shape_keys.key_blocks) == 1:
             obj.shape_key_remove(mesh.shape_keys.key_blocks[0])
         save_kept(mesh, {})
@@ -159,7 +162,7 @@ def _keep_material(material: bpy.types.Material) -> str:
         if node.label == MIX_LABEL:
             node.label = ""  # from now on it is the artist's, as any other Mix node
     save_kept(material, {})
-    return f"The texture of the material '{material.name}' is its own now"
+    return told("The texture of the material '{name}' is its own now", name=material.name)
 
 
 def revert_all(context_scene: bpy.types.Scene) -> list[str]:
@@ -182,5 +185,5 @@ def revert_all(context_scene: bpy.types.Scene) -> list[str]:
         if isinstance(changed, bpy.types.World):
             restore_inputs(changed)
         restore_values(changed)
-        done.append(f"Restored what the fit had changed of '{changed.name}'")
+        done.append(told("Restored what the fit had changed of '{name}'", name=changed.name))
     return done

@@ -10,16 +10,15 @@ import numpy as np
 
 from dr_backend.scene import Camera, Light, Material, Mesh, Photo, Scene, World, split_path
 
+from .added_materials import add_material, added_material
 from .bake import bake_socket
 from .before import LABEL
-from .checks import check_light, check_lists, check_seen, overlap_warning, shared_material_warnings, visibility_warnings
+from .checks import check_light, check_lists, check_mesh_object, check_seen, overlap_warning, shared_material_warnings, visibility_warnings
 from .evaluated import instance_warnings
 from .identity import check_modes, describe, find
 from .lights import read_light
 from .materials import (
     DEFAULT_COLOR,
-    add_material,
-    added_material,
     base_color_source,
     check_image,
     check_material,
@@ -29,7 +28,7 @@ from .materials import (
     tangent_uv_map,
     write_material,
 )
-from .meshes import MeshRead, check_mesh_object, check_positions, find_mesh_object, read_mesh, write_mesh, write_uvs
+from .meshes import MeshRead, check_positions, find_mesh_object, read_mesh, write_mesh, write_uvs
 from .photos import framing_warnings, lens_warnings, read_photo, read_photo_camera
 from .problems import SceneProblem, memory_problems
 from .sources import Source
@@ -141,7 +140,7 @@ def _read_cameras(context_scene: bpy.types.Scene, cameras: Sequence[bpy.types.Ob
         warnings += more
     warnings += framing_warnings(cameras, context_scene) + lens_warnings(read)
     if all(photo.held_out for photo in photos):
-        raise SceneProblem("Every photo is held out: turn off Held Out on at least one camera")
+        raise SceneProblem("Every photo is held out: turn off Hold Out on at least one camera")
     return photos, read, warnings
 
 
@@ -250,7 +249,9 @@ def _find_material(binding: dict[str, Any]) -> bpy.types.Material | None:
         return None
     block = find(bpy.data.materials, binding["material"])
     if block is None:
-        raise SceneProblem(f"The material '{binding['material']['name']}' is no longer in the file: undo its deletion, or fit again")
+        raise SceneProblem(
+            "The material '{name}' is no longer in the file: undo its deletion, or fit again", name=binding["material"]["name"]
+        )
     check_material(block)
     return block
 

@@ -6,6 +6,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
+from dr_backend.language import told
 from dr_backend.scene.types import Extension, Interpolation
 
 from .before import LABEL, own_node
@@ -30,7 +31,7 @@ class Source:
     attribute: str | None = None  # a colour attribute; empty: the one that renders
     unknown: str = ""  # label of the node that cannot be carried
     misplaced: str = ""  # label of what places the image, where that is not a UV map
-    strange: str = ""  # a setting of the image node that is treated as another, in words
+    strange: str = ""  # a setting of the image node that is treated as another
 
 
 def _followed(socket: bpy.types.NodeSocket) -> tuple[bpy.types.NodeSocket, bpy.types.NodeSocket | None]:
@@ -62,7 +63,16 @@ def origin_of(socket: bpy.types.NodeSocket) -> bpy.types.NodeSocket | None:
 
 def node_words(node: bpy.types.Node) -> str:
     """What to call a node in a sentence: a group by its name."""
-    return f"group '{node.node_tree.name}'" if node.type == "GROUP" and node.node_tree is not None else str(node.bl_label)
+    if node.type == "GROUP" and node.node_tree is not None:
+        return told("group '{name}'", name=node.node_tree.name)
+    return told(node.bl_label)
+
+
+def place_words(source: Source) -> str:
+    """What to call the way an image is placed in a sentence."""
+    if source.misplaced or not source.uv_map:
+        return source.misplaced or told("the UV map that renders")
+    return told("the UV map '{name}'", name=source.uv_map)
 
 
 def mix_inputs(node: bpy.types.Node) -> tuple[bpy.types.NodeSocket, bpy.types.NodeSocket, bpy.types.NodeSocket]:
@@ -105,7 +115,7 @@ def _placement(socket: bpy.types.NodeSocket) -> tuple[str, np.ndarray | None] | 
     while origin is not None and origin.node.type == "MAPPING":
         step = mapping_matrix(origin.node)
         if step is None:
-            return str(origin.node.bl_label)
+            return told(origin.node.bl_label)
         matrix = matrix @ step
         origin = origin_of(origin.node.inputs["Vector"])
     placed = None if np.allclose(matrix, np.eye(4), atol=1e-7) else matrix[:2, [0, 1, 3]].astype(np.float32)
@@ -115,7 +125,7 @@ def _placement(socket: bpy.types.NodeSocket) -> tuple[str, np.ndarray | None] | 
         return origin.node.uv_map, placed
     if origin.node.type == "TEX_COORD" and origin.name == "UV" and not origin.node.from_instancer:
         return "", placed
-    return f"{origin.node.bl_label} ({origin.name})"
+    return f"{told(origin.node.bl_label)} ({told(origin.name)})"
 
 
 def write_placement(node: bpy.types.Node, uv_map: str, matrix: np.ndarray | None) -> None:
@@ -169,11 +179,13 @@ def read_source(socket: bpy.types.NodeSocket) -> Source:
         if whole.image is not None and not whole.alpha and whole.component is None:
             return replace(whole, value=value, component=("Red", "Green", "Blue").index(origin.name))
     if node.type != "TEX_IMAGE" or node.image is None:
-        return Source(value, unknown=node_words(node) + (" without image" if node.type == "TEX_IMAGE" else ""))
+        words = node_words(node)
+        return Source(value, unknown=told("{node} without image", node=words) if node.type == "TEX_IMAGE" else words)
     if node.image.source in ("SEQUENCE", "MOVIE"):
-        return Source(value, unknown=f"{node_words(node)} of a {node.image.source.lower()}")
+        is_movie = node.image.source == "MOVIE"
+        return Source(value, unknown=told("{node} of a movie" if is_movie else "{node} of a sequence", node=node_words(node)))
     if node.projection != "FLAT":
-        return Source(value, image=node.image, misplaced=f"{node.projection.title()} projection")
+        return Source(value, image=node.image, misplaced=told("{kind} projection", kind=told(node.projection.title())))
     placement = _placement(node.inputs["Vector"])
     if isinstance(placement, str):
         return Source(value, image=node.image, misplaced=placement)
@@ -185,7 +197,7 @@ def read_source(socket: bpy.types.NodeSocket) -> Source:
         interpolation="closest" if node.interpolation == "Closest" else "linear",
         uv_map=placement[0],
         uv_matrix=placement[1],
-        strange="" if node.interpolation in ("Linear", "Closest") else f"interpolation {node.interpolation}",
+        strange="" if node.interpolation in ("Linear", "Closest") else node.interpolation,
     )
 
 

@@ -24,15 +24,19 @@ def load_transforms(path: str) -> list[PosedPhoto]:
             data = json.load(file)
         return [_photo({**data, **frame}) for frame in data["frames"]]
     except OSError as error:
-        raise SceneProblem(f"{path} cannot be read: {error.strerror or error}") from error
+        raise SceneProblem("{path} cannot be read: {reason}", path=path, reason=error.strerror or error) from error
     except (ValueError, KeyError, TypeError, IndexError, ArithmeticError, np.linalg.LinAlgError, RecursionError) as error:
-        raise SceneProblem(f"{path} is damaged or no transforms.json: it needs frames with file_path and transform_matrix") from error
+        raise SceneProblem(
+            "{path} is damaged or no transforms.json: it needs frames with file_path and transform_matrix", path=path
+        ) from error
 
 
 def _photo(given: dict[str, Any]) -> PosedPhoto:
     name = str(given["file_path"]).removeprefix("./")
     if "FISHEYE" in str(given.get("camera_model", "")) or given.get("is_fisheye") or given.get("k4"):
-        raise SceneProblem(f"The camera of '{name}' is a fisheye, which has no counterpart in Blender: undistort the photos first")
+        raise SceneProblem(
+            "The camera of '{name}' is a fisheye, which has no counterpart in Blender: undistort the photos first", name=name
+        )
     size = (int(given["w"]), int(given["h"])) if "w" in given and "h" in given else None
     focal, in_widths = _focal(given, size)
     centre = np.array([given["cx"], given["cy"]], np.float64) if "cx" in given and "cy" in given else None

@@ -38,7 +38,9 @@ def smart_uvs(mesh: bpy.types.Mesh, name: str) -> np.ndarray:
         uvs = np.empty(len(copy.loops) * 2, np.float32)
         copy.uv_layers[UV_MAP].uv.foreach_get("vector", uvs)
     except RuntimeError as error:
-        raise SceneProblem(f"'{name}' has no UV map and Blender cannot make one here: unwrap it with Smart UV Project first") from error
+        raise SceneProblem(
+            "'{name}' has no UV map and Blender cannot make one here: unwrap it with Smart UV Project first", name=name
+        ) from error
     finally:
         bpy.data.batch_remove((scene,))  # scenes.remove crashes Blender 4.3 where there is no window
         bpy.data.objects.remove(obj)

@@ -9,6 +9,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
+from dr_backend.language import phrase, told
 from dr_backend.scene import Camera, Light, Material, World, split_path
 
 from .alpha import find_alpha, write_alpha
@@ -29,11 +30,11 @@ _LENS = ("distortion_model", "focal_length_pixels", "principal_point", "pixel_as
 _LENS += ("brown_k1", "brown_k2", "brown_k3", "brown_k4", "brown_p1", "brown_p2")
 _LIGHT = ("color", "energy", "spot_size", "spot_blend", "shadow_soft_size", "angle", "shape", "size", "size_y", "spread")
 _KINDS = {  # of a group's blocks: what one is called, and where they are in bpy.data
-    "cameras": ("camera", "objects"),
-    "lights": ("light", "objects"),
-    "meshes": ("mesh", "objects"),
-    "materials": ("material", "materials"),
-    "world": ("world", "worlds"),
+    "cameras": (phrase("camera"), "objects"),
+    "lights": (phrase("light"), "objects"),
+    "meshes": (phrase("mesh"), "objects"),
+    "materials": (phrase("material"), "materials"),
+    "world": (phrase("world"), "worlds"),
 }
 
 
@@ -78,18 +79,18 @@ def prepare_changes(described: Mapping[str, Any], values: Mapping[str, np.ndarra
     for path, value in values.items():
         group, name, field = split_path(path)
         if name not in described.get(group, {}) or described[group][name] is None:
-            raise SceneProblem(f"The result holds '{path}', which this fit did not read: fit again")
+            raise SceneProblem("The result holds '{path}', which this fit did not read: fit again", path=path)
         by_block.setdefault((group, name), {})[field] = np.asarray(value)
     for (group, name), changed in by_block.items():
         kind, collection = _KINDS[group]
         block = find(getattr(bpy.data, collection), described[group][name])
         if block is None:
-            raise SceneProblem(f"'{described[group][name]['name']}' is no longer in the file: undo its deletion, or fit again")
+            raise SceneProblem("'{name}' is no longer in the file: undo its deletion, or fit again", name=described[group][name]["name"])
         if is_foreign(block):
-            raise SceneProblem(f"'{block.name}' is linked from another file: make it local first")
+            raise SceneProblem("'{name}' is linked from another file: make it local first", name=block.name)
         notes, write = _PREPARE[group](block, changed, find(bpy.data.scenes, described["scene"]))
         words = ", ".join(field.replace("_", " ") for field in changed)
-        yield Change(f"Changed {words} of {kind} '{block.name}'", notes, write)
+        yield Change(told("Changed {words} of {kind} '{name}'", words=words, kind=told(kind), name=block.name), notes, write)
 
 
 Prepared = tuple[tuple[AbstractContextManager[None], ...], Callable[[], None]]
@@ -104,11 +105,13 @@ def _with(node: Node, changed: Mapping[str, np.ndarray], name: str) -> Node:
     known = {f.name for f in fields(node)}
     for field, value in changed.items():
         if field not in known:
-            raise SceneProblem(f"The result holds '{field}' for '{name}', which this fit did not read: fit again")
+            raise SceneProblem("The result holds '{field}' for '{name}', which this fit did not read: fit again", field=field, name=name)
         before = getattr(node, field)
         if not np.isfinite(value).all() or (before is not None and np.shape(before) != value.shape and not field.endswith("image")):
             what = field.replace("_", " ")
-            raise SceneProblem(f"The result for '{name}' holds a {what} that is no such thing: nothing was changed, fit again")
+            raise SceneProblem(
+                "The result for '{name}' holds a {what} that is no such thing: nothing was changed, fit again", name=name, what=what
+            )
     values: dict[str, Any] = dict(changed)
     return replace(node, **values)
 
@@ -129,7 +132,9 @@ def _light(obj: bpy.types.Object, changed: Mapping[str, np.ndarray], scene: bpy.
 def _mesh(obj: bpy.types.Object, changed: Mapping[str, np.ndarray], scene: bpy.types.Scene) -> Prepared:
     """Only its place: positions are a shape key."""
     if list(changed) != ["world_from_object"] or changed["world_from_object"].shape != (4, 4):
-        raise SceneProblem(f"The result holds {', '.join(changed)} for '{obj.name}', which a fit does not change: fit again")
+        raise SceneProblem(
+            "The result holds {changed} for '{name}', which a fit does not change: fit again", changed=", ".join(changed), name=obj.name
+        )
     matrix = Matrix(changed["world_from_object"].astype(np.float64).tolist())
     return (noting_values(obj, TRANSFORM),), lambda: setattr(obj, "matrix_world", matrix)
 
@@ -150,16 +155,16 @@ def _material(material: bpy.types.Material, changed: Mapping[str, np.ndarray], s
     source, origin = read_source(base_color_socket(shader)), origin_of(base_color_socket(shader))
     if "uv_matrix" in changed:
         if source.image is None:
-            raise SceneProblem(f"The base colour of material '{material.name}' has lost its image: fit again")
+            raise SceneProblem("The base colour of material '{name}' has lost its image: fit again", name=material.name)
         nodes.append(origin.node)
     if "base_color" in changed and origin is not None:
-        raise SceneProblem(f"A node feeds the base colour of material '{material.name}': disconnect it, then fit again")
+        raise SceneProblem("A node feeds the base colour of material '{name}': disconnect it, then fit again", name=material.name)
     see_through = [field for field in ("alpha", "alpha_image") if field in changed]
     alpha = find_alpha(material, shader)
     if see_through and alpha is not None:
         nodes.append(alpha.socket.node)
         if "alpha" in changed and alpha.socket.is_linked:
-            raise SceneProblem(f"A node feeds the alpha of material '{material.name}': disconnect it, then fit again")
+            raise SceneProblem("A node feeds the alpha of material '{name}': disconnect it, then fit again", name=material.name)
     unchanged = {f.name: None for f in fields(Material) if f.name.endswith("_image") and f.name not in changed}
 
     def write() -> None:

@@ -4,6 +4,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
+from dr_backend.language import told
 from dr_backend.scene import World
 from dr_backend.scene.sphere import from_harmonics, pixel_solid_angles
 
@@ -56,13 +57,16 @@ def _read_image(world: bpy.types.World, node: bpy.types.Node, strength: float) -
     try:
         image = _reduced(read_image(node.image)[0][..., :3])
     except SceneProblem as problem:
-        raise SceneProblem(f"World '{world.name}': {problem}") from problem
+        raise SceneProblem("World '{name}': {problem}", name=world.name, problem=problem) from problem
     weights = pixel_solid_angles(*image.shape[:2])[..., None] / (4 * np.pi)
     mean = (image * weights).sum((0, 1)) * strength
     turn = _rotation(node)
     if turn is None or node.projection != "EQUIRECTANGULAR":
         return World(mean.astype(np.float32)), [
-            f"World '{world.name}' places its image by more than a rotation, or is no equirectangular image; its average colour is used"
+            told(
+                "World '{name}' places its image by more than a rotation, or is no equirectangular image; its average colour is used",
+                name=world.name,
+            )
         ]
     return World(mean.astype(np.float32), image, np.array(strength, np.float32), turn.astype(np.float32)), []
 
@@ -77,12 +81,20 @@ def read_world(world: bpy.types.World | None) -> tuple[World, list[str]]:
         return World(np.zeros(3, np.float32)), []
     node = background_node(world)
     if node is None:
-        warnings = [f"World '{world.name}' has no Background node; its viewport colour is used"] if uses_nodes(world) else []
+        warnings = (
+            [told("World '{name}' has no Background node; its viewport colour is used", name=world.name)] if uses_nodes(world) else []
+        )
         return World(np.array(world.color[:3], np.float32)), warnings
     strength = float(node.inputs["Strength"].default_value)
     warnings = []
     if node.inputs["Strength"].is_linked:
-        warnings.append(f"The strength of world '{world.name}' is driven by nodes; its own value {strength:.3g} is used")
+        warnings.append(
+            told(
+                "The strength of world '{name}' is driven by nodes; its own value {strength:.3g} is used",
+                name=world.name,
+                strength=strength,
+            )
+        )
     origin = origin_of(node.inputs["Color"])
     if origin is not None and origin.node.type == "TEX_ENVIRONMENT" and origin.node.image is not None:
         read, more = _read_image(world, origin.node, strength)
@@ -92,7 +104,11 @@ def read_world(world: bpy.types.World | None) -> tuple[World, list[str]]:
         color = origin.default_value
     elif origin is not None:
         warnings.append(
-            f"The colour of world '{world.name}' comes from a {origin.node.bl_label} node; the Background node's own colour is used"
+            told(
+                "The colour of world '{name}' comes from a {node} node; the Background node's own colour is used",
+                name=world.name,
+                node=told(origin.node.bl_label),
+            )
         )
     return World((np.array(color[:3], np.float64) * strength).astype(np.float32)), warnings
 
