@@ -1,4 +1,4 @@
-"""Our picture of the same scene: read by the add-on's readers, rendered by the reference renderer."""
+"""Our picture of the same scene: read by the add-on's readers, rendered by the reference renderer unless told otherwise."""
 
 from dataclasses import replace
 
@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from dr_backend.geometry import flatten, to_tensors
 from dr_backend.raster.refine import refine, refined
+from dr_backend.renderers.base import Renderer
 from dr_backend.renderers.table import make
 from dr_backend.scene import Camera, Scene
 from dr_backend.scene.exposure import photo_gain
@@ -26,13 +27,13 @@ def _enlarged(camera: Camera, factor: int, first: int, rows: int) -> Camera:
     return replace(camera, size=(camera.size[0] * factor, rows), **measures)
 
 
-def render(scene: Scene, camera: str, supersample: int) -> np.ndarray:
+def render(scene: Scene, camera: str, supersample: int, renderer: Renderer | None = None) -> np.ndarray:
     """Linear premultiplied pixels (H, W, 4), row 0 at the top: the mean of ``supersample``² samples in each pixel."""
     view = scene.cameras[camera]
     width, height = view.size
     flat = flatten(to_tensors(scene))
     flat = refined(flat, refine(flat, [view]))
-    renderer = make("reference", "cpu")
+    renderer = renderer or make("reference", "cpu")
     step = max(1, BAND // supersample)
     bands = []
     with torch.no_grad():
