@@ -11,14 +11,14 @@ from dr_backend.renderers.native import NativeRenderer
 from dr_backend.scene import Camera, Material, Mesh, Scene
 from tests.shapes import camera, flat, icosphere
 
-SAMPLES = 10  # per pixel, along each side
+SAMPLES = 6  # per pixel, along each side
 STEP = 6e-3
 SIZE = 192
 
 
-def weights() -> torch.Tensor:
+def weights(size: int = SIZE) -> torch.Tensor:
     """A smooth weight for each colour and coverage of each pixel, (H, W, 4)."""
-    y, x = torch.meshgrid(torch.arange(SIZE) / SIZE, torch.arange(SIZE) / SIZE, indexing="ij")
+    y, x = torch.meshgrid(torch.arange(size) / size, torch.arange(size) / size, indexing="ij")
     return torch.stack([torch.sin(3 * x + 1 + k) * torch.cos(4 * y + 0.3 * k) + 0.5 * x + 0.3 for k in range(4)], -1).double()
 
 
