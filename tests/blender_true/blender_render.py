@@ -11,6 +11,7 @@ from blender_addon.exchange.images import to_linear
 from blender_addon.exchange.materials import base_color_socket, find_shader
 
 THREADS = 2
+SKY_MAP = 512  # texels of Cycles' map of where a sky is bright; making one of the usual size takes longer than the picture
 
 
 def render(scene: bpy.types.Scene, samples: int, *, display: bool = False) -> np.ndarray:
@@ -36,6 +37,8 @@ def render(scene: bpy.types.Scene, samples: int, *, display: bool = False) -> np
     cycles.transparent_max_bounces = 16
     cycles.sample_clamp_direct = cycles.sample_clamp_indirect = 0
     cycles.blur_glossy = 0
+    if scene.world is not None:
+        scene.world.cycles.sampling_method, scene.world.cycles.sample_map_resolution = "MANUAL", SKY_MAP
     with tempfile.TemporaryDirectory() as folder:
         settings.filepath = str(Path(folder) / ("render.png" if display else "render.exr"))
         bpy.ops.render.render(write_still=True)
