@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dr_backend.language import told
+
 from .worker_client import backend_command, clean_environment, hidden_window
 
 VARIABLE = "FIT_TO_PHOTO_PYTHON"
@@ -118,29 +120,36 @@ def find_backend(preferred: str, user_folder: Path, module_python: str = "") -> 
     Raises:
         BackendProblem: There is none, or the one asked for does not exist.
     """
-    named = {"Backend Python in the preferences": preferred, f"The environment variable {VARIABLE}": os.environ.get(VARIABLE, "")}
+    named = {
+        told("Backend Python in the preferences"): preferred,
+        told("The environment variable {name}", name=VARIABLE): os.environ.get(VARIABLE, ""),
+    }
     for origin, path in named.items():
         if path:
             if os.path.isfile(path):
                 return path
-            what = f"{origin} names {path}, which does not exist"
-            raise BackendProblem(what, "choose the Python that has torch installed", by_setup=False)
+            what = told("{origin} names {path}, which does not exist", origin=origin, path=path)
+            raise BackendProblem(what, told("choose the Python that has torch installed"), by_setup=False)
     own = interpreter(backend_folder(user_folder))
     if own.is_file():
         record = backend_folder(user_folder) / RECORD
         if record.is_file() and record.read_text("utf-8") == record_text():
             return str(own)
-        raise BackendProblem("The fitting backend was made for another version of this add-on", "press Set Up Backend")
+        raise BackendProblem(told("The fitting backend was made for another version of this add-on"), told("press Set Up Backend"))
     if module_python and _has_torch(module_python):
         return module_python
-    raise BackendProblem("The fitting backend is not installed", "press Set Up Backend, or set Backend Python in the add-on's preferences")
+    raise BackendProblem(
+        told("The fitting backend is not installed"), told("press Set Up Backend, or set Backend Python in the add-on's preferences")
+    )
 
 
 def check_backend(python: str, timeout_s: float = 180) -> Check:
     """What works in that Python and what is missing, each with the command that installs it. Takes seconds: it imports torch."""
     answer = _ask([python, "-I", "-c", _PROBE], timeout_s)
     if not isinstance(answer, dict) or "parts" not in answer:
-        return Check(python, (Part("Python", False, True, f"{python} does not work as a Python: {answer}"),))
+        return Check(
+            python, (Part("Python", False, True, told("{python} does not work as a Python: {answer}", python=python, answer=answer)),)
+        )
     parts = [_python_part(python, answer["python"]), *_package_parts(python, answer["parts"])]
     if Check(python, tuple(parts)).ready:
         parts += _machine_parts(python, timeout_s)
@@ -159,9 +168,9 @@ def _package_parts(python: str, found: dict[str, tuple[str, str]]) -> list[Part]
         elif not reason:
             works.append(f"{name} {version}".rstrip())
         elif name in NEEDED:
-            parts.append(Part(name, False, True, f"{name} does not work: {reason}", command))
+            parts.append(Part(name, False, True, told("{name} does not work: {reason}", name=name, reason=reason), command))
         else:
-            parts.append(Part(name, False, False, f"{name} is not installed (optional, a further renderer)", command))
+            parts.append(Part(name, False, False, told("{name} is not installed (optional, a further renderer)", name=name), command))
     return [*parts, Part("Packages", True, True, ", ".join(works))] if works else parts
 
 
@@ -170,26 +179,30 @@ def _ask(command: list[str], timeout_s: float) -> Any:
     try:
         run = subprocess.run(command, env=clean_environment(), capture_output=True, timeout=timeout_s, check=False, **hidden_window())
     except OSError as error:
-        return f"it cannot be started ({error.strerror or error})"
+        return told("it cannot be started ({reason})", reason=error.strerror or error)
     except subprocess.TimeoutExpired:
-        return f"no answer within {timeout_s:.0f} seconds"
+        return told("no answer within {seconds:.0f} seconds", seconds=timeout_s)
     said, complained = (stream.decode("utf-8", errors="replace").strip().splitlines() for stream in (run.stdout, run.stderr))
     try:
         return json.loads(said[-1])
     except (IndexError, ValueError):
-        return complained[-1] if complained else "no answer"
+        return complained[-1] if complained else told("no answer")
 
 
 def _machine_parts(python: str, timeout_s: float) -> list[Part]:
     """Graphics card, memory and renderers, as the backend itself sees them."""
     findings = _ask(backend_command(python, "doctor", "--json"), timeout_s)
     if not isinstance(findings, list):
-        return [Part("Backend", False, True, f"The backend itself does not start: {findings}")]
+        return [Part("Backend", False, True, told("The backend itself does not start: {findings}", findings=findings))]
     parts = [Part(f["part"], f["ok"], f["part"] == "Choice", f["sentence"]) for f in findings if f["part"] not in ("Python", *_MODULES)]
     card = find_graphics_card()
     if card is None:
         return parts
-    unused = f"This torch cannot use {card.name} (driver {card.driver}): fits run on the processor. Set Up Backend chooses one that can"
+    unused = told(
+        "This torch cannot use {card} (driver {driver}): fits run on the processor. Set Up Backend chooses one that can",
+        card=card.name,
+        driver=card.driver,
+    )
     return [replace(part, sentence=unused) if part.name == "GPU" and not part.ok else part for part in parts]
 
 
@@ -215,8 +228,18 @@ def find_graphics_card() -> GraphicsCard | None:
 def _python_part(python: str, version: str) -> Part:
     numbers = tuple(int(n) for n in version.split(".")[:2])
     if numbers in VERSIONS:
-        return Part("Python", True, True, f"Python {version} at {python}")
-    return Part("Python", False, True, f"Python {version} at {python} is not supported: use one of {version_names()}")
+        return Part("Python", True, True, told("Python {version} at {python}", version=version, python=python))
+    return Part(
+        "Python",
+        False,
+        True,
+        told(
+            "Python {version} at {python} is not supported: use one of {versions}",
+            version=version,
+            python=python,
+            versions=version_names(),
+        ),
+    )
 
 
 def version_names() -> str:

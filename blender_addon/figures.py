@@ -4,6 +4,8 @@ import functools
 import json
 from typing import Any
 
+from dr_backend.language import told
+
 
 @functools.lru_cache(maxsize=4)
 def parse_report(text: str) -> dict[str, Any]:
@@ -23,16 +25,18 @@ def worst_first(report: dict[str, Any]) -> list[dict[str, Any]]:
 
 def report_text(report: dict[str, Any]) -> str:
     """The report as plain text: one line per camera, worst first, in columns."""
-    rows = [("Camera", "PSNR dB", "Mask IoU %", "")]
+    rows = [(told("Camera"), told("PSNR dB"), told("Mask IoU %"), "")]
     for camera in worst_first(report):
         psnr = change(camera.get("psnr_before"), camera.get("psnr_after"), 1)
         iou = change(percent(camera.get("mask_iou_before")), percent(camera.get("mask_iou_after")), 1)
-        rows.append((str(camera["name"]), psnr, iou, "held out" if camera.get("held_out") else ""))
+        rows.append((str(camera["name"]), psnr, iou, told("held out") if camera.get("held_out") else ""))
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [str(report.get("message", ""))]
     if len(rows) > 1:
         lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, *map(str, report.get("done", [])), *(f"Warning: {text}" for text in report.get("warnings", []))])
+    return "\n".join(
+        [*lines, *map(str, report.get("done", [])), *(told("Warning: {text}", text=text) for text in report.get("warnings", []))]
+    )
 
 
 def change(before: float | None, after: float | None, digits: int) -> str:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from dr_backend.language import phrase, told
+
 from .environment import (
     NEEDED,
     OPTIONAL,
@@ -33,9 +35,12 @@ TORCH = OPTIONAL["pytorch3d"][0]  # the version that the tests run with
 PIP = "pip>=24.1"  # an older one does not say how far a download is
 # What pip and uv say of a network that does not let them through → what that means; their last words are about something else.
 _REASONS = (
-    ("CERTIFICATE_VERIFY_FAILED|UnknownIssuer", "pip does not know this network's certificate: name its file in the variable PIP_CERT"),
-    ("NameResolution|name resolution|Failed to establish|unreachable|timed out|dns error", "the package index cannot be reached"),
-    ("No space left", "the disk is full"),
+    (
+        "CERTIFICATE_VERIFY_FAILED|UnknownIssuer",
+        phrase("pip does not know this network's certificate: name its file in the variable PIP_CERT"),
+    ),
+    ("NameResolution|name resolution|Failed to establish|unreachable|timed out|dns error", phrase("the package index cannot be reached")),
+    ("No space left", phrase("the disk is full")),
 )
 _DRIVER_CUDA_13, _DRIVER_CUDA_12 = 580, 525  # the oldest NVIDIA drivers that run them
 _GPU_GB, _CPU_GB = 10, 3  # free space that an installation needs, downloads included
@@ -60,8 +65,8 @@ def find_system_python() -> str:
             continue  # found is not the same as usable: version managers and the Windows store put placeholders on the path
         if run.returncode == 0 and (found := run.stdout.decode("utf-8", errors="replace").strip()):
             return found
-    what = f"No Python {version_names()} with venv was found on this machine"
-    raise BackendProblem(what, "install one (python.org; on Debian and Ubuntu python3-venv), then press Set Up Backend again")
+    what = told("No Python {versions} with venv was found on this machine", versions=version_names())
+    raise BackendProblem(what, told("install one (python.org; on Debian and Ubuntu python3-venv), then press Set Up Backend again"))
 
 
 @dataclass(frozen=True)
@@ -78,15 +83,24 @@ def choose_build(card: GraphicsCard | None, system: str = sys.platform, machine:
     """The build of torch for this machine: CUDA where an NVIDIA driver can run it, else the much smaller one for the processor."""
     needed = (*NEEDED.values(), *OPTIONAL["warp"])
     if card is not None and card.driver >= _DRIVER_CUDA_13:
-        why = f"{card.name} will be used, with CUDA 13"
+        why = told("{card} will be used, with CUDA 13", card=card.name)
         if system.startswith("linux") and machine == "x86_64":
             return Build(why, "", (*needed, *OPTIONAL["pytorch3d"]), _GPU_GB)  # PyTorch3D's wheels load with this build only
         return Build(why, "cu130", needed, _GPU_GB)
     if card is not None and card.driver >= _DRIVER_CUDA_12:
-        return Build(f"{card.name} will be used, with CUDA 12.6 for its driver {card.driver}", "cu126", needed, _GPU_GB)
-    why = f"The driver {card.driver} of {card.name} is too old for torch" if card else "No NVIDIA driver answers"
+        return Build(
+            told("{card} will be used, with CUDA 12.6 for its driver {driver}", card=card.name, driver=card.driver),
+            "cu126",
+            needed,
+            _GPU_GB,
+        )
+    why = (
+        told("The driver {driver} of {card} is too old for torch", driver=card.driver, card=card.name)
+        if card
+        else told("No NVIDIA driver answers")
+    )
     variant = "" if system == "darwin" else "cpu"
-    return Build(f"{why}: fits will run on the processor", variant, needed, _CPU_GB)
+    return Build(told("{why}: fits will run on the processor", why=why), variant, needed, _CPU_GB)
 
 
 class Setup:
@@ -135,23 +149,28 @@ class Setup:
     def _commands(self) -> Iterator[tuple[str, list[str], bool]]:
         """Title and command of each step, and whether it must succeed."""
         python = str(interpreter(self._new))
-        yield "Making the environment", [self._python, "-I", "-m", "venv", "--clear", str(self._new)], True
+        yield told("Making the environment"), [self._python, "-I", "-m", "venv", "--clear", str(self._new)], True
         pip = [python, "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--retries", "2"]
-        yield "Renewing pip", [*pip, "--upgrade", PIP], True
+        yield told("Renewing pip"), [*pip, "--upgrade", PIP], True
         pip += ["--progress-bar", "raw"]
         if self._build.variant:  # uv knows where PyTorch keeps its other builds; where it cannot reach them, pip's build does too
             uv = [python, "-I", "-m", "uv", "pip", "install", "--python", python, "--no-cache", "--torch-backend", self._build.variant]
-            yield "Fetching what finds the right torch", [*pip, "uv"], False
-            yield f"Installing torch ({self._build.variant})", [*uv, *self._torch], False
-        yield "Installing torch", [*pip, *self._torch], True
-        yield "Installing the rest", [*pip, *self._torch, *self._build.rest], True
+            yield told("Fetching what finds the right torch"), [*pip, "uv"], False
+            yield told("Installing torch ({variant})", variant=self._build.variant), [*uv, *self._torch], False
+        yield told("Installing torch"), [*pip, *self._torch], True
+        yield told("Installing the rest"), [*pip, *self._torch, *self._build.rest], True
 
     def _run(self) -> None:
         try:
             self._folder.parent.mkdir(parents=True, exist_ok=True)
             free_gb = shutil.disk_usage(self._folder.parent).free / 1e9
             if free_gb < self._build.space_gb:
-                self.error = f"The backend needs {self._build.space_gb} GB, {self._folder.parent} has {free_gb:.1f} free: make room first"
+                self.error = told(
+                    "The backend needs {space_gb} GB, {parent} has {free_gb:.1f} free: make room first",
+                    space_gb=self._build.space_gb,
+                    parent=self._folder.parent,
+                    free_gb=free_gb,
+                )
                 return
             with open(self.log, "w", encoding="utf-8") as log:
                 for title, command, needed in self._commands():
@@ -162,9 +181,9 @@ class Setup:
             if self._folder.exists():
                 shutil.rmtree(self._folder)
             os.replace(self._new, self._folder)
-            self.activity = "The backend is ready"
+            self.activity = told("The backend is ready")
         except OSError as error:
-            self.error = f"The backend could not be put into {self._folder}: {error.strerror or error}"
+            self.error = told("The backend could not be put into {folder}: {reason}", folder=self._folder, reason=error.strerror or error)
         finally:
             shutil.rmtree(self._new, ignore_errors=True)  # what could not be removed, the next set-up clears
 
@@ -186,7 +205,7 @@ class Setup:
                 **hidden_window(),
             )
         except OSError as error:
-            self.error = f"{command[0]} cannot be started: {error.strerror or error}"
+            self.error = told("{command} cannot be started: {reason}", command=command[0], reason=error.strerror or error)
             return False
         if self._stopped:  # stop came between two commands
             self._process.terminate()
@@ -194,12 +213,12 @@ class Setup:
             if not self._hear(line.strip()) and line.strip():
                 last = line.strip()
                 self._say(last, log)
-                reason = next((words for pattern, words in _REASONS if re.search(pattern, last)), reason)
+                reason = next((told(words) for pattern, words in _REASONS if re.search(pattern, last)), reason)
         self.fraction = None
         if self._process.wait() == 0 and not self._stopped:
             return True
-        failed = f"{title} did not succeed: {reason or last}. The whole log is {self.log}"
-        self.error = "The set-up was stopped" if self._stopped else failed
+        failed = told("{title} did not succeed: {reason}. The whole log is {log}", title=title, reason=reason or last, log=self.log)
+        self.error = told("The set-up was stopped") if self._stopped else failed
         return False
 
     def _hear(self, line: str) -> bool:
@@ -208,9 +227,9 @@ class Setup:
             self.fraction = int(found[1]) / max(int(found[2]), 1)
             return True
         if found := re.match(r"Downloading (?:\S*/)?([^/\s-]+)-([^-\s]+)\S*\.whl( \(.*\))?$", line):
-            self.activity = f"Downloading {found[1]} {found[2]}{found[3] or ''}"
+            self.activity = told("Downloading {what}", what=f"{found[1]} {found[2]}{found[3] or ''}")
         elif line.startswith("Installing collected packages"):
-            self.activity, self.fraction = "Unpacking: this takes a few minutes", None
+            self.activity, self.fraction = told("Unpacking: this takes a few minutes"), None
         return False
 
     def _say(self, line: str, log: TextIO) -> None:

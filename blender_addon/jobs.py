@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from dr_backend.job import JobError, JobFolder
+from dr_backend.language import told
 
 SESSION = "session.json"
 LOCK = "session.lock"
@@ -54,8 +55,8 @@ def make_folder(root: Path) -> Path:
         root.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=root))
     except OSError as error:
-        message = f"The job folder {root} cannot be written ({error.strerror or error})"
-        raise JobError("cannot_write", message, "Choose another Job Folder in the add-on's preferences") from error
+        message = told("The job folder {path} cannot be written ({reason})", path=root, reason=error.strerror or error)
+        raise JobError("cannot_write", message, told("Choose another Job Folder in the add-on's preferences")) from error
 
 
 def lock(folder: Path) -> IO[bytes] | None:

@@ -2,6 +2,8 @@
 
 import bpy
 
+from dr_backend.language import told
+
 from .exchange.photos import background_images, photo_block, photo_size
 
 _DEPTHS_WITH_ALPHA = (32, 64, 128)  # bits per pixel
@@ -49,13 +51,13 @@ def mask_state(camera: bpy.types.Object) -> str:
     """Where the photo's mask comes from: Mask, Alpha or No Mask. Loads no file, for the panel asks again and again."""
     backgrounds = background_images(camera)
     if len(backgrounds) > 1:
-        return "Mask"
+        return told("Mask")
     image = photo_block(camera)
     if not isinstance(image, bpy.types.Image) or image.alpha_mode == "NONE":
-        return "No Mask"
+        return told("No Mask")
     if image.has_data:
-        return "Alpha" if image.depth in _DEPTHS_WITH_ALPHA else "No Mask"
-    return "No Mask" if image.filepath.lower().endswith((".jpg", ".jpeg")) else "Not Loaded"
+        return told("Alpha") if image.depth in _DEPTHS_WITH_ALPHA else told("No Mask")
+    return told("No Mask") if image.filepath.lower().endswith((".jpg", ".jpeg")) else told("Not Loaded")
 
 
 def take_photo_shape(scene: bpy.types.Scene, camera: bpy.types.Object) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dr_backend.language import told
+
 MAX_LOSSES = 256
 
 
@@ -11,7 +13,7 @@ MAX_LOSSES = 256
 class Progress:
     """The latest known state of a fit, from the worker's events and Blender's own renders."""
 
-    activity: str = "Reading the scene"
+    activity: str = field(default_factory=lambda: told("Reading the scene"))
     stage: str = ""
     step: int = 0
     steps: int = 0
@@ -26,9 +28,11 @@ class Progress:
     def hear(self, kind: str, data: Mapping[str, Any]) -> None:
         """Takes in a worker's event."""
         if kind == "hello":
-            self.activity = "Preparing the fit"
+            self.activity = told("Preparing the fit")
         elif kind == "stage":
-            self.activity = f"{data['name']} ({int(data['index']) + 1} of {data['count']})"
+            self.activity = told(
+                "{stage} ({number} of {count})", stage=told(str(data["name"])), number=int(data["index"]) + 1, count=data["count"]
+            )
             self.losses.clear()
             self.renderer, self.device, self.why = str(data["renderer"]), str(data["device"]), str(data["why"])
         elif kind == "step":
@@ -50,11 +54,11 @@ class Progress:
         """One line for the terminal: stage, step, loss, time left."""
         parts = [self.activity]
         if self.steps:
-            parts.append(f"step {self.step} of {self.steps}")
+            parts.append(told("step {step} of {steps}", step=self.step, steps=self.steps))
         if self.loss is not None:
-            parts.append(f"loss {self.loss:.4g}")
+            parts.append(told("loss {loss:.4g}", loss=self.loss))
         if self.seconds_left is not None:
-            parts.append(f"{duration(self.seconds_left)} left")
+            parts.append(told("{time} left", time=duration(self.seconds_left)))
         return ", ".join(parts)
 
 
@@ -62,10 +66,10 @@ def duration(seconds: float) -> str:
     """``75`` → ``1 min 15 s``."""
     whole = max(0, round(seconds))
     if whole < 60:
-        return f"{whole} s"
+        return told("{seconds} s", seconds=whole)
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+        return told("{minutes} min {seconds} s", minutes=whole // 60, seconds=whole % 60)
+    return told("{hours} h {minutes} min", hours=whole // 3600, minutes=whole % 3600 // 60)
 
 
 def sentences(message: str, hint: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import bpy
 import numpy as np
 
+from dr_backend.language import told
 from dr_backend.scene import Camera, Photo
 
 from . import report
@@ -65,7 +66,7 @@ class Proof:
         name = self.pending[when].pop(0)
         scene, camera = self.scene, find(bpy.data.objects, self._cameras[name])
         if scene is None or camera is None:
-            self._give_up(f"camera '{name}' is gone")
+            self._give_up(told("camera '{name}' is gone", name=name))
             return True
         meshes, lights = ([obj for d in group if (obj := find(bpy.data.objects, d)) is not None] for group in (self._meshes, self._lights))
         try:
@@ -79,7 +80,7 @@ class Proof:
     def _give_up(self, reason: str) -> None:
         self.drop()
         self._views = {"before": {}, "after": {}}
-        self._warn(f"There is no report: {reason}")
+        self._warn(told("There is no report: {reason}", reason=reason))
 
     def _compared(self) -> list[Photo]:
         return [photo for photo in self.photos if photo.camera in self._views["after"] and photo.camera in self._views["before"]]
@@ -123,4 +124,4 @@ class Proof:
             try:
                 report.contact_sheet(str(path), photos, self._views["before"], self._views["after"])
             except (OSError, RuntimeError) as error:
-                self._warn(f"The report picture {path} could not be written: {error}")
+                self._warn(told("The report picture {path} could not be written: {reason}", path=path, reason=error))

@@ -6,9 +6,11 @@ from typing import Any
 
 import bpy
 
+from dr_backend.language import phrase, told
+
 from .photo_list import has_photo
 
-_LIKE_MESHES = {"CURVE": "curve", "SURFACE": "surface", "META": "metaball", "FONT": "text"}
+_LIKE_MESHES = {"CURVE": phrase("curve"), "SURFACE": phrase("surface"), "META": phrase("metaball"), "FONT": phrase("text")}
 
 
 @dataclass(frozen=True)
@@ -74,34 +76,38 @@ def _first_unknown(scene: bpy.types.Scene, wanted: Wanted) -> str:
         for name in names:
             obj = scene.objects.get(name)
             if obj is None or obj.type != kind:
-                return f"The scene '{scene.name}' has no {kind.lower()} named '{name}'"
+                return told("The scene '{scene}' has no {kind} named '{name}'", scene=scene.name, kind=told(kind.lower()), name=name)
     return ""
 
 
 def _problem(scene: bpy.types.Scene, meshes: tuple[str, ...], visible: int, cameras: tuple[str, ...], without: tuple[str, ...]) -> str:
     if not meshes:
-        return "Several meshes are visible: select the one to fit" if visible else _no_mesh(scene)
+        return told("Several meshes are visible: select the one to fit") if visible else _no_mesh(scene)
     if not cameras and without:
-        return f"Camera '{without[0]}' has no photo: press Match Photo"
+        return told("Camera '{name}' has no photo: press Match Photo", name=without[0])
     if not cameras:
         return _no_photo(scene)
     if all(scene.objects[name].fit_to_photo.held_out for name in cameras):
-        return "All photos are held out: turn off Hold Out for at least one camera"
+        return told("All photos are held out: turn off Hold Out for at least one camera")
     return ""
 
 
 def _no_mesh(scene: bpy.types.Scene) -> str:
     other = next((obj for obj in scene.objects if obj.type in _LIKE_MESHES and obj.select_get()), None)
     if other is not None:
-        return f"'{other.name}' is a {_LIKE_MESHES[other.type]}, not a mesh: convert it with Object > Convert > Mesh"
-    return "There is no mesh to fit: add or unhide one"
+        return told(
+            "'{name}' is a {type}, not a mesh: convert it with Object > Convert > Mesh",
+            name=other.name,
+            type=told(_LIKE_MESHES[other.type]),
+        )
+    return told("There is no mesh to fit: add or unhide one")
 
 
 def _no_photo(scene: bpy.types.Scene) -> str:
     """Why no photo takes part."""
     photos = [obj for obj in scene.objects if has_photo(obj)]
     if not photos:
-        return "No visible camera has a photo: press Add Photos"
+        return told("No visible camera has a photo: press Add Photos")
     if any(obj.visible_get() for obj in photos):
-        return "No photo takes part: turn on the box of at least one in the list Photos"
-    return "All cameras with photos are hidden: show at least one in the Outliner"
+        return told("No photo takes part: turn on the box of at least one in the list Photos")
+    return told("All cameras with photos are hidden: show at least one in the Outliner")

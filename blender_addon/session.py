@@ -15,6 +15,7 @@ from typing import IO, Any
 import bpy
 
 from dr_backend.job import Event, FitSettings, JobError, JobFolder
+from dr_backend.language import told
 from dr_backend.scene import Camera, Photo
 
 from . import jobs, left, overlay, preferences
@@ -100,7 +101,7 @@ class Session:
         python = self.options.backend_python or preferences.backend_python()
         exported = read_scene(scene, *groups, texture=self.settings.texture, texture_size=self.settings.texture_size)
         self._bindings = exported.bindings
-        self.warnings = [f"Camera '{name}' has no photo and is left out" for name in chosen.without_photo] + list(exported.warnings)
+        self.warnings = [told("Camera '{name}' has no photo and is left out", name=n) for n in chosen.without_photo] + exported.warnings
         self._job = JobFolder(jobs.make_folder(preferences.job_root()))
         self._lock = jobs.lock(self._job.path)
         self._job.save(exported.scene, exported.photos, self.settings)
@@ -113,7 +114,7 @@ class Session:
         python = self.options.backend_python or preferences.backend_python()
         self._lock = jobs.lock(job.folder)
         if self._lock is None:
-            raise JobError("bad_job", "Another Blender works on this fit, or its folder is gone", "Discard it, or fit again")
+            raise JobError("bad_job", told("Another Blender works on this fit, or its folder is gone"), told("Discard it, or fit again"))
         self._job = JobFolder(job.folder)
         self._bindings = Bindings.from_json(job.session["bindings"])
         try:
@@ -134,11 +135,11 @@ class Session:
         if self.options.render_report:
             self._proof.want("before")
         if self._job.is_done():  # the worker came to its end, and Blender was closed before it took the result
-            self._last, self.state = Event("done", {"message": "Fitted"}), State.APPLY
+            self._last, self.state = Event("done", {"message": told("Fitted")}), State.APPLY
             return
         self._client = WorkerClient(worker_command(python, self._job.path), self._job.path)
         self._client.start()
-        self.progress.activity = "Starting the backend"
+        self.progress.activity = told("Starting the backend")
         self.state = State.RUNNING
 
     def begin_preview(self) -> bool:
@@ -180,7 +181,7 @@ class Session:
         if self._proof is not None:
             self._proof.drop()
         if self.state is State.RUNNING and self._client:
-            self.progress.activity = "Stopping"
+            self.progress.activity = told("Stopping")
             self._client.cancel()
 
     def pause(self, paused: bool) -> None:
@@ -192,7 +193,7 @@ class Session:
     def abort(self) -> None:
         """Ends at once and changes nothing more: the file is being closed or the add-on switched off. The fit can be resumed."""
         if not self.finished:
-            self.message = "The fit was stopped before it ended"
+            self.message = told("The fit was stopped before it ended")
             failed = self._last is not None and self._last.kind == "failed"
             self._resumable = self.state in (State.RUNNING, State.APPLY) and not (self.changed or self.cancelling or failed)
             self._end(State.DONE if self.changed else State.CANCELLED)
@@ -209,7 +210,7 @@ class Session:
             else:
                 self.progress.hear(event.kind, event.data)
                 if self.cancelling:
-                    self.progress.activity = "Stopping"
+                    self.progress.activity = told("Stopping")
 
     def show_preview(self) -> bool:
         """Shows the worker's latest vertices and pictures in the viewport; whether there were new ones."""
@@ -229,8 +230,8 @@ class Session:
         """Stops a fit whose mesh is gone."""
         for name, binding in self._bindings.meshes.items():
             if self.state is State.RUNNING and find(bpy.data.objects, binding["object"]) is None:
-                message = f"'{name}' was deleted while it was being fitted: undo that, or choose another mesh, and fit again"
-                self._last = Event("failed", {"code": "gone", "message": message, "hint": ""})
+                said = told("'{name}' was deleted while it was being fitted: undo that, or choose another mesh, and fit again", name=name)
+                self._last = Event("failed", {"code": "gone", "message": said, "hint": ""})
                 self.state = State.APPLY
 
     def _apply_next(self) -> None:
@@ -242,7 +243,7 @@ class Session:
         if not self.changed:
             if wants_report and pending["before"]:
                 self._end_preview()
-                self.progress.activity = f"Rendering {pending['before'][0]} as it was"
+                self.progress.activity = told("Rendering {camera} as it was", camera=pending["before"][0])
                 self._proof.render_next("before")
                 return
             if not self._write():
@@ -253,7 +254,7 @@ class Session:
         else:
             self._proof.render_next("after")
         if self._proof.pending["after"]:
-            self.progress.activity = f"Rendering {self._proof.pending['after'][0]}"
+            self.progress.activity = told("Rendering {camera}", camera=self._proof.pending["after"][0])
             return
         self._finish()
 
@@ -269,17 +270,17 @@ class Session:
             if values is None and (kind == "cancelled" or data.get("code") in _KEEP_CHECKPOINT):
                 values = self._job.load_checkpoint()
             if values is None:
-                self.message += " Nothing was changed."
+                self.message += " " + told("Nothing was changed.")
                 return False
             self._end_preview()
             self.done = write_result(self._bindings, values)
         except (SceneProblem, JobError) as error:
-            self.message = f"The result could not be used: {error}"
+            self.message = told("The result could not be used: {reason}", reason=error)
             self._last = Event("failed", {"code": "not_applied", "message": self.message, "hint": ""})
             return False
         self.changed = True
         if kind != "done":
-            self.message += " The best result so far was kept."
+            self.message += " " + told("The best result so far was kept.")
         return True
 
     def _finish(self) -> None:
@@ -315,7 +316,7 @@ class Session:
             return
         if state is State.FAILED:
             self._resumable = self._last is not None and self._last.data.get("code") in _KEEP_CHECKPOINT
-            self.message += f" The job folder is {self._job.path}"
+            self.message += " " + told("The job folder is {path}", path=self._job.path)
         if not self._resumable:
             (self._job.path / jobs.SESSION).unlink(missing_ok=True)
             if not self._keep_job and state is not State.FAILED:
@@ -350,7 +351,7 @@ def start(
     """
     global _current
     if is_running():
-        raise CannotStart("A fit is already running: wait for it to end, or cancel it first")
+        raise CannotStart(told("A fit is already running: wait for it to end, or cancel it first"))
     selection = select(scene, view_layer, wanted)
     if selection.problem:
         raise CannotStart(selection.problem)
@@ -376,7 +377,7 @@ def resume(scene: bpy.types.Scene, job: jobs.LeftJob, options: Options | None = 
     """
     global _current
     if is_running():
-        raise CannotStart("A fit is already running: wait for it to end, or cancel it first")
+        raise CannotStart(told("A fit is already running: wait for it to end, or cancel it first"))
     try:
         stored, photos, settings = JobFolder(job.folder).load()
         chosen = Selection.from_json(job.session["selection"])

@@ -15,6 +15,7 @@ from typing import IO, Any
 import dr_backend
 from dr_backend.job import Event, JobError, parse_event
 from dr_backend.job.events import LAST_KINDS, MAX_LINE
+from dr_backend.language import phrase, told
 
 LOG_NAME = "worker.log"
 
@@ -33,17 +34,17 @@ runpy.run_module("dr_backend", run_name="__main__", alter_sys=True)
 _NOT_FOR_WORKER = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONEXECUTABLE", "__PYVENV_LAUNCHER__")
 
 _WINDOWS_CRASHES = {
-    0xC0000005: "a memory access violation",
-    0xC0000017: "not enough memory",
-    0xC00000FD: "a stack overflow",
-    0xC0000135: "a missing DLL",
+    0xC0000005: phrase("a memory access violation"),
+    0xC0000017: phrase("not enough memory"),
+    0xC00000FD: phrase("a stack overflow"),
+    0xC0000135: phrase("a missing DLL"),
 }
 _SIGNAL_REASONS = {
-    "SIGKILL": "the system or a person killed it (SIGKILL), most often because the memory ran out",
-    "SIGSEGV": "a memory error (SIGSEGV)",
-    "SIGBUS": "a memory error (SIGBUS)",
-    "SIGABRT": "a library gave up (SIGABRT)",
-    "SIGILL": "this processor lacks an instruction that a library needs (SIGILL)",
+    "SIGKILL": phrase("the system or a person killed it (SIGKILL), most often because the memory ran out"),
+    "SIGSEGV": phrase("a memory error (SIGSEGV)"),
+    "SIGBUS": phrase("a memory error (SIGBUS)"),
+    "SIGABRT": phrase("a library gave up (SIGABRT)"),
+    "SIGILL": phrase("this processor lacks an instruction that a library needs (SIGILL)"),
 }
 
 
@@ -122,7 +123,7 @@ class WorkerClient:
                 )
         except OSError as error:
             hint = "Set Backend Python in the add-on's preferences, or press Check Setup"
-            reason = f"The backend's Python cannot be started: {python} ({error.strerror or error})"
+            reason = told("The backend's Python cannot be started: {python} ({reason})", python=python, reason=error.strerror or error)
             raise JobError("no_interpreter", reason, hint) from error
         self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), name="fit-to-photo-events", daemon=True)
         self._reader.start()
@@ -206,10 +207,11 @@ class WorkerClient:
 
     def _obituary(self, code: int) -> Event:
         if self._cancelled_at is not None:
-            return Event("cancelled", {"message": "The backend was stopped"})
+            return Event("cancelled", {"message": told("The backend was stopped")})
         words = self.last_words()
-        hint = f"Its last words: {words}" if words else "Press Check Setup to see whether the backend works"
-        return Event("failed", {"code": "crashed", "message": f"The backend stopped unexpectedly: {exit_reason(code)}", "hint": hint})
+        hint = told("Its last words: {words}", words=words) if words else told("Press Check Setup to see whether the backend works")
+        message = told("The backend stopped unexpectedly: {reason}", reason=exit_reason(code))
+        return Event("failed", {"code": "crashed", "message": message, "hint": hint})
 
     def last_words(self, lines: int = 3) -> str:
         """The last lines of the worker's log, joined; empty without any."""
@@ -250,8 +252,8 @@ def exit_reason(code: int) -> str:
         try:
             name = signal.Signals(-code).name
         except ValueError:
-            name = f"signal {-code}"
-        return _SIGNAL_REASONS.get(name, f"it was ended by {name}")
+            name = told("signal {number}", number=-code)
+        return told(_SIGNAL_REASONS[name]) if name in _SIGNAL_REASONS else told("it was ended by {name}", name=name)
     if code & 0xFFFFFFFF in _WINDOWS_CRASHES:
-        return _WINDOWS_CRASHES[code & 0xFFFFFFFF]
-    return "it ended without a result" if code == 0 else f"it ended with exit code {code}"
+        return told(_WINDOWS_CRASHES[code & 0xFFFFFFFF])
+    return told("it ended without a result") if code == 0 else told("it ended with exit code {code}", code=code)

@@ -83,7 +83,8 @@ def check_seen(meshes: Mapping[str, Mesh], cameras: Mapping[str, Camera]) -> lis
         ]
         if not seeing:
             raise SceneProblem(
-                "'{name}' is outside the view of every camera: look through the cameras and move it into the picture", name=name
+                "'{name}' is outside the view of every camera: look through the cameras and move it into the picture, or press Place Mesh",
+                name=name,
             )
         for camera in seeing:
             idle.pop(camera, None)

@@ -10,6 +10,7 @@ from typing import Any
 
 import bpy
 
+from dr_backend.language import told
 from dr_backend.parameters import PARAMETERS
 
 from .. import jobs, left, preferences, session
@@ -88,10 +89,10 @@ class _RunsFit(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         """Available while no fit runs."""
         if context.scene is None:
-            cls.poll_message_set("There is no scene")
+            cls.poll_message_set(told("There is no scene"))
             return False
         if session.is_running():
-            cls.poll_message_set("A fit is already running: wait for it to end, or cancel it first")
+            cls.poll_message_set(told("A fit is already running: wait for it to end, or cancel it first"))
             return False
         return True
 
@@ -119,12 +120,12 @@ class _RunsFit(bpy.types.Operator):
         if fit is None:
             return {"CANCELLED"}
         if fit.begin_preview():
-            bpy.ops.ed.undo_push(message="Begin Fit to Photo")
+            bpy.ops.ed.undo_push(message=told("Begin Fit to Photo"))
         self._pace = Pace()
         manager = context.window_manager
         self._timer = manager.event_timer_add(TICK_SECONDS, window=context.window)
         manager.modal_handler_add(self)
-        context.workspace.status_text_set("Fit to Photo is running. Esc: stop and keep the best result so far")
+        context.workspace.status_text_set(told("Fit to Photo is running. Esc: stop and keep the best result so far"))
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -180,7 +181,7 @@ def why_not(context: bpy.types.Context) -> str:
     if problem := select(context.scene, context.view_layer).problem:
         return problem
     if not any(getattr(context.scene.fit_to_photo, parameter.key) for parameter in PARAMETERS):
-        return "Nothing to fit: turn on Geometry or Texture"
+        return told("Nothing to fit: turn on Geometry or Texture")
     try:
         preferences.backend_python()
     except BackendProblem as missing:
@@ -209,7 +210,7 @@ class FITTOPHOTO_OT_run(_RunsFit):
 
 def _is_offered(cls: type[bpy.types.Operator]) -> bool:
     if left.left_job() is None:
-        cls.poll_message_set("No unfinished fit belongs into this file")
+        cls.poll_message_set(told("No unfinished fit belongs into this file"))
         return False
     return True
 
@@ -230,7 +231,7 @@ class FITTOPHOTO_OT_resume(_RunsFit):
     def _begin(self, context: bpy.types.Context) -> session.Session:
         job = left.left_job()
         if job is None:
-            raise session.CannotStart("No unfinished fit belongs into this file")
+            raise session.CannotStart(told("No unfinished fit belongs into this file"))
         return session.resume(context.scene, job)
 
 
@@ -266,7 +267,7 @@ class FITTOPHOTO_OT_pause(bpy.types.Operator):
         """Available while the backend fits."""
         fit = session.current()
         if fit is None or fit.state is not session.State.RUNNING or fit.cancelling:
-            cls.poll_message_set("The backend is not fitting now")
+            cls.poll_message_set(told("The backend is not fitting now"))
             return False
         return True
 
@@ -289,7 +290,7 @@ class FITTOPHOTO_OT_cancel(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         """Available while a fit runs."""
         if not session.is_running():
-            cls.poll_message_set("No fit is running")
+            cls.poll_message_set(told("No fit is running"))
             return False
         return True
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import bpy
 
+from dr_backend.language import told
+
 from ..exchange.colmap import is_colmap, load_colmap
 from ..exchange.posed_cameras import add_posed_camera
 from ..exchange.poses import PosedPhoto, find_photos
@@ -20,7 +22,7 @@ def _load(path: str) -> list[PosedPhoto]:
         return load_colmap(path if os.path.isdir(path) else os.path.dirname(path))
     if path.lower().endswith(".json"):
         return load_transforms(path)
-    raise SceneProblem(f"{path} holds no cameras: choose cameras.bin or cameras.txt of a COLMAP model, or a transforms.json")
+    raise SceneProblem("{path} holds no cameras: choose cameras.bin or cameras.txt of a COLMAP model, or a transforms.json", path=path)
 
 
 class FITTOPHOTO_OT_import_cameras(bpy.types.Operator):
@@ -58,7 +60,9 @@ class FITTOPHOTO_OT_import_cameras(bpy.types.Operator):
             found = find_photos(photos, start, bpy.path.abspath(self.photo_folder))
             if not found:
                 where = self.photo_folder or start
-                raise SceneProblem(f"None of the {len(photos)} photos was found in or around {where}: set Photo Folder")
+                raise SceneProblem(
+                    "None of the {count} photos was found in or around {where}: set Photo Folder", count=len(photos), where=where
+                )
         except SceneProblem as problem:
             self.report({"ERROR"}, str(problem))
             return {"CANCELLED"}
@@ -78,7 +82,9 @@ class FITTOPHOTO_OT_import_cameras(bpy.types.Operator):
                 cameras.append(obj)
                 problems += warnings
         if missing := len(photos) - len(found):
-            problems.append(f"{missing} of {len(photos)} photos were not found, their cameras are left out")
+            problems.append(
+                told("{missing} of {count} photos were not found, their cameras are left out", missing=missing, count=len(photos))
+            )
         for sentence in problems:
             self.report({"WARNING" if cameras else "ERROR"}, sentence)
         if not cameras:
@@ -87,5 +93,7 @@ class FITTOPHOTO_OT_import_cameras(bpy.types.Operator):
         context.scene.collection.children.link(collection)
         context.view_layer.update()
         show_photo(context.scene, context.scene.objects.find(cameras[0].name))
-        self.report({"INFO"}, f"{len(cameras)} cameras added, in the collection '{collection.name}'")
+        self.report(
+            {"INFO"}, told("{count} cameras added, in the collection '{collection}'", count=len(cameras), collection=collection.name)
+        )
         return {"FINISHED"}

@@ -4,6 +4,8 @@ import webbrowser
 
 import bpy
 
+from dr_backend.language import told
+
 from .. import manual
 
 
@@ -20,9 +22,9 @@ class FITTOPHOTO_OT_open_help(bpy.types.Operator):
         """Opens it."""
         path = manual.page_path(self.page)
         if not path.is_file():
-            self.report({"ERROR"}, f"The help page {path} is missing: install the add-on again")
+            self.report({"ERROR"}, told("The help page {path} is missing: install the add-on again", path=path))
             return {"CANCELLED"}
         if not webbrowser.open(path.as_uri()):
-            self.report({"ERROR"}, f"No web browser was found: open {path} by hand")
+            self.report({"ERROR"}, told("No web browser was found: open {path} by hand", path=path))
             return {"CANCELLED"}
         return {"FINISHED"}

@@ -6,6 +6,8 @@ from typing import Any
 
 import bpy
 
+from dr_backend.language import told
+
 from ..exchange.cameras import write_focal_px
 from ..exchange.photo_files import load_photo
 from ..exchange.photos import background_images, photo_size, shown, write_mask, write_photo
@@ -38,8 +40,12 @@ def _set_lens(camera: Any, image: bpy.types.Image, exif: Exif) -> bool:
 def _unknown_lens(cameras: list[bpy.types.Object]) -> str:
     """What to say about cameras whose photos do not tell the focal length."""
     if len(cameras) == 1:
-        return f"The photo of camera '{cameras[0].name}' does not tell its focal length: set the lens that it was taken with"
-    return f"{len(cameras)} photos do not tell their focal length: set the lens that they were taken with on their cameras"
+        return told(
+            "The photo of camera '{name}' does not tell its focal length: set the lens that it was taken with", name=cameras[0].name
+        )
+    return told(
+        "{count} photos do not tell their focal length: set the lens that they were taken with on their cameras", count=len(cameras)
+    )
 
 
 class _PhotoPicker:
@@ -84,7 +90,7 @@ class FITTOPHOTO_OT_add_photos(_PhotoPicker, bpy.types.Operator):
         """Loads the photos and places their cameras."""
         paths = self._paths()
         if not paths:
-            self.report({"ERROR"}, "No photo was picked: mark one or several in the file browser")
+            self.report({"ERROR"}, told("No photo was picked: mark one or several in the file browser"))
             return {"CANCELLED"}
         loaded, problems = [], []
         for path in paths:
@@ -113,7 +119,15 @@ class FITTOPHOTO_OT_add_photos(_PhotoPicker, bpy.types.Operator):
         show_photo(context.scene, context.scene.objects.find(cameras[0].name))
         if unknown:
             self.report({"INFO"}, _unknown_lens(unknown))
-        self.report({"INFO"}, f"{len(cameras)} {'camera' if len(cameras) == 1 else 'cameras'} added: move them until the mesh lines up")
+        self.report(
+            {"INFO"},
+            told(
+                "1 camera added: move it until the mesh lines up"
+                if len(cameras) == 1
+                else "{count} cameras added: move them until the mesh lines up",
+                count=len(cameras),
+            ),
+        )
         return {"FINISHED"}
 
 
@@ -136,10 +150,10 @@ class _OneCamera(_PhotoPicker):
         """Available where there is a camera to put a photo on."""
         camera = active_camera(context)
         if camera is None:
-            cls.poll_message_set("There is no camera: press Add Photos, or add a camera and make it active")
+            cls.poll_message_set(told("There is no camera: press Add Photos, or add a camera and make it active"))
             return False
         if camera.data.library is not None or camera.data.override_library is not None:
-            cls.poll_message_set("The camera belongs to another file: make it local with Object > Relations > Make Local")
+            cls.poll_message_set(told("The camera belongs to another file: make it local with Object > Relations > Make Local"))
             return False
         return True
 
@@ -172,7 +186,9 @@ class FITTOPHOTO_OT_match_photo(_OneCamera, bpy.types.Operator):
         for mask in (shown(background) for background in backgrounds[1:2]):
             if tuple(mask.size) != tuple(image.size):
                 write_mask(camera, None)
-                self.report({"WARNING"}, f"The mask '{mask.name}' has another size than the photo and was taken off the camera")
+                self.report(
+                    {"WARNING"}, told("The mask '{name}' has another size than the photo and was taken off the camera", name=mask.name)
+                )
         if camera == context.scene.camera:
             take_photo_shape(context.scene, camera)
         return {"FINISHED"}
@@ -192,7 +208,7 @@ class FITTOPHOTO_OT_add_mask(_OneCamera, bpy.types.Operator):
         if not super().poll(context):
             return False
         if not background_images(active_camera(context)):
-            cls.poll_message_set("The camera has no photo yet: press Match Photo first")
+            cls.poll_message_set(told("The camera has no photo yet: press Match Photo first"))
             return False
         return True
 
@@ -206,8 +222,11 @@ class FITTOPHOTO_OT_add_mask(_OneCamera, bpy.types.Operator):
             self.report({"ERROR"}, str(problem))
             return {"CANCELLED"}
         if tuple(mask.size) != size:
-            photo = f"{size[0]} × {size[1]}" if size else "cannot be read"
-            self.report({"ERROR"}, f"The mask is {mask.size[0]} × {mask.size[1]} pixels, its photo {photo}: make them the same size")
+            sizes = {
+                "mask": f"{mask.size[0]} × {mask.size[1]}",
+                "photo": f"{size[0]} × {size[1]}" if size else told("cannot be read"),
+            }
+            self.report({"ERROR"}, told("The mask is {mask} pixels, its photo {photo}: make them the same size", **sizes))
             return {"CANCELLED"}
         mask.colorspace_settings.name = "Non-Color"  # type: ignore[assignment]  # names from the colour configuration
         write_mask(camera, mask)

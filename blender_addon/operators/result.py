@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import bpy
 
+from dr_backend.language import told
+
 from .. import overlay, session
 from ..exchange.problems import SceneProblem
 from ..exchange.result import has_result, keep_all, revert_all
@@ -19,10 +21,10 @@ class _OnResult:
     def poll(cls, context: bpy.types.Context) -> bool:
         """Available where a fit left something."""
         if context.scene is None or session.is_running():
-            cls.poll_message_set("A fit is running: wait for it to end, or cancel it first")
+            cls.poll_message_set(told("A fit is running: wait for it to end, or cancel it first"))
             return False
         if not has_result(context.scene):
-            cls.poll_message_set("Nothing in this scene was fitted")
+            cls.poll_message_set(told("Nothing in this scene was fitted"))
             return False
         return True
 
@@ -65,7 +67,7 @@ class FITTOPHOTO_OT_keep(_OnResult, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Keeps every fitted object of the scene."""
         if context.scene.fit_to_photo.show_before:
-            self.report({"ERROR"}, "The scene shows what was before the fit: turn off Show Before, then keep the result")
+            self.report({"ERROR"}, told("The scene shows what was before the fit: turn off Show Before, then keep the result"))
             return {"CANCELLED"}
         return self._change(context, keep_all)
 
@@ -84,7 +86,7 @@ class FITTOPHOTO_OT_look_through(bpy.types.Operator):
         """Makes it the scene's camera and looks through it."""
         index = context.scene.objects.find(self.camera)
         if index < 0 or context.scene.objects[index].type != "CAMERA":
-            self.report({"ERROR"}, f"The scene has no camera '{self.camera}': it was renamed or deleted since the fit")
+            self.report({"ERROR"}, told("The scene has no camera '{camera}': it was renamed or deleted since the fit", camera=self.camera))
             return {"CANCELLED"}
         show_photo(context.scene, index)
         return {"FINISHED"}
@@ -107,7 +109,7 @@ class FITTOPHOTO_OT_copy_report(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         """Available once there was a fit."""
         if context.scene is None or not parse_report(context.scene.fit_to_photo.last_report):
-            cls.poll_message_set("There is no report: fit first")
+            cls.poll_message_set(told("There is no report: fit first"))
             return False
         return True
 
@@ -115,5 +117,5 @@ class FITTOPHOTO_OT_copy_report(bpy.types.Operator):
         """Copies."""
         report = parse_report(context.scene.fit_to_photo.last_report)
         context.window_manager.clipboard = report_text(report) if self.format == "TEXT" else json.dumps(report, indent=1)
-        self.report({"INFO"}, "The report is in the clipboard")
+        self.report({"INFO"}, told("The report is in the clipboard"))
         return {"FINISHED"}

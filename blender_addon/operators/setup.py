@@ -6,6 +6,8 @@ import time
 
 import bpy
 
+from dr_backend.language import told
+
 from .. import preferences, session
 from ..environment import BackendProblem, Check, Part, check_backend, find_graphics_card
 from ..installation import Setup, choose_build, find_system_python
@@ -83,7 +85,7 @@ class FITTOPHOTO_OT_check_setup(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         """Available while no check and no set-up runs."""
         if checking() or setup_running():
-            cls.poll_message_set("Wait until the check or set-up that is running has ended")
+            cls.poll_message_set(told("Wait until the check or set-up that is running has ended"))
             return False
         return True
 
@@ -94,11 +96,13 @@ class FITTOPHOTO_OT_check_setup(bpy.types.Operator):
             _checking.join()
         print("\n".join(_check.sentences()))
         if _check.ready:
-            self.report({"INFO"}, "The backend is ready")
+            self.report({"INFO"}, told("The backend is ready"))
             return {"FINISHED"}
         missing = next(part for part in _check.parts if part.needed and not part.ok)
-        repair = f". Install it with: {missing.command}" if missing.command else ""
-        self.report({"ERROR"}, f"The backend is not ready. {missing.sentence}{repair}")
+        text = told("The backend is not ready. {part}", part=missing.sentence)
+        if missing.command:
+            text += ". " + told("Install it with: {command}", command=missing.command)
+        self.report({"ERROR"}, text)
         return {"CANCELLED"}
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -119,10 +123,10 @@ class FITTOPHOTO_OT_setup_backend(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         """Available with online access and while no other set-up runs."""
         if not bpy.app.online_access:
-            cls.poll_message_set("Allow Online Access in Preferences > System first")
+            cls.poll_message_set(told("Allow Online Access in Preferences > System first"))
             return False
         if setup_running() or checking() or session.is_running():
-            cls.poll_message_set("Wait until the set-up, check or fit that is running has ended")
+            cls.poll_message_set(told("Wait until the set-up, check or fit that is running has ended"))
             return False
         return True
 
@@ -148,7 +152,7 @@ class FITTOPHOTO_OT_setup_backend(bpy.types.Operator):
         if _setup.error:
             self.report({"ERROR"}, _setup.error)
             return {"CANCELLED"}
-        self.report({"INFO"}, "The backend is ready")
+        self.report({"INFO"}, told("The backend is ready"))
         return {"FINISHED"}
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -170,7 +174,7 @@ class FITTOPHOTO_OT_cancel_setup(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         """Available while the backend is being installed."""
         if not setup_running():
-            cls.poll_message_set("No set-up is running")
+            cls.poll_message_set(told("No set-up is running"))
             return False
         return True
 
@@ -193,7 +197,7 @@ class FITTOPHOTO_OT_copy_command(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Copies it."""
         context.window_manager.clipboard = self.command
-        self.report({"INFO"}, f"Copied: {self.command}")
+        self.report({"INFO"}, told("Copied: {command}", command=self.command))
         return {"FINISHED"}
 
 

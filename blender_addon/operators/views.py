@@ -2,6 +2,8 @@
 
 import bpy
 
+from dr_backend.language import told
+
 from .. import overlay, report, session
 from ..comparison import Comparison
 from ..exchange.photos import read_photo, read_photo_camera
@@ -22,10 +24,10 @@ class FITTOPHOTO_OT_render_view(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         """Available for a camera with a photo, while no fit runs."""
         if session.is_running():
-            cls.poll_message_set("A fit is running: wait for it to end, or cancel it first")
+            cls.poll_message_set(told("A fit is running: wait for it to end, or cancel it first"))
             return False
         if context.scene is None or context.scene.camera is None or not has_photo(context.scene.camera):
-            cls.poll_message_set("Look through a camera that has a photo")
+            cls.poll_message_set(told("Look through a camera that has a photo"))
             return False
         return True
 

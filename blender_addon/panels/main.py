@@ -2,6 +2,7 @@
 
 import bpy
 
+from dr_backend.language import told
 from dr_backend.parameters import PARAMETERS
 
 from .. import left, session
@@ -11,7 +12,7 @@ from .photos import draw_objects
 from .presets import draw_presets
 from .progress import draw_progress
 from .setup import draw_backend
-from .tab import Tab, draw_help, told, wrapped
+from .tab import Tab, draw_help, wrapped
 
 
 class FITTOPHOTO_PT_main(Tab, bpy.types.Panel):

@@ -2,11 +2,13 @@
 
 import bpy
 
+from dr_backend.language import told
+
 from ..exchange.photos import thumbnail
 from ..photo_list import has_photo, mask_state
 from ..selection import Selection
 from ..thumbnails import icon_of
-from .tab import Tab, told
+from .tab import Tab
 
 _THUMBNAIL_SCALE = 6.0
 

@@ -2,6 +2,8 @@
 
 import bpy
 
+from dr_backend.language import told
+
 from ..operators.presets import BUILT_IN, MENU, SUBDIR
 
 
@@ -16,7 +18,7 @@ class FITTOPHOTO_MT_presets(bpy.types.Menu):
     def draw(self, context: bpy.types.Context) -> None:
         """Draws both kinds."""
         for label in BUILT_IN:
-            self.layout.operator("fit_to_photo.use_preset", text=label).name = label
+            self.layout.operator("fit_to_photo.use_preset", text=told(label)).name = label
         if bpy.utils.preset_paths(SUBDIR):  # without any, Blender would complain
             self.layout.separator()
             self.draw_preset(context)

@@ -2,10 +2,12 @@
 
 import bpy
 
+from dr_backend.language import told
+
 from .. import session
 from ..loss_plot import loss_icon
 from ..progress import duration
-from .tab import told, wrapped
+from .tab import wrapped
 
 _PLOT_SCALE = 5.5  # times a button's height
 MAX_WARNINGS = 4

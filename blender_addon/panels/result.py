@@ -4,11 +4,13 @@ from typing import Any
 
 import bpy
 
+from dr_backend.language import told
+
 from .. import session
 from ..exchange.result import has_result, read_strength, read_texture_mix
 from ..figures import change, parse_report, percent, worst_first
 from ..progress import duration
-from .tab import Tab, told, wrapped
+from .tab import Tab, wrapped
 
 
 class FITTOPHOTO_PT_result(Tab, bpy.types.Panel):

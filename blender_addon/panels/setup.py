@@ -2,10 +2,12 @@
 
 import bpy
 
+from dr_backend.language import told
+
 from .. import preferences
 from ..environment import BackendProblem
 from ..operators import setup
-from .tab import Tab, draw_help, told, wrapped
+from .tab import Tab, draw_help, wrapped
 
 
 def draw_backend(layout: bpy.types.UILayout) -> bool:
@@ -38,7 +40,7 @@ def _draw_remedy(layout: bpy.types.UILayout, problem: BackendProblem) -> None:
     elif bpy.app.online_access:
         row.operator("fit_to_photo.setup_backend", icon="IMPORT")
     elif bpy.app.online_access_override:
-        wrapped(layout, "Blender was started offline: start it without --offline-mode, or choose a Python below, under Backend")
+        wrapped(layout, told("Blender was started offline: start it without --offline-mode, or choose a Python below, under Backend"))
     else:
         row.operator("extensions.userpref_allow_online", text="Allow Online Access to Install It", icon="INTERNET")
 

@@ -24,17 +24,9 @@ def _line_length() -> int:
     return max(20, int((region.width / scale - 85) / 6)) if region else 30
 
 
-def told(text: str, **values: object) -> str:
-    """A text with values in it, in the language of Blender's interface: ``told("Step {step}", step=3)``.
-
-    Texts without values need no such call: Blender translates its labels itself.
-    """
-    return bpy.app.translations.pgettext_iface(text).format(**values)
-
-
 def wrapped(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
-    """A text of several lines: Blender's labels cut theirs off."""
-    lines = textwrap.wrap(bpy.app.translations.pgettext_iface(text), _line_length()) or [""]
+    """A told text in several lines: Blender's labels cut theirs off."""
+    lines = textwrap.wrap(text, _line_length()) or [""]
     column = layout.column(align=True)
     column.label(text=lines[0], icon=icon)
     for line in lines[1:]:

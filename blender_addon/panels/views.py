@@ -2,9 +2,11 @@
 
 import bpy
 
+from dr_backend.language import told
+
 from .. import overlay, session
 from ..photo_list import has_photo
-from .tab import Tab, told, wrapped
+from .tab import Tab, wrapped
 
 
 class FITTOPHOTO_PT_views(Tab, bpy.types.Panel):

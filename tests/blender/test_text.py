@@ -11,7 +11,7 @@ bpy = pytest.importorskip("bpy")
 import blender_addon  # noqa: E402
 from blender_addon import operators, panels  # noqa: E402
 from blender_addon.panels import menu  # noqa: E402
-from blender_addon.panels.tab import told  # noqa: E402
+from dr_backend.language import told  # noqa: E402
 
 ADDON = Path(blender_addon.__file__).parent
 SMALL = {"a", "and", "as", "by", "for", "from", "in", "into", "of", "on", "or", "the", "to", "with"}
