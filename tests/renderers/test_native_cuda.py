@@ -33,7 +33,7 @@ def test_every_kernel_compiles_for_cuda(tmp_path, module):
     assert f".target sm_{ARCHITECTURE}" in code
     compiled = {name.split("_cuda_kernel")[0].rsplit("_", 1)[0] for name in re.findall(r"\.visible \.entry (\w+)", code)}
     assert compiled == set(module.kernels)
-    assert len(compiled) > 10
+    assert len(compiled) > 5
     assert not re.search(r"^\s*(@\S+ )?(atom|red)\.", code, re.MULTILINE)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..project import Projected, View
 from .bins import Bins, Floats, Ints, Vec3s
-from .launch import Launcher, array, inside_kernel
+from .launch import Launcher, array, inside_kernel, kernel
 from .rasterize import pixel_owners
 
 SLIVER = wp.constant(wp.float32(1.0e-7))  # area over squared size below which barycentric coordinates are rounding errors
@@ -162,7 +162,7 @@ def _locate(
             x = stop
 
 
-@inside_kernel
+@kernel
 def _show(first: int, width: int, face_id: Ints, shown: Ints):
     """Marks the faces that pixels show; several owners may write the same mark. The owner is a row."""
     row = first + wp.tid()

@@ -21,7 +21,8 @@ TILE = 16  # pixels
 WORD = 4  # bytes of most numbers
 
 wp.config.log_level = wp.LOG_ERROR
-# Two modules, which compile side by side. Rounding every product as torch does keeps the pixels of both rasterizers identical.
+# A precompiled header pays for modules that compile one after the other. Ours do so side by side, and each would make one of its own.
+wp.config.use_precompiled_headers = False
 _OUTLINES, _INSIDES = (wp.get_module(f"fit_to_photo_{name}") for name in ("outlines", "insides"))
 _OUTLINES.options.update({"enable_backward": False, "fuse_fp": False})  # nothing is differentiated by Warp
 _INSIDES.options.update({"enable_backward": False})
@@ -31,12 +32,16 @@ _Descriptor = type(wp.from_torch(torch.empty(1), return_ctype=True))  # how Warp
 
 
 def kernel(function: Callable[..., None]) -> wp.Kernel:
-    """A Warp kernel of this package: which pixels see what. Its first argument is the number of the first owner of a launch."""
+    """A Warp kernel of this package. Its first argument is the number of the first owner of a launch.
+
+    Products are rounded before they are added, as torch does it: thus both rasterizers agree on which pixels see what. Here are also
+    kernels for which that does not matter, so that the other module takes no longer to compile than this one.
+    """
     return wp.kernel(function, module=_OUTLINES)
 
 
 def inside_kernel(function: Callable[..., None]) -> wp.Kernel:
-    """The same for what happens within faces, where rounding may differ from torch's."""
+    """The same for what happens within faces, where products and sums may be rounded together, which is faster."""
     return wp.kernel(function, module=_INSIDES)
 
 

@@ -11,7 +11,7 @@ from .. import texture
 from ..project import Projected, View
 from .bins import Bins, Floats, Ints, Vec2s, Vec3s
 from .interpolate import Lens, cross2, lens_of, run_end, run_of, within
-from .launch import Launcher, array, inside_kernel
+from .launch import Launcher, array, inside_kernel, kernel
 from .rasterize import pixel_owners
 from .sums import add_into
 from .texture import (
@@ -153,7 +153,7 @@ def give(level: Level, at: Taps, g: wp.vec3, owner: int, mask: int, total: Vec3s
         total[below + at.right] = total[below + at.right] + at.on_right * share
 
 
-@inside_kernel
+@kernel
 def _gather(
     first: int, mask: int, face_id: Ints, face_material: Ints, table: Ints, address: Vec3s, by_rgb: Vec3s, grad_texels: Vec3s,
     grad_coarse: Vec3s,
@@ -200,7 +200,7 @@ def offer(level: Level, at: Taps, g: wp.vec3, start: int, n: int, place: Ints, v
     value[n + 3] = (at.on_bottom * at.on_right) * g
 
 
-@inside_kernel
+@kernel
 def _offer(
     first: int, face_id: Ints, face_material: Ints, table: Ints, address: Vec3s, by_rgb: Vec3s, texels: int, place: Ints, value: Vec3s
 ):

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...geometry.flatten import FlatMaterial
 from .bins import Ints, Vec3s
-from .launch import Launcher, array, inside_kernel
+from .launch import Launcher, array, kernel
 
 EXTENSIONS = {"repeat": 0, "extend": 1, "clip": 2, "mirror": 3}
 FIELDS = wp.constant(9)  # numbers per material in the table
@@ -301,7 +301,7 @@ def trilinear_slope(image: Image, at: wp.vec3, g: wp.vec3, texels: Vec3s, coarse
     return wp.lerp(result, slope_at(image, number + 1, at, g, texels, coarse), at[2] - float(number))
 
 
-@inside_kernel
+@kernel
 def _reduce(first: int, table: Ints, material: int, number: int, fine: Vec3s, coarse: Vec3s):
     """Means of the texels under each texel of the next level. The owner is one of its rows."""
     row = first + wp.tid()
@@ -331,7 +331,7 @@ def window(place: int, size: int, smaller: int) -> wp.vec2i:
     return wp.vec2i(place * size / smaller, ((place + 1) * size + smaller - 1) / smaller)
 
 
-@inside_kernel
+@kernel
 def _spread(first: int, table: Ints, material: int, number: int, grad_fine: Vec3s, grad_coarse: Vec3s):
     """The adjoint of ``_reduce``: each texel gathers from those whose mean it entered. The owner is a row of texels."""
     row = first + wp.tid()
