@@ -23,6 +23,7 @@ _MANUAL = (
     ("bpy.ops.fit_to_photo.add_mask*", "photos"),
     ("bpy.ops.fit_to_photo.match_photo*", "photos"),
     ("bpy.ops.fit_to_photo.import_cameras*", "photos"),
+    ("bpy.ops.fit_to_photo.place_mesh*", "photos"),
     ("bpy.ops.fit_to_photo.*preset*", "settings"),
     ("bpy.ops.fit_to_photo.*setup*", "install"),
     ("bpy.ops.fit_to_photo.copy_command*", "install"),

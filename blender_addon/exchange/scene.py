@@ -29,6 +29,7 @@ from .materials import (
     write_material,
 )
 from .meshes import MeshRead, check_positions, find_mesh_object, read_mesh, write_mesh, write_uvs
+from .outlines import start_warnings
 from .photos import framing_warnings, lens_warnings, read_photo, read_photo_camera
 from .problems import SceneProblem, memory_problems
 from .sources import Source
@@ -102,7 +103,9 @@ def read_scene(
     for read in mesh_reads.values():
         warnings += read.warnings
     fitted = {photo.camera: read_cameras[photo.camera] for photo in photos if not photo.held_out}
-    warnings += check_seen({name: read.mesh for name, read in mesh_reads.items()}, fitted)
+    read_meshes = {name: read.mesh for name, read in mesh_reads.items()}
+    idle = check_seen(read_meshes, fitted)
+    warnings += start_warnings(read_meshes, fitted, photos) or idle  # cameras that look past a mesh far away are no news of their own
     materials, material_bindings, more = _read_materials(meshes, mesh_reads, texture, texture_size, lit=lit)
     read_lights, world, light_warnings = _read_lights(context_scene, lights, lit)
     scene = Scene(read_cameras, {name: r.mesh for name, r in mesh_reads.items()}, materials, read_lights, world)

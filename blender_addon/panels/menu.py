@@ -11,6 +11,7 @@ MENU = (
         ("fit_to_photo.import_cameras", ""),
         ("fit_to_photo.match_photo", ""),
         ("fit_to_photo.add_mask", ""),
+        ("fit_to_photo.place_mesh", ""),
     ),
     (("fit_to_photo.render_view", ""), ("fit_to_photo.copy_report", "format")),
     (("fit_to_photo.keep", ""), ("fit_to_photo.revert", "")),

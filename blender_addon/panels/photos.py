@@ -74,6 +74,7 @@ class FITTOPHOTO_PT_photos(Tab, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("fit_to_photo.match_photo", icon="IMAGE_DATA")
         row.operator("fit_to_photo.add_mask", icon="MOD_MASK")
+        layout.operator("fit_to_photo.place_mesh", icon="PIVOT_BOUNDBOX")
 
 
 def draw_objects(layout: bpy.types.UILayout, scene: bpy.types.Scene, chosen: Selection) -> None:
