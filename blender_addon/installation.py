@@ -43,7 +43,9 @@ _REASONS = (
     ("No space left", phrase("the disk is full")),
 )
 _DRIVER_CUDA_13, _DRIVER_CUDA_12 = 580, 525  # the oldest NVIDIA drivers that run them
-_GPU_GB, _CPU_GB = 10, 3  # free space that an installation needs, downloads included
+# Free space that an installation needs. With CUDA 5.1 stay, and 2.9 of downloads lie in pip's cache and once more beside it meanwhile;
+# for the processor 1.5 stay, and uv unpacks torch aside first.
+_GPU_GB, _CPU_GB = 11, 4
 
 
 def find_system_python() -> str:
@@ -77,6 +79,7 @@ class Build:
     variant: str  # cpu, cu126 or cu130; empty: the one that pip finds is right
     rest: tuple[str, ...]
     space_gb: int
+    pips_space_gb: int = 0  # where this variant cannot be had and pip's build has to do
 
 
 def choose_build(card: GraphicsCard | None, system: str = sys.platform, machine: str = platform.machine()) -> Build:
@@ -100,7 +103,8 @@ def choose_build(card: GraphicsCard | None, system: str = sys.platform, machine:
         else told("No NVIDIA driver answers")
     )
     variant = "" if system == "darwin" else "cpu"
-    return Build(told("{why}: fits will run on the processor", why=why), variant, needed, _CPU_GB)
+    pips_space = _GPU_GB if system.startswith("linux") else _CPU_GB  # there pip's build brings CUDA along
+    return Build(told("{why}: fits will run on the processor", why=why), variant, needed, _CPU_GB, pips_space)
 
 
 class Setup:
@@ -121,6 +125,7 @@ class Setup:
         self._thread = threading.Thread(target=self._run, name="fit-to-photo-setup", daemon=True)
         self._process: subprocess.Popen[str] | None = None
         self._stopped = False
+        self._failed = False  # the latest step, which need not succeed
 
     def start(self) -> None:
         """Begins; downloads gigabytes."""
@@ -157,24 +162,19 @@ class Setup:
             uv = [python, "-I", "-m", "uv", "pip", "install", "--python", python, "--no-cache", "--torch-backend", self._build.variant]
             yield told("Fetching what finds the right torch"), [*pip, "uv"], False
             yield told("Installing torch ({variant})", variant=self._build.variant), [*uv, *self._torch], False
+            if self._failed:
+                self._require_room(self._build.pips_space_gb)
         yield told("Installing torch"), [*pip, *self._torch], True
         yield told("Installing the rest"), [*pip, *self._torch, *self._build.rest], True
 
     def _run(self) -> None:
         try:
             self._folder.parent.mkdir(parents=True, exist_ok=True)
-            free_gb = shutil.disk_usage(self._folder.parent).free / 1e9
-            if free_gb < self._build.space_gb:
-                self.error = told(
-                    "The backend needs {space_gb} GB, {parent} has {free_gb:.1f} free: make room first",
-                    space_gb=self._build.space_gb,
-                    parent=self._folder.parent,
-                    free_gb=free_gb,
-                )
-                return
+            self._require_room(self._build.space_gb)
             with open(self.log, "w", encoding="utf-8") as log:
                 for title, command, needed in self._commands():
-                    if not self._step(title, command, log) and (needed or self._stopped):
+                    self._failed = not self._step(title, command, log)
+                    if self._failed and (needed or self._stopped):
                         return
                     self.error = ""
             (self._new / RECORD).write_text(record_text(), encoding="utf-8")
@@ -182,10 +182,28 @@ class Setup:
                 shutil.rmtree(self._folder)
             os.replace(self._new, self._folder)
             self.activity = told("The backend is ready")
+        except BackendProblem as problem:
+            self.error = str(problem)
         except OSError as error:
             self.error = told("The backend could not be put into {folder}: {reason}", folder=self._folder, reason=error.strerror or error)
         finally:
             shutil.rmtree(self._new, ignore_errors=True)  # what could not be removed, the next set-up clears
+
+    def _require_room(self, space_gb: int) -> None:
+        """Makes sure that the disk has so many gigabytes.
+
+        Raises:
+            BackendProblem: It has not.
+        """
+        free_gb = shutil.disk_usage(self._folder.parent).free / 1e9
+        if free_gb < space_gb:
+            what = told(
+                "The backend needs {space_gb} GB, {parent} has {free_gb:.1f} free",
+                space_gb=space_gb,
+                parent=self._folder.parent,
+                free_gb=free_gb,
+            )
+            raise BackendProblem(what, told("make room first"))
 
     def _step(self, title: str, command: list[str], log: TextIO) -> bool:
         """Runs one command and hears it; whether it succeeded."""

@@ -75,6 +75,14 @@ def test_a_variant_of_torch_that_cannot_be_had_is_replaced_by_pips(tmp_path):
     assert setup.activity == "The backend is ready"
 
 
+def test_where_only_pips_larger_torch_can_be_had_the_disk_is_asked_again(tmp_path):
+    setup = _setup(tmp_path, build=installation.Build("For a test", "no-such-variant", (), 0, 10**9))
+    lines = _run(setup)
+    assert "make room first" in setup.error
+    assert "Installing torch" not in lines
+    assert [path.name for path in tmp_path.iterdir()] == ["setup.log"]
+
+
 def test_a_network_that_lets_nobody_through_is_named(tmp_path, monkeypatch):
     """What pip says last is of something else: that it found no version."""
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
@@ -143,4 +151,5 @@ def test_the_build_follows_the_machine(driver, system, machine, variant, pytorch
     assert bool(set(environment.OPTIONAL["pytorch3d"]) & set(build.rest)) == pytorch3d
     assert set(environment.NEEDED.values()) <= set(build.rest)
     assert words in build.why
-    assert build.space_gb >= (10 if variant.startswith("cu") or pytorch3d else 3)
+    assert build.space_gb == (11 if variant.startswith("cu") or pytorch3d else 4)
+    assert build.pips_space_gb == (11 if variant == "cpu" and system == "linux" else 4 if build.space_gb == 4 else 0)
