@@ -4,7 +4,7 @@ import sys
 
 import bpy
 
-from . import command, handlers, loss_plot, manual, operators, overlay, panels, preferences, properties, session, thumbnails
+from . import command, handlers, languages, loss_plot, manual, operators, overlay, panels, preferences, properties, session, thumbnails
 
 CLASSES = (
     properties.FITTOPHOTO_PG_scene,
@@ -23,6 +23,7 @@ def register() -> None:
     bpy.types.Scene.fit_to_photo = bpy.props.PointerProperty(type=properties.FITTOPHOTO_PG_scene)
     bpy.types.Object.fit_to_photo = bpy.props.PointerProperty(type=properties.FITTOPHOTO_PG_object)
     bpy.types.WindowManager.fit_to_photo = bpy.props.PointerProperty(type=properties.FITTOPHOTO_PG_window)
+    languages.register()
     command.register()
     overlay.register()
     handlers.register()
@@ -41,6 +42,7 @@ def unregister() -> None:
     loss_plot.unregister()
     thumbnails.forget_all()
     command.unregister()
+    languages.unregister()
     del bpy.types.WindowManager.fit_to_photo
     del bpy.types.Object.fit_to_photo
     del bpy.types.Scene.fit_to_photo

@@ -12,7 +12,7 @@ from typing import Any
 
 from dr_backend.language import told
 
-from .worker_client import backend_command, clean_environment, hidden_window
+from .worker_client import clean_environment, doctor_command, hidden_window
 
 VARIABLE = "FIT_TO_PHOTO_PYTHON"
 VERSIONS = ((3, 12), (3, 11), (3, 13), (3, 10))  # of Python; the first one found on the machine makes the environment
@@ -143,8 +143,11 @@ def find_backend(preferred: str, user_folder: Path, module_python: str = "") -> 
     )
 
 
-def check_backend(python: str, timeout_s: float = 180) -> Check:
-    """What works in that Python and what is missing, each with the command that installs it. Takes seconds: it imports torch."""
+def check_backend(python: str, language: Path | None = None, timeout_s: float = 180) -> Check:
+    """What works in that Python and what is missing, each with the command that installs it. Takes seconds: it imports torch.
+
+    ``language`` is the ``.po`` file with the language that the backend itself answers in; None is English.
+    """
     answer = _ask([python, "-I", "-c", _PROBE], timeout_s)
     if not isinstance(answer, dict) or "parts" not in answer:
         return Check(
@@ -152,7 +155,7 @@ def check_backend(python: str, timeout_s: float = 180) -> Check:
         )
     parts = [_python_part(python, answer["python"]), *_package_parts(python, answer["parts"])]
     if Check(python, tuple(parts)).ready:
-        parts += _machine_parts(python, timeout_s)
+        parts += _machine_parts(python, language, timeout_s)
     return Check(python, tuple(parts))
 
 
@@ -189,9 +192,9 @@ def _ask(command: list[str], timeout_s: float) -> Any:
         return complained[-1] if complained else told("no answer")
 
 
-def _machine_parts(python: str, timeout_s: float) -> list[Part]:
+def _machine_parts(python: str, language: Path | None, timeout_s: float) -> list[Part]:
     """Graphics card, memory and renderers, as the backend itself sees them."""
-    findings = _ask(backend_command(python, "doctor", "--json"), timeout_s)
+    findings = _ask(doctor_command(python, language), timeout_s)
     if not isinstance(findings, list):
         return [Part("Backend", False, True, told("The backend itself does not start: {findings}", findings=findings))]
     parts = [Part(f["part"], f["ok"], f["part"] == "Choice", f["sentence"]) for f in findings if f["part"] not in ("Python", *_MODULES)]

@@ -18,7 +18,7 @@ from dr_backend.job import Event, FitSettings, JobError, JobFolder
 from dr_backend.language import told
 from dr_backend.scene import Camera, Photo
 
-from . import jobs, left, overlay, preferences
+from . import jobs, languages, left, overlay, preferences
 from .environment import BackendProblem
 from .exchange.identity import find
 from .exchange.problems import SceneProblem
@@ -137,7 +137,7 @@ class Session:
         if self._job.is_done():  # the worker came to its end, and Blender was closed before it took the result
             self._last, self.state = Event("done", {"message": told("Fitted")}), State.APPLY
             return
-        self._client = WorkerClient(worker_command(python, self._job.path), self._job.path)
+        self._client = WorkerClient(worker_command(python, self._job.path, languages.po_file()), self._job.path)
         self._client.start()
         self.progress.activity = told("Starting the backend")
         self.state = State.RUNNING

@@ -54,9 +54,18 @@ def backend_command(python: str | Path, *arguments: str) -> list[str]:
     return [str(python), "-I", "-X", "utf8", "-c", _BOOTSTRAP, str(folder), *arguments]
 
 
-def worker_command(python: str | Path, job: Path) -> list[str]:
-    """The command line that fits ``job``."""
-    return backend_command(python, "fit", str(job))
+def worker_command(python: str | Path, job: Path, language: Path | None = None) -> list[str]:
+    """The command line that fits ``job`` and speaks the language of this ``.po`` file, or English."""
+    return backend_command(python, "fit", str(job), *_spoken(language))
+
+
+def doctor_command(python: str | Path, language: Path | None = None) -> list[str]:
+    """The command line that says as JSON what works, in that language."""
+    return backend_command(python, "doctor", "--json", *_spoken(language))
+
+
+def _spoken(language: Path | None) -> list[str]:
+    return [] if language is None else ["--language", str(language)]
 
 
 def clean_environment() -> dict[str, str]:

@@ -6,6 +6,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from .language import speak_as
 from .memory import keep_freed_memory
 
 
@@ -18,12 +19,16 @@ def _parser() -> argparse.ArgumentParser:
     render.add_argument("job", type=Path)
     doctor = commands.add_parser("doctor", help="say what is installed and what works")
     doctor.add_argument("--json", action="store_true", help="for programs")
+    for command in (fit, doctor):
+        command.add_argument("--language", type=Path, metavar="PO", help="a .po file with the language of the sentences; default: English")
     return parser
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command; the exit code is 0 when it did what it was asked."""
     options = _parser().parse_args(arguments)
+    if getattr(options, "language", None) is not None:
+        speak_as(options.language)
     keep_freed_memory()
     if options.command == "fit":
         from .worker import Commands, run_fit, take_stdout

@@ -4,6 +4,7 @@ import importlib.metadata
 import platform
 from dataclasses import dataclass
 
+from .language import told
 from .renderers.table import available, choose
 
 
@@ -20,7 +21,7 @@ def _package(name: str) -> Finding:
     try:
         return Finding(name, True, f"{name} {importlib.metadata.version(name)}")
     except importlib.metadata.PackageNotFoundError:
-        return Finding(name, False, f"{name} is missing: install it with  python -m pip install {name}")
+        return Finding(name, False, told("{name} is missing: install it with  python -m pip install {name}", name=name))
 
 
 def examine() -> list[Finding]:
@@ -32,14 +33,16 @@ def examine() -> list[Finding]:
     findings += [_package(name) for name in ("torch", "numpy", "cholespy")]
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
-        findings.append(Finding("GPU", True, f"{torch.cuda.get_device_name()}: {free / 2**30:.1f} of {total / 2**30:.1f} GiB free"))
+        text = told("{card}: {free:.1f} of {total:.1f} GiB free", card=torch.cuda.get_device_name(), free=free / 2**30, total=total / 2**30)
+        findings.append(Finding("GPU", True, text))
     else:
-        findings.append(Finding("GPU", False, "No CUDA graphics card: fits run on the processor"))
+        findings.append(Finding("GPU", False, told("No CUDA graphics card: fits run on the processor")))
     memory = psutil.virtual_memory()
-    findings.append(Finding("Memory", True, f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB of memory free"))
+    text = told("{free:.1f} of {total:.1f} GiB of memory free", free=memory.available / 2**30, total=memory.total / 2**30)
+    findings.append(Finding("Memory", True, text))
     for name, why_not in available().items():
-        findings.append(Finding(f"Renderer {name}", why_not is None, why_not or f"Renderer {name} works"))
+        findings.append(Finding(f"Renderer {name}", why_not is None, why_not or told("Renderer {name} works", name=name)))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     renderer, why = choose("auto", device)
-    findings.append(Finding("Choice", True, f"Auto uses {renderer.capabilities.name}: {why}"))
+    findings.append(Finding("Choice", True, told("Auto uses {renderer}: {why}", renderer=renderer.capabilities.name, why=why)))
     return findings

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .geometry.flatten import FlatScene, cut
 from .job import JobError
+from .language import told
 from .losses import normal_consistency, photometric, silhouette
 from .optim import AdamUniform
 from .parameterizations import LargeSteps, Parameterization
@@ -144,8 +145,8 @@ class Fit:
                 if retries > RETRIES:
                     raise JobError(
                         "diverged",
-                        f"The fit ran away in stage '{stage.name}'",
-                        "Raise Stiffness, or check that the cameras line up with the photos",
+                        told("The fit ran away in stage '{stage}'", stage=told(stage.name)),
+                        told("Raise Stiffness, or check that the cameras line up with the photos"),
                     )
                 rate *= 0.5
                 run.restart(self._best, rate)

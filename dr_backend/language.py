@@ -48,7 +48,7 @@ def speak_as(path: Path) -> None:
 
 
 def load_po(path: Path) -> dict[tuple[str, str], str]:
-    """The translations in a ``.po`` file by context and English text; those that are missing or marked as fuzzy are left out."""
+    """The translations in a ``.po`` file by context and English text; those that are missing are left out."""
     found = {}
     for entry in re.split(r"\n\s*\n", Path(path).read_text("utf-8")):
         fields = {"msgctxt": "", "msgid": "", "msgstr": ""}
@@ -57,6 +57,6 @@ def load_po(path: Path) -> dict[tuple[str, str], str]:
             if match := _PO_LINE.match(line):
                 field = match[1] or field
                 fields[field] += json.loads(match[2])
-        if fields["msgid"] and fields["msgstr"] and not re.search(r"^#,.*\bfuzzy\b", entry, re.MULTILINE):
+        if fields["msgid"] and fields["msgstr"]:
             found[fields["msgctxt"] or DEFAULT_CONTEXT, fields["msgid"]] = fields["msgstr"]
     return found

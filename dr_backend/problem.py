@@ -12,6 +12,7 @@ from torch import Tensor
 from .geometry.flatten import FlatScene, flatten, to_tensors
 from .geometry.topology import Topology, prepare
 from .job import FitSettings, JobError
+from .language import told
 from .parameterizations import LargeSteps, Parameterization, Pyramid
 from .parameters import BASE_COLOR_IMAGE, PARAMETERS, POSITIONS, Parameter
 from .photos import Target, make_target
@@ -100,32 +101,41 @@ class Problem:
                 return count
         raise JobError(
             "out_of_memory",
-            f"One photo needs {need / 2**30:.1f} GiB in stage '{stage.name}', {free / 2**30:.1f} GiB are free",
-            "Choose a lower quality, or close other programs",
+            told(
+                "One photo needs {need:.1f} GiB in stage '{stage}', {free:.1f} GiB are free",
+                need=need / 2**30,
+                stage=told(stage.name),
+                free=free / 2**30,
+            ),
+            told("Choose a lower quality, or close other programs"),
         )
 
 
 def _check(scene: Scene, photos: list[Photo], settings: FitSettings) -> list[Photo]:
     """The photos to fit, if there is anything to fit with them."""
     if not scene.meshes:
-        raise JobError("bad_job", "There is no mesh to fit", "Select a mesh")
+        raise JobError("bad_job", told("There is no mesh to fit"), told("Select a mesh"))
     fitted = [p for p in photos if not p.held_out]
     if not fitted:
-        raise JobError("bad_job", "There is no photo to fit", "Give at least one camera a photo that is not held out")
+        raise JobError("bad_job", told("There is no photo to fit"), told("Give at least one camera a photo that is not held out"))
     for photo in photos:
         camera = scene.cameras.get(photo.camera)
         if camera is None:
-            raise JobError("bad_job", f"Photo of camera '{photo.camera}' has no camera", "Run Fit to Photo again")
+            raise JobError("bad_job", told("Photo of camera '{camera}' has no camera", camera=photo.camera), told("Run Fit to Photo again"))
         if tuple(photo.rgb.shape[:2]) != (camera.size[1], camera.size[0]):
-            raise JobError("bad_job", f"Camera '{photo.camera}' and its photo differ in size", "Run Fit to Photo again")
+            raise JobError(
+                "bad_job", told("Camera '{camera}' and its photo differ in size", camera=photo.camera), told("Run Fit to Photo again")
+            )
     for path, value in leaves(scene).items():
         if value.dtype.kind == "f" and not bool((abs(value) < float("inf")).all()):
-            raise JobError("bad_job", f"'{path}' holds a number that is not finite", "Repair the object and try again")
+            raise JobError(
+                "bad_job", told("'{path}' holds a number that is not finite", path=path), told("Repair the object and try again")
+            )
     for name, mesh in scene.meshes.items():
         if len(mesh.faces) == 0:
-            raise JobError("bad_job", f"Mesh '{name}' has no faces", "Choose a mesh with faces")
+            raise JobError("bad_job", told("Mesh '{name}' has no faces", name=name), told("Choose a mesh with faces"))
         if settings.texture and mesh.uvs is None:
-            raise JobError("bad_job", f"Mesh '{name}' has no UV map to paint on", "Unwrap it, or turn Texture off")
+            raise JobError("bad_job", told("Mesh '{name}' has no UV map to paint on", name=name), told("Unwrap it, or turn Texture off"))
     return fitted
 
 
@@ -145,10 +155,13 @@ def _check_memory(scene: Scene, sides: dict[str, int], settings: FitSettings, fr
     if need <= MEMORY_SHARE * free:
         return
     if texels * TEXEL_BYTES > vertices * VERTEX_BYTES:
-        what, hint = f"Textures of {max(sides.values())} pixels a side", "Choose a smaller Texture Size, or close other programs"
+        what = told("Textures of {size} pixels a side", size=max(sides.values()))
+        hint = told("Choose a smaller Texture Size, or close other programs")
     else:
-        what, hint = f"Meshes of {vertices:,} vertices", "Fit a copy with fewer, made with a Decimate modifier, or close other programs"
-    raise JobError("out_of_memory", f"{what} need {need / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free", hint)
+        what = told("Meshes of {count:,} vertices", count=vertices)
+        hint = told("Fit a copy with fewer, made with a Decimate modifier, or close other programs")
+    message = told("{what} need {need:.1f} GiB, {free:.1f} GiB are free", what=what, need=need / 2**30, free=free / 2**30)
+    raise JobError("out_of_memory", message, hint)
 
 
 def _with_sized_textures(scene: Scene, sides: dict[str, int], settings: FitSettings) -> Scene:
@@ -176,7 +189,7 @@ def make_problem(scene: Scene, photos: list[Photo], settings: FitSettings) -> Pr
     fitted = _check(scene, photos, settings)
     device = settings.device if settings.device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cuda" and not torch.cuda.is_available():
-        raise JobError("no_device", "No CUDA graphics card was found", "Set Device to Auto or CPU")
+        raise JobError("no_device", told("No CUDA graphics card was found"), told("Set Device to Auto or CPU"))
     scene = to_tensors(scene, device)
     try:
         topology = prepare(scene, device)
@@ -193,7 +206,7 @@ def make_problem(scene: Scene, photos: list[Photo], settings: FitSettings) -> Pr
     scene = for_steps(scene)
     unmasked = [p.camera for p in fitted if p.mask is None]
     if unmasked and settings.geometry:
-        warnings.append(f"{', '.join(unmasked)}: no mask, so the outline is not compared, only the colours")
+        warnings.append(told("{names}: no mask, so the outline is not compared, only the colours", names=", ".join(unmasked)))
     if NO_SHADOWS and (scene.world is not None or any(light.casts_shadow for light in scene.lights.values())):
         warnings.append(NO_SHADOWS)
     masks = len(unmasked) < len(fitted)
@@ -202,7 +215,7 @@ def make_problem(scene: Scene, photos: list[Photo], settings: FitSettings) -> Pr
         try:
             return choose(settings.renderer, device, coarse=stage.coarse, see_through=see_through)
         except ValueError as error:
-            raise JobError("no_renderer", str(error), "Set Renderer to Auto, or press Check Setup") from error
+            raise JobError("no_renderer", str(error), told("Set Renderer to Auto, or press Check Setup")) from error
 
     return Problem(scene, topology, fitted, settings, plan_stages(settings, masks=masks), device, choose_renderer, lamps, warnings)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from .job import FitSettings
+from .language import phrase
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,12 @@ def plan_stages(settings: FitSettings, *, masks: bool) -> list[Stage]:
     stages = []
     if settings.geometry and masks:
         stages += [
-            Stage("Rough Outline", *coarse, 6, True, False, 10 * k, 1.6, 1.0, 0.0, coarse=True),
-            Stage("Outline", *outline, 4, True, False, 5 * k, 0.8, 1.0, 0.0),
+            Stage(phrase("Rough Outline"), *coarse, 6, True, False, 10 * k, 1.6, 1.0, 0.0, coarse=True),
+            Stage(phrase("Outline"), *outline, 4, True, False, 5 * k, 0.8, 1.0, 0.0),
         ]
     if settings.geometry:
-        name = "Shape and Texture" if settings.texture else "Shape"
+        name = phrase("Shape and Texture") if settings.texture else phrase("Shape")
         stages.append(Stage(name, *both, 4, True, settings.texture, 5 * k, 0.8, 1.0, 3.0))
     if settings.texture:
-        stages.append(Stage("Texture", *paint, 2, False, True, 1.0, 1.0, 0.0, 1.0))
+        stages.append(Stage(phrase("Texture"), *paint, 2, False, True, 1.0, 1.0, 0.0, 1.0))
     return stages

@@ -1,5 +1,6 @@
 """Runs a job: the only place of the backend that reads and writes files, streams and clocks."""
 
+import gc
 import json
 import os
 import sys
@@ -13,6 +14,7 @@ from typing import Any, TextIO
 from . import __version__
 from .job import PROTOCOL_VERSION, Event, JobError, JobFolder
 from .job.events import EXIT_CODES
+from .language import told
 from .scene import split_path
 
 STEP_EVENTS_PER_SECOND = 10
@@ -92,8 +94,10 @@ def _failure(error: BaseException) -> JobError:
     if isinstance(error, JobError):
         return error
     if isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):
-        return JobError("out_of_memory", "There is not enough memory for this fit", "Choose a lower quality, or close other programs")
-    return JobError("crashed", f"The backend stopped: {error}", "The job folder's worker.log has the details")
+        return JobError(
+            "out_of_memory", told("There is not enough memory for this fit"), told("Choose a lower quality, or close other programs")
+        )
+    return JobError("crashed", told("The backend stopped: {reason}", reason=error), told("The job folder's worker.log has the details"))
 
 
 def run_fit(folder: Path, events: TextIO, commands: Commands) -> int:
@@ -122,6 +126,7 @@ def _fit(job: JobFolder, emit: Callable[..., None], commands: Commands) -> tuple
     scene, photos, settings = job.load()
     import torch  # takes seconds: a damaged job is refused before
 
+    gc.freeze()  # torch stays; searching it for unused cycles takes a tenth of a second, twice before the first step
     from .fit import Fit
     from .problem import make_problem
 
@@ -146,7 +151,7 @@ def _fit(job: JobFolder, emit: Callable[..., None], commands: Commands) -> tuple
     if cancelled:
         reporter.checkpoint(last, fit)
     status = "cancelled" if cancelled else "done"
-    message = f"Stopped at step {last.step} of {last.steps}" if cancelled and last else "Fitted"
+    message = told("Stopped at step {step} of {steps}", step=last.step, steps=last.steps) if cancelled and last else told("Fitted")
     summary = {
         "status": status,
         "message": message,

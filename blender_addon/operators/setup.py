@@ -3,12 +3,13 @@
 import sys
 import threading
 import time
+from pathlib import Path
 
 import bpy
 
 from dr_backend.language import told
 
-from .. import preferences, session
+from .. import languages, preferences, session
 from ..environment import BackendProblem, Check, Part, check_backend, find_graphics_card
 from ..installation import Setup, choose_build, find_system_python
 from ..redraw import redraw_sidebars
@@ -40,9 +41,9 @@ def checking() -> bool:
     return _checking is not None and _checking.is_alive()
 
 
-def _look(python: str) -> None:
+def _look(python: str, language: Path | None) -> None:
     global _check
-    _check = check_backend(python)
+    _check = check_backend(python, language)
 
 
 def _start_check() -> None:
@@ -54,7 +55,7 @@ def _start_check() -> None:
     except BackendProblem as problem:
         _check = Check("", (Part("Python", False, True, str(problem)),))
         return
-    _checking = threading.Thread(target=_look, args=(python,), name="fit-to-photo-check", daemon=True)
+    _checking = threading.Thread(target=_look, args=(python, languages.po_file()), name="fit-to-photo-check", daemon=True)
     _checking.start()
 
 

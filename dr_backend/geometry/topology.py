@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from ..language import told
 from ..scene import Mesh, Scene
 
 
@@ -139,7 +140,7 @@ def prepare(scene: Scene, device: str | torch.device = "cpu") -> Topology:
         mesh_faces = _integers(mesh.faces, device).reshape(-1, 3)
         vertex_end, face_end = vertex_start + len(mesh.positions), face_start + len(mesh_faces)
         if len(mesh_faces) and (int(mesh_faces.min()) < 0 or int(mesh_faces.max()) >= len(mesh.positions)):
-            raise ValueError(f"Mesh '{name}' has faces with vertices that do not exist. Apply its modifiers and fit again.")
+            raise ValueError(told("Mesh '{name}' has faces with vertices that do not exist. Apply its modifiers and fit again.", name=name))
         mirrored = bool(torch.linalg.det(torch.as_tensor(mesh.world_from_object).detach()[:3, :3].double()) < 0)
         faces.append((mesh_faces.flip(1) if mirrored else mesh_faces) + vertex_start)
         flat = torch.zeros(len(mesh_faces), dtype=torch.bool, device=device)

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..language import told
 from ..scene import Photo, Scene, from_structure, leaves, structure
 from .events import PROTOCOL_VERSION, JobError
 from .settings import FitSettings
@@ -28,8 +29,14 @@ def _disk_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise JobError("disk_full", f"The disk is full: cannot write {path}", "Free some space or choose another job folder") from error
-        raise JobError("cannot_write", f"Cannot write {path}: {error.strerror or error}", "Check the job folder's permissions") from error
+            raise JobError(
+                "disk_full", told("The disk is full: cannot write {path}", path=path), told("Free some space or choose another job folder")
+            ) from error
+        raise JobError(
+            "cannot_write",
+            told("Cannot write {path}: {reason}", path=path, reason=error.strerror or error),
+            told("Check the job folder's permissions"),
+        ) from error
 
 
 def _write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
@@ -56,7 +63,9 @@ def _load_arrays(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
-        raise JobError("bad_job", f"{path.name} cannot be read: {error}", "Run Fit to Photo again") from error
+        raise JobError(
+            "bad_job", told("{path} cannot be read: {reason}", path=path.name, reason=error), told("Run Fit to Photo again")
+        ) from error
 
 
 class JobFolder:
@@ -100,14 +109,16 @@ class JobFolder:
         if version.split(".")[0] != PROTOCOL_VERSION.split(".")[0]:
             raise JobError(
                 "bad_job",
-                f"This job speaks protocol {version}, this backend {PROTOCOL_VERSION}",
-                "Update the add-on and its backend to the same version",
+                told("This job speaks protocol {version}, this backend {ours}", version=version, ours=PROTOCOL_VERSION),
+                told("Update the add-on and its backend to the same version"),
             )
         arrays = _load_arrays(self.path / "scene.npz")
         for path, spec in job.get("leaves", {}).items():
             found = arrays.get(path)
             if found is None or list(found.shape) != spec["shape"] or str(found.dtype) != spec["dtype"]:
-                raise JobError("bad_job", f"scene.npz does not hold '{path}' as job.json describes it", "Run Fit to Photo again")
+                raise JobError(
+                    "bad_job", told("scene.npz does not hold '{path}' as job.json describes it", path=path), told("Run Fit to Photo again")
+                )
         try:
             scene = from_structure(job["scene"], arrays)
             settings = FitSettings.from_json(job.get("settings", {}))
@@ -116,7 +127,7 @@ class JobFolder:
                 if len(camera.size) != 2 or not all(isinstance(side, int) and side > 0 for side in camera.size):
                     raise ValueError(f"camera '{name}' has the size {camera.size}, not a width and a height")
         except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise JobError("bad_job", f"job.json is not a job: {error}", "Run Fit to Photo again") from error
+            raise JobError("bad_job", told("job.json is not a job: {reason}", reason=error), told("Run Fit to Photo again")) from error
         return scene, photos, settings
 
     def _load_photo(self, index: int, entry: dict[str, Any]) -> Photo:
@@ -142,9 +153,11 @@ class JobFolder:
         try:
             data = json.loads((self.path / name).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise JobError("bad_job", f"{self.path / name} cannot be read: {error}", "Run Fit to Photo again") from error
+            raise JobError(
+                "bad_job", told("{path} cannot be read: {reason}", path=self.path / name, reason=error), told("Run Fit to Photo again")
+            ) from error
         if not isinstance(data, dict):
-            raise JobError("bad_job", f"{self.path / name} is not a JSON object", "Run Fit to Photo again")
+            raise JobError("bad_job", told("{path} is not a JSON object", path=self.path / name), told("Run Fit to Photo again"))
         return data
 
     def save_result(self, values: dict[str, np.ndarray], summary: dict[str, Any]) -> None:
@@ -192,7 +205,11 @@ class JobFolder:
             return 0
         stage = self.load_json("checkpoint.json").get("stage")
         if not isinstance(stage, int) or stage < 0:
-            raise JobError("bad_job", f"checkpoint.json names no stage: {stage!r}", "Discard this fit and run Fit to Photo again")
+            raise JobError(
+                "bad_job",
+                told("checkpoint.json names no stage: {stage!r}", stage=stage),
+                told("Discard this fit and run Fit to Photo again"),
+            )
         return stage
 
     def is_done(self) -> bool:

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+from ..language import told
+
 Quality = Literal["draft", "standard", "high"]
 QUALITIES: tuple[Quality, ...] = ("draft", "standard", "high")
 
@@ -27,15 +29,15 @@ class FitSettings:
             ValueError: With a sentence for the artist.
         """
         if not (self.geometry or self.texture):
-            raise ValueError("Nothing to fit: turn on Geometry or Texture")
+            raise ValueError(told("Nothing to fit: turn on Geometry or Texture"))
         if self.quality not in QUALITIES:
             raise ValueError(f"Quality '{self.quality}' is unknown: choose one of {', '.join(QUALITIES)}")
         if self.device not in ("auto", "cpu", "cuda"):
             raise ValueError(f"Device '{self.device}' is unknown: choose auto, cpu or cuda")
         if not 0 <= self.texture_size <= 8192:
-            raise ValueError("Texture size must lie between 0 (from the photos) and 8192")
+            raise ValueError(told("Texture size must lie between 0 (from the photos) and 8192"))
         if not 0.05 <= self.stiffness <= 20:
-            raise ValueError("Stiffness must lie between 0.05 and 20")
+            raise ValueError(told("Stiffness must lie between 0.05 and 20"))
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready dictionary."""

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..language import told
 from ..scene import Camera
 from ..scene.lens import lens_shift, measures, reach
 
@@ -99,5 +100,7 @@ def project(positions: Float[Tensor, "V 3"], view: View) -> Projected:
     camera = bend(torch.addmm(view.translation, positions, view.rotation.T), view)
     xy, nearness = to_screen(camera, view)
     if not math.isfinite(float(camera.detach().sum() + xy.detach().sum())):
-        raise ValueError("A vertex or camera is at a place that is not a number. Undo what moved it, or check its modifiers and drivers.")
+        raise ValueError(
+            told("A vertex or camera is at a place that is not a number. Undo what moved it, or check its modifiers and drivers.")
+        )
     return Projected(camera=camera, xy=xy, depth=-camera[:, 2], nearness=nearness)

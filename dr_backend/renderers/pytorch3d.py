@@ -18,6 +18,7 @@ from pytorch3d.structures import Meshes
 from torch import Tensor
 
 from ..geometry.flatten import FlatScene
+from ..language import told
 from ..raster.project import View, project, view_of
 from ..raster.silhouettes import facing
 from ..scene import Camera
@@ -111,8 +112,14 @@ class PyTorch3DRenderer:
             budget = int(MEMORY_SHARE * free_bytes(self.device))
             if need > budget:
                 raise MemoryError(
-                    f"A photo of {view.width} x {view.height} pixels needs {need / 2**30:.1f} GB with PyTorch3D and "
-                    f"{budget / 2**30:.1f} GB are free. Choose a lower resolution or the reference renderer."
+                    told(
+                        "A photo of {width} x {height} pixels needs {need:.1f} GB with PyTorch3D and {free:.1f} GB are free. Choose a "
+                        "lower resolution or the reference renderer.",
+                        width=view.width,
+                        height=view.height,
+                        need=need / 2**30,
+                        free=budget / 2**30,
+                    )
                 )
             same = not batch or _kind(batch[0]) == _kind(view)
             if not same or need * (len(batch) + 1) > budget:

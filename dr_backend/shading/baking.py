@@ -14,6 +14,7 @@ from torch import Tensor
 from ..geometry.flatten import FlatScene
 from ..geometry.normals import corner_normals
 from ..geometry.sky import directions_like
+from ..language import told
 from ..scene import Material, Scene
 from .lamps import arriving
 from .visibility import Points, shadows_of
@@ -40,9 +41,10 @@ def lost_in_steps(scene: Scene) -> str:
     names = sorted(f"'{name}'" for name, material in scene.materials.items() if name in used and _shines(material))
     if scene.unlit or not names:
         return ""
-    return (
-        f"The fit sees {', '.join(names)} as matte: gloss, mirrored light and glow of a material end up in its texture and shape; "
-        "Blender's renders in the report have them"
+    return told(
+        "The fit sees {names} as matte: gloss, mirrored light and glow of a material end up in its texture and shape; "
+        "Blender's renders in the report have them",
+        names=", ".join(names),
     )
 
 

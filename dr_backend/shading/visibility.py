@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..geometry.flatten import FlatOpacity, FlatScene
 from ..geometry.topology import Topology
+from ..language import told
 from .opacity import opacity_at, see_through_faces
 
 try:
@@ -23,7 +24,10 @@ try:
 
     from . import rays
 except ImportError as error:
-    NO_SHADOWS = f"Shadows are left out, because Warp cannot be loaded ({error}). Install 'warp-lang', or turn off the lights' shadows."
+    NO_SHADOWS = told(
+        "Shadows are left out, because Warp cannot be loaded ({reason}). Install 'warp-lang', or turn off the lights' shadows.",
+        reason=error,
+    )
 else:
     NO_SHADOWS = ""
 
