@@ -13,13 +13,14 @@ import numpy as np
 from dr_backend.scene import Camera, Photo
 from dr_backend.scene.lens import measures
 
-from .exchange.alpha import find_alpha, show_through
+from .exchange.alpha import find_alpha
 from .exchange.cameras import write_camera
 from .exchange.distortion import Distortion, undistort
 from .exchange.identity import uses_nodes
 from .exchange.images import load_png, save_png, to_srgb
 from .exchange.materials import DEFAULT_COLOR, base_color_socket, find_shader
 from .exchange.photos import photo_block, read_photo_camera
+from .exchange.showing import show_input
 
 SCENE = "Fit to Photo Report"
 UNLIT_SAMPLES, LIT_SAMPLES = 8, 16
@@ -181,28 +182,24 @@ def _make_unlit(copy: bpy.types.Object, temporary: _Temporary) -> None:
     for slot in copy.material_slots:
         original = slot.material
         slot.link = "OBJECT"
-        slot.material = temporary.keep(_emission_material(original))
+        slot.material = _emission_material(original, temporary)
 
 
-def _emission_material(original: bpy.types.Material | None) -> bpy.types.Material:
-    material = bpy.data.materials.new(SCENE) if original is None else original.copy()
-    found = find_shader(material) if uses_nodes(material) and original is not None else None
-    color = (*DEFAULT_COLOR, 1.0) if original is None else tuple(original.diffuse_color)
+def _emission_material(original: bpy.types.Material | None, temporary: _Temporary) -> bpy.types.Material:
+    material = temporary.keep(bpy.data.materials.new(SCENE) if original is None else original.copy())
+    if original is not None and uses_nodes(original):
+        found = find_shader(material)
+        if found is not None:  # else there is no base colour to show: its own shader is the best there is
+            for group in show_input(material, base_color_socket(found.node), found.around, find_alpha(material, found)):
+                temporary.keep(group)
+        return material
     if not uses_nodes(material):
         material.use_nodes = True
     tree = material.node_tree
     output = tree.get_output_node("CYCLES") or tree.nodes.new("ShaderNodeOutputMaterial")
-    if original is not None and uses_nodes(original) and found is None:
-        return material  # no base colour to show: its own shader is the best there is
-    alpha = None if found is None else find_alpha(material, found[0])
     emission = tree.nodes.new("ShaderNodeEmission")
-    emission.inputs["Color"].default_value = color
-    if found is not None:
-        socket = base_color_socket(found[0])
-        emission.inputs["Color"].default_value = socket.default_value
-        if socket.links:
-            tree.links.new(socket.links[0].from_socket, emission.inputs["Color"])
-    show_through(output, emission.outputs["Emission"], alpha)
+    emission.inputs["Color"].default_value = (*DEFAULT_COLOR, 1.0) if original is None else original.diffuse_color
+    tree.links.new(emission.outputs["Emission"], output.inputs["Surface"])
     return material
 
 

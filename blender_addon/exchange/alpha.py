@@ -17,7 +17,7 @@ from .before import LABEL, own_node
 from .gloss import LUMINANCE, Bake, bake_unknown, channel_image, channel_placement
 from .images import read_image, to_linear, to_srgb, write_float_image
 from .problems import SceneProblem
-from .sources import Source, origin_of, place_words, read_source, write_placement
+from .sources import Groups, Origin, Shader, Source, origin_of, place_words, read_source, write_placement
 
 _OPAQUE = (8, 24, 96)  # bits per pixel of images without alpha
 _CLEAR = 1 - 1e-6  # of a Transparent BSDF's colour: a darker one tints what is behind it
@@ -29,6 +29,8 @@ class AlphaInput:
 
     whole: bpy.types.NodeSocket  # all nodes included
     socket: bpy.types.NodeSocket  # of x
+    around_whole: Groups = ()
+    around: Groups = ()  # the socket of x
     inverted: bool = False
     threshold: float | None = None
     mixed: bool = False  # by a Mix Shader: alpha is 1 - whole where ``mixed_backward``
@@ -37,30 +39,33 @@ class AlphaInput:
     @property
     def source(self) -> Source:
         """What feeds x."""
-        return read_source(self.socket)
+        return read_source(self.socket, self.around)
 
 
-def find_alpha(material: bpy.types.Material, shader: bpy.types.Node) -> AlphaInput | None:
+def find_alpha(material: bpy.types.Material, shader: Shader) -> AlphaInput | None:
     """The alpha of a material whose BSDF is ``shader``; None where it has no such input."""
     origin = origin_of(material.node_tree.get_output_node("CYCLES").inputs["Surface"])
     if origin is not None and origin.node.type == "MIX_SHADER":
         factor, first, second = origin.node.inputs[:3]
-        nodes = [None if (o := origin_of(socket)) is None else o.node for socket in (first, second)]
-        if shader in nodes and (backward := _is_clear(nodes[1])) != _is_clear(nodes[0]):
-            return _through_math(AlphaInput(factor, factor, inverted=backward, mixed=True, mixed_backward=backward))
-    socket = shader.inputs.get("Alpha")
-    return None if socket is None else _through_math(AlphaInput(socket, socket))
+        mixed = [origin_of(socket, origin.around) for socket in (first, second)]
+        is_shader = [o is not None and o.node == shader.node and o.around == shader.around for o in mixed]
+        if any(is_shader) and (backward := _is_clear(mixed[1])) != _is_clear(mixed[0]):
+            around = origin.around
+            return _through_math(AlphaInput(factor, factor, around, around, inverted=backward, mixed=True, mixed_backward=backward))
+    socket = shader.node.inputs.get("Alpha")
+    return None if socket is None else _through_math(AlphaInput(socket, socket, shader.around, shader.around))
 
 
-def _is_clear(node: bpy.types.Node | None) -> bool:
-    if node is None or node.type != "BSDF_TRANSPARENT" or node.inputs["Color"].is_linked:
+def _is_clear(origin: Origin | None) -> bool:
+    if origin is None or origin.node.type != "BSDF_TRANSPARENT":
         return False
-    return min(node.inputs["Color"].default_value[:3]) >= _CLEAR
+    color = read_source(origin.node.inputs["Color"], origin.around)
+    return color == Source(color.value) and min(color.value) >= _CLEAR
 
 
 def _through_math(found: AlphaInput) -> AlphaInput:
     """The input behind Math nodes that compare x with a number or take it from 1."""
-    origin = origin_of(found.socket)
+    origin = origin_of(found.socket, found.around)
     while origin is not None and origin.node.type == "MATH":
         first, second = origin.node.inputs[:2]
         operation, number = origin.node.operation, (second if first.is_linked else first)
@@ -72,14 +77,14 @@ def _through_math(found: AlphaInput) -> AlphaInput:
             level = float(number.default_value)
         behind = first if first.is_linked else second
         if operation == "SUBTRACT" and behind == second and abs(level - 1) < 1e-6:
-            found = replace(found, socket=behind, inverted=not found.inverted)
+            found = replace(found, socket=behind, around=origin.around, inverted=not found.inverted)
         elif operation in ("GREATER_THAN", "LESS_THAN") and found.threshold is None:
             falls = (operation == "LESS_THAN") == (behind == first)
             inverted = found.inverted != falls
-            found = replace(found, socket=behind, inverted=inverted, threshold=1 - level if inverted else level)
+            found = replace(found, socket=behind, around=origin.around, inverted=inverted, threshold=1 - level if inverted else level)
         else:
             return found
-        origin = origin_of(found.socket)
+        origin = origin_of(found.socket, found.around)
     return found
 
 
@@ -95,7 +100,7 @@ def read_alpha(read: Material, name: str, found: AlphaInput | None, uv_map: str,
     lost = source.extension == "clip" and found.inverted  # beyond its border the image is 0, and alpha 1
     if lost:
         source = replace(source, misplaced="extension Clip and turned over")
-    baked, said = bake_unknown(name, found.whole, source, bake)
+    baked, said = bake_unknown(name, found.whole, found.around_whole, source, bake)
     if baked is not None:
         values = (baked @ np.array(LUMINANCE, np.float32)[:, None]).clip(0, 1)
         image = 1 - values if found.mixed_backward else values
@@ -133,13 +138,13 @@ def read_alpha(read: Material, name: str, found: AlphaInput | None, uv_map: str,
     return (read if alpha > 1 - 1e-6 else replace(read, alpha=np.array(alpha, np.float32))), []
 
 
-def weigh_texels(read: Material, socket: bpy.types.NodeSocket, painted: bool) -> Material:
+def weigh_texels(read: Material, socket: bpy.types.NodeSocket, around: Groups, painted: bool) -> Material:
     """``read`` with the colours that Cycles takes from an image with alpha, which feeds ``socket``.
 
     It multiplies them by alpha, and divides their mean by that of alpha where somebody uses the alpha of the same node: then texels count
     by their alpha. Where they are ``painted`` anew the image that comes has none.
     """
-    source = read_source(socket)
+    source = read_source(socket, around)
     if read.base_color_image is None or source.image is None or source.misplaced or source.alpha or source.component is not None:
         return read
     image = source.image
@@ -148,7 +153,7 @@ def weigh_texels(read: Material, socket: bpy.types.NodeSocket, painted: bool) ->
     rgba, has_alpha = read_image(image)
     if not has_alpha:
         return read
-    if _alpha_is_used(origin_of(socket).node):
+    if _alpha_is_used(origin_of(socket, around).node):
         return read if painted else replace(read, base_color_weights=rgba[..., 3:].copy())
     stored = not image.is_float and image.colorspace_settings.name == "sRGB"
     shown = to_linear(to_srgb(rgba[..., :3]) * rgba[..., 3:]) if stored else rgba[..., :3] * rgba[..., 3:]
@@ -192,19 +197,3 @@ def write_alpha(material: bpy.types.Material, found: AlphaInput, read: Material,
     matrix = np.reshape(placement["uv_matrix"], (2, 3)) if "uv_matrix" in placement else None
     write_placement(node, source.uv_map, matrix)
     tree.links.new(node.outputs["Color"], found.socket)
-
-
-def show_through(output: bpy.types.Node, surface: bpy.types.NodeSocket, found: AlphaInput | None) -> None:
-    """Lets a material's output show ``surface``, the socket of a shader node, as see-through as ``found`` says that the material is."""
-    tree = output.id_data
-    if found is None:
-        tree.links.new(surface, output.inputs["Surface"])
-        return
-    mix, clear = tree.nodes.new("ShaderNodeMixShader"), tree.nodes.new("ShaderNodeBsdfTransparent")
-    factor, first, second = mix.inputs[:3]
-    factor.default_value = found.whole.default_value
-    if found.whole.links:
-        tree.links.new(found.whole.links[0].from_socket, factor)
-    tree.links.new(clear.outputs["BSDF"], second if found.mixed_backward else first)
-    tree.links.new(surface, first if found.mixed_backward else second)
-    tree.links.new(mix.outputs[0], output.inputs["Surface"])

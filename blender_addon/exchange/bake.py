@@ -7,24 +7,12 @@ import numpy as np
 
 from .identity import uses_nodes
 from .images import read_pixels
+from .showing import show_input
+from .sources import Groups
 
 SIZE = 512  # pixels along a side of a baked image
 _NAME = "Fit to Photo Bake"
 _MARGIN = 8  # pixels that colours reach beyond the UV islands
-
-
-def _glowing(material: bpy.types.Material, socket: bpy.types.NodeSocket, image: bpy.types.Image) -> bpy.types.Material:
-    """A copy of the material that emits what feeds the socket, with the image as the bake's target."""
-    copy = material.copy()
-    tree = copy.node_tree
-    origin = socket.links[0].from_socket
-    emission, target = tree.nodes.new("ShaderNodeEmission"), tree.nodes.new("ShaderNodeTexImage")
-    source = tree.nodes[origin.node.name].outputs
-    tree.links.new(next(output for output in source if output.identifier == origin.identifier), emission.inputs["Color"])
-    tree.links.new(emission.outputs["Emission"], tree.get_output_node("CYCLES").inputs["Surface"])
-    target.image = image
-    tree.nodes.active = target
-    return copy
 
 
 def _idle(image: bpy.types.Image) -> bpy.types.Material:
@@ -59,8 +47,24 @@ def _place_copies(
     return copies
 
 
+def _glowing(
+    material: bpy.types.Material, socket: bpy.types.NodeSocket, around: Groups, image: bpy.types.Image
+) -> tuple[bpy.types.Material, list[bpy.types.NodeTree]]:
+    """A copy of the material that emits what feeds the socket, with the image as the bake's target; and the groups copied for it."""
+    copy = material.copy()
+    groups = show_input(copy, socket, around)
+    target = copy.node_tree.nodes.new("ShaderNodeTexImage")
+    target.image = image
+    copy.node_tree.nodes.active = target
+    return copy, groups
+
+
 def bake_socket(
-    objects: Sequence[bpy.types.Object], material: bpy.types.Material, socket: bpy.types.NodeSocket, uv_map: str = ""
+    objects: Sequence[bpy.types.Object],
+    material: bpy.types.Material,
+    socket: bpy.types.NodeSocket,
+    around: Groups = (),
+    uv_map: str = "",
 ) -> np.ndarray | None:
     """What feeds a shader's input, as linear colours (SIZE, SIZE, 3) on the UV map (empty: the one that renders); None where no object has
     it, or Blender cannot bake here. The file stays as it is."""
@@ -71,7 +75,8 @@ def bake_socket(
         return None
     scene = bpy.data.scenes.new(_NAME)
     images = [bpy.data.images.new(_NAME, SIZE, SIZE, float_buffer=True), bpy.data.images.new(_NAME, 4, 4)]
-    materials = [_glowing(material, socket, images[0]), _idle(images[1])]
+    glowing, groups = _glowing(material, socket, around, images[0])
+    materials = [glowing, _idle(images[1])]
     copies: list[bpy.types.Object] = []
     try:
         scene.render.engine, scene.frame_current = "CYCLES", bpy.context.scene.frame_current
@@ -86,4 +91,4 @@ def bake_socket(
         return None
     finally:
         bpy.data.batch_remove((scene,))  # scenes.remove crashes Blender 4.3 where there is no window
-        bpy.data.batch_remove((*copies, *materials, *images))
+        bpy.data.batch_remove((*copies, *materials, *images, *groups))

@@ -13,9 +13,9 @@ from dr_backend.scene import Material
 from .before import LABEL, own_node
 from .images import read_image, write_float_image
 from .problems import SceneProblem
-from .sources import LUMINANCE, Source, is_encoded, node_words, origin_of, place_words, read_source, write_placement
+from .sources import LUMINANCE, Groups, Shader, Source, is_encoded, node_words, origin_of, place_words, read_source, write_placement
 
-Bake = Callable[[bpy.types.NodeSocket], np.ndarray | None]  # linear colours (H, W, 3) of what feeds an input, on the mesh's UVs
+Bake = Callable[[bpy.types.NodeSocket, Groups], np.ndarray | None]  # linear colours (H, W, 3) of what feeds an input, on the mesh's UVs
 _VALUES = {"metallic": "Metallic", "roughness": "Roughness", "ior": "IOR", "specular": "Specular IOR Level"}
 # Inputs that change the look and have no leaf, with the value at which they do nothing.
 _NOT_CARRIED = {
@@ -30,10 +30,12 @@ _NOT_CARRIED = {
 _ONLY_WHERE_LIT = {"Metallic": 0.0, "Emission Strength": 0.0}
 
 
-def bake_unknown(name: str, socket: bpy.types.NodeSocket, source: Source, bake: Bake | None) -> tuple[np.ndarray | None, list[str]]:
+def bake_unknown(
+    name: str, socket: bpy.types.NodeSocket, around: Groups, source: Source, bake: Bake | None
+) -> tuple[np.ndarray | None, list[str]]:
     """An image of what feeds the input, and a sentence that says so, where only a bake can carry it; else None."""
     what = source.unknown or (told("image placed by {misplaced}", misplaced=source.misplaced) if source.misplaced else "")
-    image = bake(socket) if bake is not None and what else None
+    image = bake(socket, around) if bake is not None and what else None
     if image is None:
         return None, []
     return image, [
@@ -46,44 +48,50 @@ def bake_unknown(name: str, socket: bpy.types.NodeSocket, source: Source, bake: 
     ]
 
 
-def not_carried(name: str, shader: bpy.types.Node, lit: bool) -> list[str]:
+def _is_fed(source: Source) -> bool:
+    """Whether more than a value feeds the input."""
+    return source.image is not None or source.attribute is not None or source.unknown != ""
+
+
+def _has_effect(source: Source, neutral: float) -> bool:
+    """Whether an input that is fed by this does anything, where it does nothing at the neutral value."""
+    return _is_fed(source) or any(abs(value - neutral) > 1e-6 for value in source.value)
+
+
+def not_carried(name: str, shader: Shader, lit: bool) -> list[str]:
     """A warning that names the inputs of the shader which a fit does not see; an unlit one sees the base colour alone."""
     neutral = _NOT_CARRIED if lit else _NOT_CARRIED | _ONLY_WHERE_LIT
-    if shader.type == "BSDF_DIFFUSE":
+    inputs = shader.node.inputs
+    if shader.node.type == "BSDF_DIFFUSE":
         neutral = {"Roughness": 0.0}
-    names = [
-        socket.name
-        for socket in shader.inputs
-        if socket.name in neutral and (socket.is_linked or abs(socket.default_value - neutral[socket.name]) > 1e-6)
-    ]
-    tint = shader.inputs.get("Specular Tint")
-    if lit and tint is not None and (tint.is_linked or min(tint.default_value[:3]) < 1):
+    names = [socket.name for socket in inputs if socket.name in neutral and _has_effect(shader.source(socket.name), neutral[socket.name])]
+    if lit and "Specular Tint" in inputs and _has_effect(shader.source("Specular Tint"), 1.0):
         names.append("Specular Tint")
-    unseen = ("Coat Normal",) if lit and shader.type == "BSDF_PRINCIPLED" else ("Normal", "Coat Normal")
-    names += [key for key in unseen if key in shader.inputs and shader.inputs[key].is_linked]
+    unseen = ("Coat Normal",) if lit and shader.node.type == "BSDF_PRINCIPLED" else ("Normal", "Coat Normal")
+    names += [key for key in unseen if key in inputs and origin_of(inputs[key], shader.around) is not None]
     return [told("The fit does not see the {names} of material '{name}'", names=", ".join(names), name=name)] if names else []
 
 
-def _normal_source(shader: bpy.types.Node) -> tuple[Source | None, float, str]:
+def _normal_source(shader: Shader) -> tuple[Source | None, float, str]:
     """What feeds the Normal input by way of a Normal Map node, its strength, and the label of what is in the way instead."""
-    origin = origin_of(shader.inputs["Normal"])
+    origin = origin_of(shader.node.inputs["Normal"], shader.around)
     if origin is None:
         return None, 1.0, ""
     node = origin.node
-    if node.type != "NORMAL_MAP" or node.space != "TANGENT" or node.inputs["Strength"].is_linked:
+    strength = read_source(node.inputs["Strength"], origin.around) if "Strength" in node.inputs else Source((1.0,))
+    if node.type != "NORMAL_MAP" or node.space != "TANGENT" or _is_fed(strength):
         return None, 1.0, told("{node} node", node=node_words(node))
-    source = read_source(node.inputs["Color"])
-    return source, float(node.inputs["Strength"].default_value), ""
+    return read_source(node.inputs["Color"], origin.around), strength.value[0], ""
 
 
-def gloss_sources(shader: bpy.types.Node) -> dict[str, Source]:
+def gloss_sources(shader: Shader) -> dict[str, Source]:
     """What feeds each channel that an image may drive: metallic, roughness, emission, normal."""
-    if shader.type != "BSDF_PRINCIPLED":
+    if shader.node.type != "BSDF_PRINCIPLED":
         return {}
     found = {
-        "metallic": read_source(shader.inputs["Metallic"]),
-        "roughness": read_source(shader.inputs["Roughness"]),
-        "emission": read_source(shader.inputs["Emission Color"]),
+        "metallic": shader.source("Metallic"),
+        "roughness": shader.source("Roughness"),
+        "emission": shader.source("Emission Color"),
     }
     normal = _normal_source(shader)[0]
     return found if normal is None else found | {"normal": normal}
@@ -113,17 +121,16 @@ def _label(channel: str) -> str:
     return {"emission": "Emission Color", "normal": "Normal"}.get(channel) or _VALUES[channel]
 
 
-def _own_value(socket: bpy.types.NodeSocket) -> tuple[float, ...]:
-    source = read_source(socket)
-    return source.value if not source.unknown else _default(socket)
-
-
-def _default(socket: bpy.types.NodeSocket) -> tuple[float, ...]:
-    value = socket.default_value
+def _own_value(shader: Shader, name: str) -> tuple[float, ...]:
+    """The value of the input where nodes feed it that are not carried, else what reaches it."""
+    source = shader.source(name)
+    if not source.unknown:
+        return source.value
+    value = shader.node.inputs[name].default_value
     return (float(value),) if isinstance(value, (int, float)) else tuple(float(v) for v in value)[:3]
 
 
-def read_gloss(plain: Material, name: str, shader: bpy.types.Node, uv_map: str, bake: Bake | None = None) -> tuple[Material, list[str]]:
+def read_gloss(plain: Material, name: str, shader: Shader, uv_map: str, bake: Bake | None = None) -> tuple[Material, list[str]]:
     """The material with what its Principled BSDF adds, and warnings. ``uv_map`` is the one that the mesh carries for this material.
 
     What only a bake can carry is baked where ``bake`` is given.
@@ -131,19 +138,19 @@ def read_gloss(plain: Material, name: str, shader: bpy.types.Node, uv_map: str, 
     Raises:
         SceneProblem: An image is missing or unreadable.
     """
-    if shader.type != "BSDF_PRINCIPLED":
+    if shader.node.type != "BSDF_PRINCIPLED":
         return plain, []
     warnings = []
-    values = {field: np.array(_own_value(shader.inputs[socket])[0], np.float32) for field, socket in _VALUES.items()}
-    strength = float(shader.inputs["Emission Strength"].default_value)
-    emission = np.array(_own_value(shader.inputs["Emission Color"])[:3], np.float64) * strength
+    values = {field: np.array(_own_value(shader, socket)[0], np.float32) for field, socket in _VALUES.items()}
+    strength = _own_value(shader, "Emission Strength")[0]
+    emission = np.array(_own_value(shader, "Emission Color")[:3], np.float64) * strength
     images: dict[str, np.ndarray] = {}
     placements: dict[str, dict[str, Any]] = {}
     for channel, source in gloss_sources(shader).items():
         if channel == "emission" and strength == 0:
             continue
         label = _label(channel)
-        baked, said = (None, []) if channel == "normal" else bake_unknown(name, shader.inputs[label], source, bake)
+        baked, said = (None, []) if channel == "normal" else bake_unknown(name, shader.node.inputs[label], shader.around, source, bake)
         if baked is not None:
             image = baked * np.float32(strength) if channel == "emission" else baked @ np.array(LUMINANCE, np.float32)[:, None]
             images[f"{channel}_image"], placements[channel] = image, {"extension": "extend"}
@@ -167,7 +174,7 @@ def read_gloss(plain: Material, name: str, shader: bpy.types.Node, uv_map: str, 
                 told("The {label} of material '{name}' comes from a {what} node; its own value is used", label=label, name=name, what=what)
             )
     for socket in (*(_VALUES[k] for k in ("ior", "specular")), "Emission Strength"):
-        if (source := read_source(shader.inputs[socket])).image is not None or source.attribute is not None or source.unknown:
+        if _is_fed(shader.source(socket)):
             warnings.append(told("The {socket} of material '{name}' comes from nodes; its own value is used", socket=socket, name=name))
     blocked = _normal_source(shader)[2]
     if blocked:
@@ -185,7 +192,7 @@ def read_gloss(plain: Material, name: str, shader: bpy.types.Node, uv_map: str, 
     ), warnings
 
 
-def write_gloss(shader: bpy.types.Node, material: Material) -> None:
+def write_gloss(found: Shader, material: Material) -> None:
     """Sets the Principled BSDF's inputs to the material's values and images: the inverse of ``read_gloss``.
 
     An input that something feeds keeps its link where the material has no image for it. Emission keeps its strength unless that is zero;
@@ -194,6 +201,7 @@ def write_gloss(shader: bpy.types.Node, material: Material) -> None:
     Raises:
         SceneProblem: The shader is no Principled BSDF.
     """
+    shader = found.node
     if shader.type != "BSDF_PRINCIPLED":
         raise SceneProblem(
             "'{name}' is no Principled BSDF, so it has no metallic or roughness to write: use a Principled BSDF", name=shader.name
@@ -215,14 +223,15 @@ def write_gloss(shader: bpy.types.Node, material: Material) -> None:
         if image is None:
             continue
         values = np.asarray(image) / (strength.default_value if channel == "emission" else 1.0)
-        _write_image(shader, channel, np.broadcast_to(values, (*values.shape[:2], 3)), placement, material.normal_strength)
+        _write_image(found, channel, np.broadcast_to(values, (*values.shape[:2], 3)), placement, material.normal_strength)
 
 
-def _write_image(shader: bpy.types.Node, channel: str, rgb: np.ndarray, placement: dict[str, Any], strength: float) -> None:
+def _write_image(found: Shader, channel: str, rgb: np.ndarray, placement: dict[str, Any], strength: float) -> None:
     """Lets a node of our own feed the channel, on the UV map that the image before it was on."""
+    shader = found.node
     tree = shader.id_data
     label = f"{LABEL} {channel.title()}"
-    source = gloss_sources(shader).get(channel)
+    source = gloss_sources(found).get(channel)
     node = own_node(tree, "ShaderNodeTexImage", label)
     replaced = node.image
     node.image = write_float_image(label, rgb)

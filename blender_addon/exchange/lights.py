@@ -22,7 +22,7 @@ def _emission(data: bpy.types.Light) -> np.ndarray | None:
         return np.ones(3)
     output = data.node_tree.get_output_node("ALL")
     origin = None if output is None else origin_of(output.inputs["Surface"])
-    if origin is None or origin.node.type != "EMISSION" or any(socket.is_linked for socket in origin.node.inputs):
+    if origin is None or origin.around or origin.node.type != "EMISSION" or any(socket.is_linked for socket in origin.node.inputs):
         return None
     inputs = origin.node.inputs
     return np.array(inputs["Color"].default_value[:3], np.float64) * inputs["Strength"].default_value

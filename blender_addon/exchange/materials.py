@@ -16,47 +16,44 @@ from .gloss import Bake, bake_unknown, gloss_sources, not_carried, read_gloss
 from .identity import is_foreign, load_kept, save_kept, uses_nodes
 from .images import write_float_image, write_image
 from .problems import SceneProblem
-from .sources import MIX_LABEL, Source, is_encoded, mix_inputs, node_words, read_colors, read_source
+from .sources import (
+    MIX_LABEL,
+    Groups,
+    Shader,
+    Source,
+    exposed,
+    is_encoded,
+    mix_inputs,
+    node_words,
+    origin_of,
+    read_colors,
+    read_source,
+)
 
 PLAIN_SIZE = 8  # texels along a side of a constant image: the backend chooses the size that it returns
 DEFAULT_COLOR = (0.8, 0.8, 0.8)  # Blender's own surface where no material is set
 _BASE_COLOR = {"BSDF_PRINCIPLED": "Base Color", "BSDF_DIFFUSE": "Color"}
 
 
-def _passed(node: bpy.types.Node) -> list[bpy.types.NodeSocket]:
-    """The inputs through which a shader may reach the surface."""
-    if node.mute:
-        return [link.from_socket for link in node.internal_links]
-    return [node.inputs["Surface"]] if node.type == "OUTPUT_MATERIAL" else list(node.inputs)
-
-
-def find_shader(material: bpy.types.Material) -> tuple[bpy.types.Node, bool] | None:
-    """The Principled or Diffuse BSDF nearest to the material's output, and whether it is linked to it directly; None without one."""
+def find_shader(material: bpy.types.Material) -> Shader | None:
+    """The Principled or Diffuse BSDF nearest to the material's output, inside of groups too; None without one."""
     tree = material.node_tree
     output = tree.get_output_node("CYCLES") if tree is not None else None
-    if output is None:
-        return None
-    queue, seen, direct = [output], {output.name}, True
+    queue: list[tuple[bpy.types.NodeSocket, Groups]] = [] if output is None else [(output.inputs["Surface"], ())]
+    seen: set[tuple[str, ...]] = set()
+    direct = True
     while queue:
-        found = []
-        for node in queue:
-            for link in (link for socket in _passed(node) for link in socket.links if not link.is_muted):
-                if link.from_node.name not in seen:
-                    seen.add(link.from_node.name)
-                    found.append(link.from_node)
-        for node in found:
-            if node.type in _BASE_COLOR and not node.mute:
-                return node, direct
-        direct = direct and all(node.type == "REROUTE" or node.mute for node in found)
-        queue = found
+        found = [origin for socket, around in queue if (origin := origin_of(socket, around)) is not None]
+        for origin in found:
+            if origin.node.type in _BASE_COLOR:
+                return Shader(origin.node, direct, origin.around)
+        direct, queue = False, []
+        for origin in found:
+            name = (*(group.name for group in origin.around), origin.node.name)
+            if name not in seen:
+                seen.add(name)
+                queue += [(socket, origin.around) for socket in origin.node.inputs]
     return None
-
-
-def _in_group(material: bpy.types.Material) -> str:
-    """The group that may hide the shader, where ``find_shader`` finds nothing; empty without one."""
-    nodes = material.node_tree.nodes if material.node_tree is not None else ()
-    groups = [node for node in nodes if node.type == "GROUP" and any(s.type == "SHADER" and s.is_linked for s in node.outputs)]
-    return node_words(groups[0]) if groups else ""
 
 
 def base_color_socket(shader: bpy.types.Node) -> bpy.types.NodeSocket:
@@ -64,19 +61,26 @@ def base_color_socket(shader: bpy.types.Node) -> bpy.types.NodeSocket:
     return shader.inputs[_BASE_COLOR[shader.type]]
 
 
+def base_color_input(shader: Shader) -> bpy.types.NodeSocket | None:
+    """The input in the material's own tree that sets the base colour; None where that is set inside of a group."""
+    found = exposed(base_color_socket(shader.node), shader.around)
+    return found if found is not None and found.type == "RGBA" else None
+
+
 def base_color_source(material: bpy.types.Material) -> Source | None:
     """What feeds the base colour; None where the material has no Principled or Diffuse BSDF."""
     found = find_shader(material) if uses_nodes(material) else None
-    return None if found is None else read_source(base_color_socket(found[0]))
+    return None if found is None else read_source(base_color_socket(found.node), found.around)
 
 
 def _base_color(
-    name: str, socket: bpy.types.NodeSocket, uv_maps: Collection[str], painted: bool, bake: Bake | None
+    name: str, shader: Shader, uv_maps: Collection[str], painted: bool, bake: Bake | None
 ) -> tuple[Material, list[str]]:
     """The base colour alone."""
-    source = read_source(socket)
+    socket = base_color_socket(shader.node)
+    source = read_source(socket, shader.around)
     plain = Material(np.array(source.value[:3], np.float32))
-    baked, said = bake_unknown(name, socket, source, bake)
+    baked, said = bake_unknown(name, socket, shader.around, source, bake)
     if baked is not None:
         return replace(plain, base_color_image=baked, extension="extend"), said
     if source.attribute is not None:
@@ -116,15 +120,16 @@ def material_uv_map(material: bpy.types.Material) -> str:
     found = find_shader(material) if uses_nodes(material) else None
     if found is None:
         return ""
-    alpha = find_alpha(material, found[0])
-    sources = [read_source(base_color_socket(found[0])), *gloss_sources(found[0]).values()] + ([] if alpha is None else [alpha.source])
+    alpha = find_alpha(material, found)
+    base_color = read_source(base_color_socket(found.node), found.around)
+    sources = [base_color, *gloss_sources(found).values()] + ([] if alpha is None else [alpha.source])
     return next((source.uv_map for source in sources if source.image is not None and not source.misplaced), "")
 
 
 def tangent_uv_map(material: bpy.types.Material) -> str | None:
     """The UV map that a normal image of this material turns by (empty: the one that renders); None without one."""
     found = find_shader(material) if uses_nodes(material) else None
-    normal = gloss_sources(found[0]).get("normal") if found is not None else None
+    normal = gloss_sources(found).get("normal") if found is not None else None
     return None if normal is None or normal.image is None else normal.uv_map
 
 
@@ -146,28 +151,18 @@ def read_material(
         color = np.array(material.diffuse_color[:3], np.float32)
         if not uses_nodes(material):
             return Material(color), []
-        group = _in_group(material)
-        return Material(color), [
-            told(
-                "Material '{name}' has no Principled or Diffuse BSDF outside of its {group}, which Ungroup takes apart; its viewport "
-                "colour is used"
-                if group
-                else "Material '{name}' has no Principled or Diffuse BSDF; its viewport colour is used",
-                name=name,
-                group=group,
-            )
-        ]
-    shader, direct = found
-    alpha = find_alpha(material, shader)
+        return Material(color), [told("Material '{name}' has no Principled or Diffuse BSDF; its viewport colour is used", name=name)]
+    shader, socket = found.node, base_color_socket(found.node)
+    alpha = find_alpha(material, found)
     uv_map = "" if painted else material_uv_map(material)
     try:
-        read, warnings = _base_color(name, base_color_socket(shader), uv_maps, painted, bake)
+        read, warnings = _base_color(name, found, uv_maps, painted, bake)
         if lit:
-            read, more = read_gloss(read, name, shader, uv_map, bake)
+            read, more = read_gloss(read, name, found, uv_map, bake)
             warnings += more
-        read, more = read_alpha(weigh_texels(read, base_color_socket(shader), painted), name, alpha, uv_map, bake)
+        read, more = read_alpha(weigh_texels(read, socket, found.around, painted), name, alpha, uv_map, bake)
         warnings += more
-        if alpha is not None and alpha.mixed and "Alpha" in shader.inputs and read_source(shader.inputs["Alpha"]) != Source((1.0,)):
+        if alpha is not None and alpha.mixed and "Alpha" in shader.inputs and found.source("Alpha") != Source((1.0,)):
             warnings.append(
                 told(
                     "Material '{name}' is mixed with a Transparent BSDF; the fit does not see the Alpha of '{shader}'",
@@ -177,7 +172,7 @@ def read_material(
             )
     except SceneProblem as problem:
         raise SceneProblem("Material '{name}': {problem}", name=name, problem=problem) from problem
-    if not direct and not (alpha is not None and alpha.mixed):
+    if not found.direct and not (alpha is not None and alpha.mixed):
         warnings.append(told("Material '{name}' mixes shaders; the fit sees only '{shader}'", name=name, shader=shader.name))
     output = material.node_tree.get_output_node("CYCLES")
     if output.inputs["Displacement"].is_linked:
@@ -186,26 +181,28 @@ def read_material(
         )
     if output.inputs["Volume"].is_linked:
         warnings.append(told("The fit does not see the Volume of material '{name}'", name=name))
-    return read, warnings + not_carried(name, shader, lit)
+    return read, warnings + not_carried(name, found, lit)
 
 
 def check_material(material: bpy.types.Material) -> None:
     """Makes sure that a texture can be written to the material.
 
     Raises:
-        SceneProblem: It belongs to another file or has no Principled or Diffuse BSDF.
+        SceneProblem: It belongs to another file, has no Principled or Diffuse BSDF, or one whose base colour is inside of a group.
     """
     if is_foreign(material):
         raise SceneProblem("Material '{name}' is linked from another file: make it local first", name=material.name)
-    if material.node_tree is not None and find_shader(material) is None and (uses_nodes(material) or material.node_tree.nodes):
-        group = _in_group(material)
+    if material.node_tree is None or not (uses_nodes(material) or material.node_tree.nodes):
+        return
+    found = find_shader(material)
+    if found is None:
+        raise SceneProblem("Material '{name}' has no Principled BSDF to paint: connect one to its Material Output", name=material.name)
+    if base_color_input(found) is None:
         raise SceneProblem(
-            "Material '{name}' has no Principled BSDF to paint outside of its {group}, which Ungroup takes apart: connect one to its "
-            "Material Output"
-            if group
-            else "Material '{name}' has no Principled BSDF to paint: connect one to its Material Output",
+            "The base colour of material '{name}' is inside of its {group}: make it an input of the group, or take the group apart with "
+            "Ungroup",
             name=material.name,
-            group=group,
+            group=node_words(found.around[0]),
         )
 
 
@@ -235,12 +232,12 @@ def write_material(material: bpy.types.Material, rgb_linear: np.ndarray, extensi
     if not uses_nodes(material):
         kept["nodes_were_off"] = True
         material.use_nodes = True
-    shader = ensure_shader(material)
-    tree, socket = material.node_tree, base_color_socket(shader)
+    tree, socket = material.node_tree, ensure_shader(material)
+    shader = socket.node
     node = tree.nodes.get(kept.get("image_node", ""))
     origin = socket.links[0].from_socket if socket.links else None
     if node is None or origin is None or origin.node != node:
-        kept["shader"] = shader.name
+        kept["shader"], kept["socket"] = shader.name, socket.identifier
         kept["link"] = None if origin is None else [origin.node.name, origin.identifier]
     if node is None:
         node = tree.nodes.new("ShaderNodeTexImage")
@@ -278,8 +275,8 @@ def write_base_color(material: bpy.types.Material, rgb_linear: np.ndarray) -> No
     if found is None:
         material.diffuse_color = (*np.asarray(rgb_linear, np.float64).tolist(), material.diffuse_color[3])
         return
-    socket = base_color_socket(found[0])
-    if socket.is_linked:
+    socket = base_color_input(found)
+    if socket is None or socket.is_linked:
         raise SceneProblem("A node feeds the base colour of material '{name}': disconnect it, then fit again", name=material.name)
     socket.default_value = (*np.asarray(rgb_linear, np.float64).tolist(), socket.default_value[3])
 
@@ -300,18 +297,25 @@ def _place_by(tree: bpy.types.NodeTree, node: bpy.types.Node, uv_map: str | None
     tree.links.new(uv_node.outputs["UV"], node.inputs["Vector"])
 
 
-def ensure_shader(material: bpy.types.Material) -> bpy.types.Node:
-    """The shader that a fit paints; a material without one gets a Principled BSDF."""
+def ensure_shader(material: bpy.types.Material) -> bpy.types.NodeSocket:
+    """The input that a fit paints, once ``check_material`` is content; a material without shader gets a Principled BSDF."""
     found = find_shader(material)
-    if found is not None:
-        return found[0]
+    if found is not None and (painted := base_color_input(found)) is not None:
+        return painted
     tree = material.node_tree
     output = tree.get_output_node("CYCLES") or tree.nodes.new("ShaderNodeOutputMaterial")
     shader = tree.nodes.new("ShaderNodeBsdfPrincipled")
     shader.location = (output.location.x - 300, output.location.y)
     shader.inputs["Base Color"].default_value = material.diffuse_color
     tree.links.new(shader.outputs["BSDF"], output.inputs["Surface"])
-    return shader
+    return shader.inputs["Base Color"]
+
+
+def _painted_socket(material: bpy.types.Material) -> bpy.types.NodeSocket | None:
+    """The input that a fit painted; None where its node is gone."""
+    kept = load_kept(material)
+    node = material.node_tree.nodes.get(kept.get("shader", "")) if material.node_tree else None
+    return None if node is None else next((s for s in node.inputs if s.identifier == kept.get("socket", "Base Color")), None)
 
 
 def _mix_node(material: bpy.types.Material) -> bpy.types.Node | None:
@@ -329,10 +333,9 @@ def read_mix(material: bpy.types.Material) -> float | None:
 def write_mix(material: bpy.types.Material, share: float) -> None:
     """Lets the base colour show a share of the fitted image over what was there before. The node for that is there only below 1."""
     kept, tree, node = load_kept(material), material.node_tree, _mix_node(material)
-    image, shader = (tree.nodes.get(kept.get(name, "")) if tree else None for name in ("image_node", "shader"))
-    if image is None or shader is None:
+    image, socket = tree.nodes.get(kept.get("image_node", "")) if tree else None, _painted_socket(material)
+    if image is None or socket is None:
         return
-    socket = base_color_socket(shader)
     if share >= 1:
         if node is not None:
             tree.nodes.remove(node)
@@ -341,7 +344,7 @@ def write_mix(material: bpy.types.Material, share: float) -> None:
     if node is None:
         node = tree.nodes.new("ShaderNodeMix")
         node.label, node.data_type = MIX_LABEL, "RGBA"
-        node.location = (shader.location.x - 160, shader.location.y)
+        node.location = (socket.node.location.x - 160, socket.node.location.y)
         _, before, fitted = mix_inputs(node)
         before.default_value = socket.default_value
         if (link := kept.get("link")) is not None and link[0] in tree.nodes:
@@ -374,10 +377,10 @@ def revert_material(material: bpy.types.Material) -> list[str]:
         node = tree.nodes.get(kept.get(key, ""))
         if node is not None:
             tree.nodes.remove(node)
-    shader, link = tree.nodes.get(kept.get("shader", "")), kept.get("link")
-    if shader is not None and link is not None and link[0] in tree.nodes and not base_color_socket(shader).is_linked:
+    socket, link = _painted_socket(material), kept.get("link")
+    if socket is not None and link is not None and link[0] in tree.nodes and not socket.is_linked:
         outputs = tree.nodes[link[0]].outputs
-        tree.links.new(next(s for s in outputs if s.identifier == link[1]), base_color_socket(shader))
+        tree.links.new(next(s for s in outputs if s.identifier == link[1]), socket)
     image = bpy.data.images.get(kept.get("image", ""))
     if image is not None and image.users == 0:
         bpy.data.images.remove(image)

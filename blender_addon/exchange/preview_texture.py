@@ -10,7 +10,7 @@ import bpy
 import numpy as np
 
 from .identity import is_foreign, uses_nodes
-from .materials import base_color_socket, find_shader
+from .materials import base_color_input, find_shader
 from .sources import mix_inputs
 from .unwrap import unpack_uvs
 
@@ -36,10 +36,11 @@ def add_texture_preview(material: bpy.types.Material, extension: str) -> bool:
     """Gives the material an image that does not show yet; whether it can show one: it has nodes, a base colour, and is no linked one."""
     if is_foreign(material) or not uses_nodes(material) or (found := find_shader(material)) is None:
         return False
+    if (socket := base_color_input(found)) is None:
+        return False
     if has_texture_preview(material):
         remove_texture_preview(material)
-    tree, shader = material.node_tree, found[0]
-    socket = base_color_socket(shader)
+    tree, shader = material.node_tree, socket.node
     material[_NOTE] = json.dumps([node.name for node in tree.nodes if getattr(node, "show_texture", False)])
     image = bpy.data.images.new(f"{PREVIEW} {material.name}", _PLAIN_SIDE, _PLAIN_SIDE, float_buffer=True)
     image[_NOTE] = True

@@ -1,6 +1,10 @@
-"""What feeds an input of a shader: a value, an image with its placement, a colour attribute, or nodes that have no counterpart here."""
+"""What feeds an input of a shader: a value, an image with its placement, a colour attribute, or nodes that have no counterpart here.
+
+Groups are looked through. A node inside of one is told by the node and the groups around it.
+"""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import bpy
 import numpy as np
@@ -14,6 +18,20 @@ from .images import read_image
 
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # how Blender turns a colour into a value
 MIX_LABEL = "Fit to Photo Mix"  # of the node that mixes the fitted image with what was there before
+
+Groups = tuple[bpy.types.Node, ...]  # the group nodes that a node is inside of, the outermost first
+
+
+class Origin(NamedTuple):
+    """An output that feeds an input."""
+
+    socket: bpy.types.NodeSocket
+    around: Groups = ()
+
+    @property
+    def node(self) -> bpy.types.Node:
+        """The node that it belongs to."""
+        return self.socket.node
 
 
 @dataclass(frozen=True)
@@ -37,7 +55,7 @@ class Source:
 def _followed(socket: bpy.types.NodeSocket) -> tuple[bpy.types.NodeSocket, bpy.types.NodeSocket | None]:
     """The input at which what feeds this one begins, and the output that feeds it there; None where its own value counts.
 
-    Reroutes and muted nodes are passed, and so is the fitted image where it is mixed with what was there before.
+    Both are in the same tree. Reroutes and muted nodes are passed, and so is the fitted image where it is mixed with what was there before.
     """
     while links := [link for link in socket.links if not link.is_muted]:
         origin = links[0].from_socket
@@ -56,9 +74,38 @@ def _followed(socket: bpy.types.NodeSocket) -> tuple[bpy.types.NodeSocket, bpy.t
     return socket, None
 
 
-def origin_of(socket: bpy.types.NodeSocket) -> bpy.types.NodeSocket | None:
+def _across(output: bpy.types.NodeSocket, around: Groups) -> tuple[bpy.types.NodeSocket, Groups] | None:
+    """The input on the other side of a group's border, whose value such an output hands on; None where it is no border."""
+    node = output.node
+    if node.type == "GROUP_INPUT" and around:
+        inputs, beyond = around[-1].inputs, around[:-1]
+    elif node.type == "GROUP" and node.node_tree is not None:
+        ends = [end for end in node.node_tree.nodes if end.type == "GROUP_OUTPUT" and end.is_active_output]
+        inputs, beyond = (ends[0].inputs if ends else ()), (*around, node)
+    else:
+        return None
+    found = next((socket for socket in inputs if socket.identifier == output.identifier), None)
+    return None if found is None else (found, beyond)
+
+
+def origin_of(socket: bpy.types.NodeSocket, around: Groups = ()) -> Origin | None:
     """The output that feeds an input, wherever it comes from; None where nothing does."""
-    return _followed(socket)[1]
+    while (output := _followed(socket)[1]) is not None:
+        beyond = _across(output, around)
+        if beyond is None:
+            return Origin(output, around)
+        socket, around = beyond
+    return None
+
+
+def exposed(socket: bpy.types.NodeSocket, around: Groups) -> bpy.types.NodeSocket | None:
+    """The input in the material's own tree that sets this one; None where it is set inside of a group."""
+    while around:
+        output = _followed(socket)[1]
+        if output is None or output.node.type != "GROUP_INPUT" or (beyond := _across(output, around)) is None:
+            return None
+        socket, around = beyond
+    return socket
 
 
 def node_words(node: bpy.types.Node) -> str:
@@ -73,6 +120,18 @@ def place_words(source: Source) -> str:
     if source.misplaced or not source.uv_map:
         return source.misplaced or told("the UV map that renders")
     return told("the UV map '{name}'", name=source.uv_map)
+
+
+class Shader(NamedTuple):
+    """The BSDF that a fit sees of a material."""
+
+    node: bpy.types.Node
+    direct: bool  # whether it is linked to the Material Output without another shader between them
+    around: Groups = ()
+
+    def source(self, name: str) -> Source:
+        """What feeds the input of that name."""
+        return read_source(self.node.inputs[name], self.around)
 
 
 def mix_inputs(node: bpy.types.Node) -> tuple[bpy.types.NodeSocket, bpy.types.NodeSocket, bpy.types.NodeSocket]:
@@ -108,24 +167,25 @@ def mapping_matrix(node: bpy.types.Node) -> np.ndarray | None:
     return np.array(move @ turn @ scale, np.float64)
 
 
-def _placement(socket: bpy.types.NodeSocket) -> tuple[str, np.ndarray | None] | str:
+def _placement(socket: bpy.types.NodeSocket, around: Groups) -> tuple[str, np.ndarray | None] | str:
     """UV map and matrix (2, 3) that an image node's Vector asks for, or the label of a node that is not carried."""
     matrix = np.eye(4)
-    origin = origin_of(socket)
+    origin = origin_of(socket, around)
     while origin is not None and origin.node.type == "MAPPING":
         step = mapping_matrix(origin.node)
         if step is None:
             return told(origin.node.bl_label)
         matrix = matrix @ step
-        origin = origin_of(origin.node.inputs["Vector"])
+        origin = origin_of(origin.node.inputs["Vector"], origin.around)
     placed = None if np.allclose(matrix, np.eye(4), atol=1e-7) else matrix[:2, [0, 1, 3]].astype(np.float32)
     if origin is None:
-        return ("", None) if placed is None else "Mapping"  # a Mapping node without input maps a constant
+        output = _followed(socket)[1]  # a Mapping node or a group without input hands on a constant
+        return ("", None) if output is None else told(output.node.bl_label)
     if origin.node.type == "UVMAP" and not origin.node.from_instancer:
         return origin.node.uv_map, placed
-    if origin.node.type == "TEX_COORD" and origin.name == "UV" and not origin.node.from_instancer:
+    if origin.node.type == "TEX_COORD" and origin.socket.name == "UV" and not origin.node.from_instancer:
         return "", placed
-    return f"{told(origin.node.bl_label)} ({told(origin.name)})"
+    return f"{told(origin.node.bl_label)} ({told(origin.socket.name)})"
 
 
 def write_placement(node: bpy.types.Node, uv_map: str, matrix: np.ndarray | None) -> None:
@@ -159,7 +219,7 @@ def write_placement(node: bpy.types.Node, uv_map: str, matrix: np.ndarray | None
     tree.links.new(origin, vector)
 
 
-def read_source(socket: bpy.types.NodeSocket) -> Source:
+def read_source(socket: bpy.types.NodeSocket, around: Groups = ()) -> Source:
     """What feeds the input."""
     begin, origin = _followed(socket)
     value = _value(socket)
@@ -167,6 +227,21 @@ def read_source(socket: bpy.types.NodeSocket) -> Source:
         return Source(tuple(0.0 for _ in value))  # there Cycles took nothing from a loose reroute or from behind a muted node
     if origin is None:
         return Source(value)
+    if (beyond := _across(origin, around)) is not None:
+        border = origin.node if origin.node.type == "GROUP" else around[-1]
+        return _handed_on(read_source(*beyond), _value(beyond[0]), value, node_words(border))
+    return _read_origin(origin, around, value)
+
+
+def _handed_on(found: Source, handed: tuple[float, ...], value: tuple[float, ...], group: str) -> Source:
+    """What reaches an input of that own value through a group's border, whose type of value is that of ``handed``."""
+    if len(handed) != len(value) and (found.image is not None or found.attribute is not None):
+        return Source(value, unknown=group)  # a colour went through a socket for values, or the other way round
+    return replace(found, value=_converted(found.value, len(value)))
+
+
+def _read_origin(origin: bpy.types.NodeSocket, around: Groups, value: tuple[float, ...]) -> Source:
+    """What an output makes of an input of this own value."""
     node = origin.node
     if node.type == "VERTEX_COLOR" and origin.name == "Color":
         return Source(value, attribute=node.layer_name)
@@ -175,7 +250,7 @@ def read_source(socket: bpy.types.NodeSocket) -> Source:
     if node.type in ("RGB", "VALUE"):
         return Source(_converted(_value(origin), len(value)))
     if node.type == "SEPARATE_COLOR" and node.mode == "RGB":
-        whole = read_source(node.inputs["Color"])
+        whole = read_source(node.inputs["Color"], around)
         if whole.image is not None and not whole.alpha and whole.component is None:
             return replace(whole, value=value, component=("Red", "Green", "Blue").index(origin.name))
     if node.type != "TEX_IMAGE" or node.image is None:
@@ -186,7 +261,7 @@ def read_source(socket: bpy.types.NodeSocket) -> Source:
         return Source(value, unknown=told("{node} of a movie" if is_movie else "{node} of a sequence", node=node_words(node)))
     if node.projection != "FLAT":
         return Source(value, image=node.image, misplaced=told("{kind} projection", kind=told(node.projection.title())))
-    placement = _placement(node.inputs["Vector"])
+    placement = _placement(node.inputs["Vector"], around)
     if isinstance(placement, str):
         return Source(value, image=node.image, misplaced=placement)
     return Source(

@@ -21,7 +21,7 @@ from .lights import read_light, write_light
 from .materials import base_color_socket, find_shader, read_material, write_base_color
 from .photos import photo_clip, read_photo_camera, write_photo_camera
 from .problems import SceneProblem
-from .sources import origin_of, read_source, write_placement
+from .sources import Groups, node_words, origin_of, read_source, write_placement
 from .worlds import background_node, read_world, write_world
 
 Node = TypeVar("Node", Camera, Light, Material, World)
@@ -145,23 +145,36 @@ def _world(world: bpy.types.World, changed: Mapping[str, np.ndarray], scene: bpy
     return (note,), lambda: write_world(world, value)
 
 
+def _refuse_groups(material: bpy.types.Material, around: Groups) -> None:
+    if around:
+        raise SceneProblem(
+            "The shader of material '{name}' is inside of its {group}, which may be used elsewhere too: take it apart with Ungroup, then "
+            "fit again",
+            name=material.name,
+            group=node_words(around[0]),
+        )
+
+
 def _material(material: bpy.types.Material, changed: Mapping[str, np.ndarray], scene: bpy.types.Scene) -> Prepared:
     """Values and images of its shader; the base colour's image is painted by ``write_material``."""
     found = find_shader(material) if uses_nodes(material) else None
     read = _with(read_material(material, lit=True, painted=False)[0], changed, material.name)
     if found is None:
         return (noting_values(material, ("diffuse_color",)),), lambda: write_base_color(material, changed["base_color"])
-    shader, nodes = found[0], [found[0]]
-    source, origin = read_source(base_color_socket(shader)), origin_of(base_color_socket(shader))
+    _refuse_groups(material, found.around)
+    socket, nodes = base_color_socket(found.node), [found.node]
+    source, origin = read_source(socket), origin_of(socket)
     if "uv_matrix" in changed:
         if source.image is None:
             raise SceneProblem("The base colour of material '{name}' has lost its image: fit again", name=material.name)
+        _refuse_groups(material, origin.around)
         nodes.append(origin.node)
-    if "base_color" in changed and origin is not None:
+    if "base_color" in changed and socket.is_linked:
         raise SceneProblem("A node feeds the base colour of material '{name}': disconnect it, then fit again", name=material.name)
     see_through = [field for field in ("alpha", "alpha_image") if field in changed]
-    alpha = find_alpha(material, shader)
+    alpha = find_alpha(material, found)
     if see_through and alpha is not None:
+        _refuse_groups(material, alpha.around)
         nodes.append(alpha.socket.node)
         if "alpha" in changed and alpha.socket.is_linked:
             raise SceneProblem("A node feeds the alpha of material '{name}': disconnect it, then fit again", name=material.name)
@@ -176,7 +189,7 @@ def _material(material: bpy.types.Material, changed: Mapping[str, np.ndarray], s
             if alpha is not None:
                 write_alpha(material, alpha, read, field)
         if set(changed) - {"base_color", "uv_matrix", *see_through}:
-            write_gloss(shader, replace(read, **unchanged))
+            write_gloss(found, replace(read, **unchanged))
 
     return (noting_inputs(material, nodes),), write
 

@@ -23,7 +23,7 @@ def background_node(world: bpy.types.World) -> bpy.types.Node | None:
     """The Background node that the world's output shows; None without one."""
     output = world.node_tree.get_output_node("ALL") if uses_nodes(world) and world.node_tree is not None else None
     origin = origin_of(output.inputs["Surface"]) if output is not None else None
-    return origin.node if origin is not None and origin.node.type == "BACKGROUND" else None
+    return origin.node if origin is not None and origin.node.type == "BACKGROUND" and not origin.around else None
 
 
 def _reduced(rgb: np.ndarray) -> np.ndarray:
@@ -42,10 +42,10 @@ def _rotation(node: bpy.types.Node) -> np.ndarray | None:
         if step is None:
             return None
         matrix = matrix @ step
-        origin = origin_of(origin.node.inputs["Vector"])
+        origin = origin_of(origin.node.inputs["Vector"], origin.around)
         if origin is None:
             return None  # a Mapping node without input maps a constant
-    if origin is not None and (origin.node.type != "TEX_COORD" or origin.name != "Generated"):
+    if origin is not None and (origin.node.type != "TEX_COORD" or origin.socket.name != "Generated"):
         return None
     turn = matrix[:3, :3]
     scale = np.cbrt(np.linalg.det(turn))
@@ -96,12 +96,12 @@ def read_world(world: bpy.types.World | None) -> tuple[World, list[str]]:
             )
         )
     origin = origin_of(node.inputs["Color"])
-    if origin is not None and origin.node.type == "TEX_ENVIRONMENT" and origin.node.image is not None:
+    if origin is not None and origin.node.type == "TEX_ENVIRONMENT" and origin.node.image is not None and not origin.around:
         read, more = _read_image(world, origin.node, strength)
         return read, warnings + more
     color = node.inputs["Color"].default_value
     if origin is not None and origin.node.type == "RGB":
-        color = origin.default_value
+        color = origin.socket.default_value
     elif origin is not None:
         warnings.append(
             told(

@@ -9,7 +9,15 @@ import pytest
 from blender_addon.exchange import SceneProblem, read_scene, revert_all, write_result
 from blender_addon.exchange.gloss import write_gloss
 from blender_addon.exchange.images import load_png, read_image, save_png, to_linear, to_srgb, write_image
-from blender_addon.exchange.materials import LABEL, PLAIN_SIZE, check_material, read_material, write_base_color, write_material
+from blender_addon.exchange.materials import (
+    LABEL,
+    PLAIN_SIZE,
+    check_material,
+    find_shader,
+    read_material,
+    write_base_color,
+    write_material,
+)
 from tests.blender.conftest import fingerprint
 
 RGB = np.random.default_rng(5).random((12, 20, 3), np.float32)
@@ -260,7 +268,7 @@ def test_gloss_round_trips_exactly(build):
     wanted = replace(read, **images, placements=placements, normal_strength=0.5)
     other = build.material("Other")
     for _ in range(2):  # also over its own nodes
-        write_gloss(principled(other), wanted)
+        write_gloss(find_shader(other), wanted)
         again, warnings = read_material(other, lit=True)
         assert warnings == []
         assert (again.placements, again.normal_strength) == (placements, 0.5)

@@ -4,9 +4,10 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon.exchange import SceneProblem, read_scene
-from blender_addon.exchange.images import save_png, write_image
+from blender_addon.exchange import SceneProblem, read_scene, revert_all, write_result
+from blender_addon.exchange.images import save_png, to_srgb, write_image
 from blender_addon.exchange.materials import check_material, read_material
+from blender_addon.report import render_views
 
 RGB = np.random.default_rng(3).random((8, 8, 3), np.float32)
 
@@ -28,18 +29,73 @@ def use_group(tree, made):
     return node
 
 
-def test_a_shader_inside_of_groups_is_said_to_be_there(build):
-    material = build.material()
-    tree, shader, output = parts(material)
+def shader_in_groups(material, *, exposed):
+    """The material's surface becomes a Principled BSDF inside of a group in a group; its base colour may be an input of both."""
+    tree, _, output = parts(material)
     inner, inner_end = group("Paint Mix", "NodeSocketShader")
     outer, outer_end = group("Car Paint", "NodeSocketShader")
-    inner.links.new(inner.nodes.new("ShaderNodeBsdfPrincipled").outputs[0], inner_end)
-    outer.links.new(use_group(outer, inner).outputs[0], outer_end)
-    tree.links.new(use_group(tree, outer).outputs[0], output.inputs["Surface"])
-    warning = "Material 'Paint' has no Principled or Diffuse BSDF outside of its group 'Car Paint', which Ungroup takes apart"
-    assert read_material(material, lit=True)[1] == [f"{warning}; its viewport colour is used"]
-    with pytest.raises(SceneProblem, match="outside of its group 'Car Paint'|group 'Car Paint', which Ungroup takes apart"):
+    shader, within, node = inner.nodes.new("ShaderNodeBsdfPrincipled"), use_group(outer, inner), use_group(tree, outer)
+    inner.links.new(shader.outputs[0], inner_end)
+    outer.links.new(within.outputs[0], outer_end)
+    tree.links.new(node.outputs[0], output.inputs["Surface"])
+    if exposed:
+        for made, target in ((inner, shader.inputs["Base Color"]), (outer, None)):
+            made.interface.new_socket("Tint", in_out="INPUT", socket_type="NodeSocketColor")
+            made.links.new(made.nodes.new("NodeGroupInput").outputs["Tint"], target or within.inputs["Tint"])
+    return shader, node
+
+
+def test_a_shader_inside_of_groups_is_read_and_its_inputs_are_painted(build):
+    mesh, camera = build.mesh(), build.camera()
+    material = mesh.data.materials[0]
+    shader, node = shader_in_groups(material, exposed=True)
+    shader.inputs["Roughness"].default_value, node.inputs["Tint"].default_value = 0.3, (0.2, 0.4, 0.6, 1)
+    read, warnings = read_material(material, lit=True)
+    assert warnings == []
+    assert read.base_color == pytest.approx((0.2, 0.4, 0.6))
+    assert read.roughness == pytest.approx(0.3)
+    exported = read_scene(build.scene, [mesh], [camera], [], texture=True, texture_size=8)
+    before = [link.from_node.name for link in node.inputs["Tint"].links]
+    write_result(exported.bindings, {"materials/Paint/base_color_image": RGB})
+    assert node.inputs["Tint"].links[0].from_node.image.name.startswith("Fit to Photo")
+    again = read_material(material)[0].base_color_image
+    np.testing.assert_allclose(to_srgb(again), to_srgb(RGB), atol=0.5 / 255 + 1e-6)
+    revert_all(build.scene)
+    assert [link.from_node.name for link in node.inputs["Tint"].links] == before
+    assert read_material(material)[0].base_color == pytest.approx((0.2, 0.4, 0.6))
+    with pytest.raises(SceneProblem, match="inside of its group 'Car Paint'.*Ungroup"):
+        write_result(exported.bindings, {"materials/Paint/roughness": np.array(0.5, np.float32)})
+
+
+def test_a_base_color_that_is_set_inside_of_a_group_is_read_but_not_painted(build):
+    material = build.material()
+    shader, _ = shader_in_groups(material, exposed=False)
+    image = shader.id_data.nodes.new("ShaderNodeTexImage")
+    image.image = write_image("Wood", RGB)
+    shader.id_data.links.new(image.outputs["Color"], shader.inputs["Base Color"])
+    read, warnings = read_material(material, lit=True)
+    assert warnings == []
+    np.testing.assert_allclose(to_srgb(read.base_color_image), to_srgb(RGB), atol=0.5 / 255 + 1e-6)
+    with pytest.raises(SceneProblem, match="base colour of material 'Paint' is inside of its group 'Car Paint'.*Ungroup"):
         check_material(material)
+
+
+def test_bakes_and_unlit_pictures_leave_groups_as_they_were(build):
+    mesh, camera = build.mesh(), build.camera()
+    shader, _ = shader_in_groups(mesh.data.materials[0], exposed=False)
+    noise = shader.id_data.nodes.new("ShaderNodeTexNoise")
+    shader.id_data.links.new(noise.outputs["Color"], shader.inputs["Base Color"])
+
+    def groups():
+        return {tree.name: [(node.name, len(node.inputs)) for node in tree.nodes] for tree in bpy.data.node_groups}
+
+    before = groups()
+    exported = read_scene(build.scene, [mesh], [camera], [], texture=False)
+    assert "Noise Texture feeding Base Color of material 'Paint' is baked to an image first" in exported.warnings
+    view = render_views(build.scene, [camera], [mesh], unlit=True)["Front"]
+    seen = view[..., :3][view[..., 3] > 0.99]
+    assert seen.std(0).min() > 0.01, "the noise is there"
+    assert groups() == before
 
 
 KINDS = {

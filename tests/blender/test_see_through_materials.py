@@ -104,7 +104,7 @@ def test_what_math_nodes_make_of_an_image(material, chain, mixed):
     np.testing.assert_allclose(coverage(read), 1 - wanted if mixed == "clear second" else wanted, atol=1e-6)
 
     other = np.random.default_rng(6).random((3, 5, 1), np.float32)
-    found = find_alpha(material, find_shader(material)[0])
+    found = find_alpha(material, find_shader(material))
     write_alpha(material, found, Material(np.ones(3), alpha_image=other, placements={"alpha": {"extension": "mirror"}}), "alpha_image")
     again = read_material(material)[0]
     np.testing.assert_allclose(again.alpha_image, other, atol=1e-6)
@@ -136,7 +136,7 @@ def test_what_is_not_carried_is_said(material):
     read, warnings = read_material(material)
     assert read.alpha is None
     assert "Alpha of material 'Paint' comes from a Noise Texture node" in warnings[0]
-    baked, warnings = read_material(material, bake=lambda socket: np.full((2, 2, 3), 0.3, np.float32))
+    baked, warnings = read_material(material, bake=lambda socket, around: np.full((2, 2, 3), 0.3, np.float32))
     np.testing.assert_allclose(baked.alpha_image, 0.3, atol=1e-6)
     assert "feeding Alpha of material 'Paint' is baked" in warnings[0]
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from blender_addon.exchange.alpha import find_alpha, show_through
+from blender_addon.exchange.alpha import find_alpha
 from blender_addon.exchange.images import to_linear
 from blender_addon.exchange.materials import base_color_socket, find_shader
+from blender_addon.exchange.showing import show_input
 
 THREADS = 2
 SKY_MAP = 512  # texels of Cycles' map of where a sky is bright; making one of the usual size takes longer than the picture
@@ -57,13 +58,5 @@ def render(scene: bpy.types.Scene, samples: int, *, display: bool = False) -> np
 def show_base_colors() -> None:
     """Turns every material of the file into an emission of what feeds its base colour: the unlit look. Alpha stays."""
     for material in bpy.data.materials:
-        tree = material.node_tree
-        if tree is None or (found := find_shader(material)) is None:
-            continue
-        socket = base_color_socket(found[0])
-        alpha = find_alpha(material, found[0])
-        emission = tree.nodes.new("ShaderNodeEmission")
-        emission.inputs["Color"].default_value = socket.default_value
-        if socket.links:
-            tree.links.new(socket.links[0].from_socket, emission.inputs["Color"])
-        show_through(tree.get_output_node("ALL"), emission.outputs[0], alpha)
+        if material.node_tree is not None and (found := find_shader(material)) is not None:
+            show_input(material, base_color_socket(found.node), found.around, find_alpha(material, found))

@@ -2,7 +2,7 @@
 
 import bpy
 
-from .fixture import TEXTURE, fixture
+from .fixture import GLOSSY, TEXTURE, fixture
 from .studio import Studio
 
 _PLAIN = [
@@ -110,3 +110,72 @@ def _group_in_a_group(tree: bpy.types.NodeTree) -> bpy.types.Node:
     node = tree.nodes.new("ShaderNodeGroup")
     node.node_tree = outer
     return node
+
+
+_GROUPED = ["an image and values handed in", "everything inside", "alpha beside it", "noise inside"]
+
+
+def _paint_group(studio: Studio, variant: str) -> bpy.types.NodeTree:
+    """A group that holds a Principled BSDF, and a Mapping node for an image that is inside or handed in."""
+    tree = bpy.data.node_groups.new("Paint", "ShaderNodeTree")
+    for name, kind in (("Tint", "Color"), ("Wear", "Float"), ("Shine", "Float"), ("Veil", "Float")):
+        tree.interface.new_socket(name, in_out="INPUT", socket_type=f"NodeSocket{kind}")
+    tree.interface.new_socket("BSDF", in_out="OUTPUT", socket_type="NodeSocketShader")
+    start, end = tree.nodes.new("NodeGroupInput"), tree.nodes.new("NodeGroupOutput")
+    shader = tree.nodes.new("ShaderNodeBsdfPrincipled")
+    tree.links.new(shader.outputs[0], end.inputs["BSDF"])
+    tree.links.new(start.outputs["Wear"], shader.inputs["Roughness"])
+    tree.links.new(start.outputs["Shine"], shader.inputs["Metallic"])
+    if variant == "an image and values handed in":
+        tree.links.new(start.outputs["Tint"], shader.inputs["Base Color"])
+    elif variant == "alpha beside it":
+        tree.links.new(start.outputs["Veil"], shader.inputs["Alpha"])
+        tree.links.new(start.outputs["Tint"], shader.inputs["Base Color"])
+    else:
+        kind = "ShaderNodeTexNoise" if variant == "noise inside" else "ShaderNodeTexImage"
+        node, place = tree.nodes.new(kind), tree.nodes.new("ShaderNodeMapping")
+        if variant == "everything inside":
+            node.image = studio.picture((24, 16))
+        place.inputs["Scale"].default_value, place.inputs["Rotation"].default_value = (2, 1.5, 1), (0, 0, 0.4)
+        tree.links.new(tree.nodes.new("ShaderNodeTexCoord").outputs["UV"], place.inputs["Vector"])
+        tree.links.new(place.outputs["Vector"], node.inputs["Vector"])
+        tree.links.new(node.outputs["Color"], shader.inputs["Base Color"])
+    return tree
+
+
+def _grouped(studio: Studio, variant: str) -> None:
+    material = studio.diffuse(name="Grouped")
+    tree = material.node_tree
+    outer = bpy.data.node_groups.new("Car", "ShaderNodeTree")
+    outer.interface.new_socket("Surface", in_out="OUTPUT", socket_type="NodeSocketShader")
+    for name, kind in (("Paint", "Color"), ("Thin", "Float")):
+        outer.interface.new_socket(name, in_out="INPUT", socket_type=f"NodeSocket{kind}")
+    start, end, within = (outer.nodes.new(kind) for kind in ("NodeGroupInput", "NodeGroupOutput", "ShaderNodeGroup"))
+    within.node_tree = _paint_group(studio, variant)
+    within.inputs["Wear"].default_value, within.inputs["Shine"].default_value = 0.35, 0.4
+    outer.links.new(start.outputs["Paint"], within.inputs["Tint"])
+    outer.links.new(start.outputs["Thin"], within.inputs["Veil"])
+    outer.links.new(within.outputs["BSDF"], end.inputs["Surface"])
+    node, image = tree.nodes.new("ShaderNodeGroup"), tree.nodes.new("ShaderNodeTexImage")
+    node.node_tree, image.image = outer, studio.picture((24, 16))
+    node.inputs["Thin"].default_value = 0.6
+    tree.links.new(image.outputs["Color"], node.inputs["Paint"])
+    tree.links.new(node.outputs["Surface"], tree.get_output_node("ALL").inputs["Surface"])
+    studio.ball(material, segments=48, rings=24).scale = (1.6, 1.6, 1.6)
+    studio.lamp("AREA", 200, eye=(2.5, -2.5, 3), size=1.0)
+    studio.background((0.5, 0.6, 0.8), 0.3)
+
+
+@fixture("trees", GLOSSY, variants=_GROUPED[:2], samples=32, supersample=3)
+def principled_in_groups(studio: Studio, variant: str) -> None:
+    _grouped(studio, variant)
+
+
+@fixture("trees", GLOSSY, variants=_GROUPED[3:], samples=32, supersample=3, warns="is baked")
+def baked_in_groups(studio: Studio, variant: str) -> None:
+    _grouped(studio, variant)
+
+
+@fixture("trees", TEXTURE, variants=_GROUPED[:3], lit=False, supersample=4, warns="does not see the Metallic")
+def base_color_in_groups(studio: Studio, variant: str) -> None:
+    _grouped(studio, variant)
