@@ -4,6 +4,7 @@ The input is Alpha of the Principled BSDF, or Factor of a Mix Shader between a T
 counts: blend mode and clip threshold of the material are the viewport's alone.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from .before import LABEL, own_node
 from .gloss import LUMINANCE, Bake, bake_unknown, channel_image, channel_placement
 from .images import read_image, to_linear, to_srgb, write_float_image
 from .problems import SceneProblem
-from .sources import Groups, Origin, Shader, Source, origin_of, place_words, read_source, write_placement
+from .sources import Groups, Origin, Shader, Source, as_image, origin_of, read_source, write_placement
 
 _OPAQUE = (8, 24, 96)  # bits per pixel of images without alpha
 _CLEAR = 1 - 1e-6  # of a Transparent BSDF's colour: a darker one tints what is behind it
@@ -88,15 +89,17 @@ def _through_math(found: AlphaInput) -> AlphaInput:
     return found
 
 
-def read_alpha(read: Material, name: str, found: AlphaInput | None, uv_map: str, bake: Bake | None) -> tuple[Material, list[str]]:
-    """``read`` with its alpha, and warnings; ``uv_map`` is the one that the mesh carries.
+def read_alpha(
+    read: Material, name: str, found: AlphaInput | None, carried: Collection[str], bake: Bake | None
+) -> tuple[Material, list[str]]:
+    """``read`` with its alpha, and warnings; ``carried`` names the UV map that the mesh carries.
 
     Raises:
         SceneProblem: The image is missing or unreadable.
     """
     if found is None:
         return read, []
-    source = found.source
+    source = as_image(found.source, carried)
     lost = source.extension == "clip" and found.inverted  # beyond its border the image is 0, and alpha 1
     if lost:
         source = replace(source, misplaced="extension Clip and turned over")
@@ -105,7 +108,7 @@ def read_alpha(read: Material, name: str, found: AlphaInput | None, uv_map: str,
         values = (baked @ np.array(LUMINANCE, np.float32)[:, None]).clip(0, 1)
         image = 1 - values if found.mixed_backward else values
         return replace(read, alpha_image=image, placements=read.placements | {"alpha": {"extension": "extend"}}), said
-    if source.image is not None and not source.misplaced and source.uv_map == uv_map:
+    if source.image is not None and not source.misplaced:
         image = channel_image("alpha", source)
         if source.alpha and source.image.alpha_mode == "NONE":
             image = np.ones_like(image)
@@ -122,13 +125,12 @@ def read_alpha(read: Material, name: str, found: AlphaInput | None, uv_map: str,
             told(
                 "The image that feeds the Alpha of material '{name}' is placed by {where}; the fit sees nothing through it",
                 name=name,
-                where=place_words(source),
+                where=source.misplaced,
             )
         )
-    elif source.attribute is not None or source.unknown:
-        what = source.unknown or "Color Attribute"
+    elif source.unknown:
         warnings.append(
-            told("The Alpha of material '{name}' comes from a {what} node; the fit sees nothing through it", name=name, what=what)
+            told("The Alpha of material '{name}' comes from a {what} node; the fit sees nothing through it", name=name, what=source.unknown)
         )
     if warnings:
         return read, warnings

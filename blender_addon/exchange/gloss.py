@@ -1,6 +1,6 @@
 """The Principled BSDF beside its base colour: metallic, roughness, reflection, emission and normal image, there and back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from dr_backend.scene import Material
 from .before import LABEL, own_node
 from .images import read_image, write_float_image
 from .problems import SceneProblem
-from .sources import LUMINANCE, Groups, Shader, Source, is_encoded, node_words, origin_of, place_words, read_source, write_placement
+from .sources import LUMINANCE, Groups, Shader, Source, as_image, is_encoded, node_words, origin_of, read_source, write_placement
 
 Bake = Callable[[bpy.types.NodeSocket, Groups], np.ndarray | None]  # linear colours (H, W, 3) of what feeds an input, on the mesh's UVs
 _VALUES = {"metallic": "Metallic", "roughness": "Roughness", "ior": "IOR", "specular": "Specular IOR Level"}
@@ -130,8 +130,10 @@ def _own_value(shader: Shader, name: str) -> tuple[float, ...]:
     return (float(value),) if isinstance(value, (int, float)) else tuple(float(v) for v in value)[:3]
 
 
-def read_gloss(plain: Material, name: str, shader: Shader, uv_map: str, bake: Bake | None = None) -> tuple[Material, list[str]]:
-    """The material with what its Principled BSDF adds, and warnings. ``uv_map`` is the one that the mesh carries for this material.
+def read_gloss(
+    plain: Material, name: str, shader: Shader, carried: Collection[str], bake: Bake | None = None
+) -> tuple[Material, list[str]]:
+    """The material with what its Principled BSDF adds, and warnings. ``carried`` names the UV map that the mesh carries for it.
 
     What only a bake can carry is baked where ``bake`` is given.
 
@@ -149,13 +151,13 @@ def read_gloss(plain: Material, name: str, shader: Shader, uv_map: str, bake: Ba
     for channel, source in gloss_sources(shader).items():
         if channel == "emission" and strength == 0:
             continue
-        label = _label(channel)
+        label, source = _label(channel), as_image(source, carried)
         baked, said = (None, []) if channel == "normal" else bake_unknown(name, shader.node.inputs[label], shader.around, source, bake)
         if baked is not None:
             image = baked * np.float32(strength) if channel == "emission" else baked @ np.array(LUMINANCE, np.float32)[:, None]
             images[f"{channel}_image"], placements[channel] = image, {"extension": "extend"}
             warnings += said
-        elif source.image is not None and not source.misplaced and source.uv_map == uv_map:
+        elif source.image is not None and not source.misplaced:
             image = channel_image(channel, source)
             images[f"{channel}_image"] = image * np.float32(strength) if channel == "emission" else image
             placements[channel] = channel_placement(source)
@@ -165,13 +167,17 @@ def read_gloss(plain: Material, name: str, shader: Shader, uv_map: str, bake: Ba
                     "The image that feeds the {label} of material '{name}' is placed by {where}; its own value is used",
                     label=label,
                     name=name,
-                    where=place_words(source),
+                    where=source.misplaced,
                 )
             )
-        elif source.attribute is not None or source.unknown:
-            what = source.unknown or "Color Attribute"
+        elif source.unknown:
             warnings.append(
-                told("The {label} of material '{name}' comes from a {what} node; its own value is used", label=label, name=name, what=what)
+                told(
+                    "The {label} of material '{name}' comes from a {what} node; its own value is used",
+                    label=label,
+                    name=name,
+                    what=source.unknown,
+                )
             )
     for socket in (*(_VALUES[k] for k in ("ior", "specular")), "Emission Strength"):
         if _is_fed(shader.source(socket)):

@@ -154,13 +154,15 @@ def read_material(
         return Material(color), [told("Material '{name}' has no Principled or Diffuse BSDF; its viewport colour is used", name=name)]
     shader, socket = found.node, base_color_socket(found.node)
     alpha = find_alpha(material, found)
-    uv_map = "" if painted else material_uv_map(material)
+    carried = {"" if painted else material_uv_map(material)}
+    if len(set(uv_maps)) == 1 and carried <= {"", *uv_maps}:  # the map that renders is also known by its name
+        carried = {"", *uv_maps}
     try:
         read, warnings = _base_color(name, found, uv_maps, painted, bake)
         if lit:
-            read, more = read_gloss(read, name, found, uv_map, bake)
+            read, more = read_gloss(read, name, found, carried, bake)
             warnings += more
-        read, more = read_alpha(weigh_texels(read, socket, found.around, painted), name, alpha, uv_map, bake)
+        read, more = read_alpha(weigh_texels(read, socket, found.around, painted), name, alpha, carried, bake)
         warnings += more
         if alpha is not None and alpha.mixed and "Alpha" in shader.inputs and found.source("Alpha") != Source((1.0,)):
             warnings.append(

@@ -3,6 +3,7 @@
 Groups are looked through. A node inside of one is told by the node and the groups around it.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -115,11 +116,14 @@ def node_words(node: bpy.types.Node) -> str:
     return told(node.bl_label)
 
 
-def place_words(source: Source) -> str:
-    """What to call the way an image is placed in a sentence."""
-    if source.misplaced or not source.uv_map:
-        return source.misplaced or told("the UV map that renders")
-    return told("the UV map '{name}'", name=source.uv_map)
+def as_image(source: Source, carried: Collection[str]) -> Source:
+    """The same source to an input that only an image can drive: unknown where it is a colour attribute, misplaced where its image lies on
+    another UV map than the one that the mesh carries, which is known by these names."""
+    if source.attribute is not None:
+        return replace(source, attribute=None, unknown=told("Color Attribute"))
+    if source.image is None or source.misplaced or source.uv_map in carried:
+        return source
+    return replace(source, misplaced=told("the UV map '{name}'", name=source.uv_map) if source.uv_map else told("the UV map that renders"))
 
 
 class Shader(NamedTuple):

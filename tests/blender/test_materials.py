@@ -321,3 +321,23 @@ def test_a_texture_of_nodes_is_baked_and_the_file_stays_as_it_is(build):
     obj.data.uv_layers.remove(obj.data.uv_layers[0])
     exported = export(build, obj, texture=False)
     assert any("comes from a Checker Texture node" in w for w in exported.warnings), "nothing to bake on"
+
+
+def test_the_uv_map_that_renders_goes_by_its_name_too(build):
+    mesh, camera, lamp = build.mesh(), build.camera(), build.light()
+    material = mesh.data.materials[0]
+    tree, shader = material.node_tree, principled(material)
+    nodes = {}
+    for socket in ("Base Color", "Roughness"):
+        nodes[socket] = tree.nodes.new("ShaderNodeTexImage")
+        nodes[socket].image = write_image(socket, RGB)
+        tree.links.new(nodes[socket].outputs["Color"], shader.inputs[socket])
+    place = tree.nodes.new("ShaderNodeUVMap")
+    place.uv_map = "UVMap"
+    for named in nodes.values():
+        for link in list(place.outputs["UV"].links):
+            tree.links.remove(link)
+        tree.links.new(place.outputs["UV"], named.inputs["Vector"])
+        exported = read_scene(build.scene, [mesh], [camera], [lamp], texture=False, geometry=False)
+        assert exported.warnings == []
+        assert exported.scene.materials["Paint"].roughness_image.shape == (*RGB.shape[:2], 1)

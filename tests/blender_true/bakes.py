@@ -1,6 +1,9 @@
 """Nodes that have no counterpart here, baked to an image by Blender."""
 
 import bpy
+import numpy as np
+
+from blender_addon.exchange.images import write_image
 
 from .fixture import GLOSSY, TEXTURE, fixture
 from .studio import Studio
@@ -40,3 +43,25 @@ def roughness_by_noise_on_two_objects(studio: Studio) -> None:
     ball.data.uv_layers[0].data.foreach_set("uv", [c + 0.5 for uv in half for c in uv])
     ball.location, twin.location = (-1.1, 0, 0), (1.1, 0, 0)
     studio.lamp("AREA", 200, eye=(0, -3, 3), size=1.5)
+
+
+@fixture("bakes", GLOSSY, variants=["an image on another UV map", "a color attribute"], samples=32, supersample=3, warns="is baked")
+def roughness_by(studio: Studio, variant: str) -> None:
+    material = studio.principled()
+    board = studio.plane(material, half=2.2)
+    tree = material.node_tree
+    studio.image_node(material, studio.picture((24, 16)), "Base Color")
+    if variant == "a color attribute":
+        wear = board.data.color_attributes.new("Wear", "FLOAT_COLOR", "CORNER")
+        wear.data.foreach_set("color", [c for value in (0.2, 0.9, 0.4, 0.6) for c in (value, value, value, 1.0)])
+        node = tree.nodes.new("ShaderNodeVertexColor")
+        node.layer_name = "Wear"
+        tree.links.new(node.outputs["Color"], studio.shader(material).inputs["Roughness"])
+    else:
+        studio.uv_map(board, [(0.1, 0.2), (0.9, 0.0), (0.8, 1.1), (-0.1, 0.7)], name="Other")
+        wear = write_image("Wear", 0.25 + 0.6 * np.random.default_rng(3).random((8, 16, 3)))
+        wear.colorspace_settings.name = "Non-Color"
+        place = tree.nodes.new("ShaderNodeUVMap")
+        place.uv_map = "Other"
+        tree.links.new(place.outputs["UV"], studio.image_node(material, wear, "Roughness").inputs["Vector"])
+    studio.lamp("AREA", 250, eye=(0, 2.5, 2.5), size=1.0)
