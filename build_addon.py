@@ -19,7 +19,7 @@ import build_help
 
 ROOT = Path(__file__).resolve().parent
 MANIFEST = "blender_manifest.toml"
-NOT_SHIPPED = shutil.ignore_patterns("__pycache__", "*.pyc", MANIFEST)
+NOT_SHIPPED = shutil.ignore_patterns("__pycache__", "*.pyc", "*.pot", MANIFEST)
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file in the zip: the same sources give the same zip
 
 

@@ -4,6 +4,7 @@
     python3.11 dev.py test [ARGUMENTS]   run the tests; the arguments go to pytest
     python3.11 dev.py lint               check style and types
     python3.11 dev.py blender NAMES      check the built extension in real Blenders (trixie, sid)
+    python3.11 dev.py texts              bring the lists of texts to translate up to date
     python3.11 dev.py zip                make the extension for Blender; needs no more than a few megabytes
     python3.11 dev.py setup              only make the environment
 
@@ -158,6 +159,7 @@ def main(arguments: "list[str]") -> int:
         "test": lambda rest: run("-m", "pytest", *rest),
         "lint": lambda rest: lint(),
         "blender": lambda rest: run(ROOT / "tests" / "real_blender" / "run.py", *rest),
+        "texts": lambda rest: run(ROOT / "build_texts.py"),
         "zip": lambda rest: run(ROOT / "build_addon.py"),
         "setup": lambda rest: 0,
     }

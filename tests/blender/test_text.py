@@ -1,7 +1,8 @@
-"""What the user reads: labels in Title Case, descriptions as Blender writes them, every operator found by F3, all open to translation."""
+"""What the user reads: labels in Title Case, descriptions as Blender writes them, every operator found by F3, all of it translated."""
 
 import ast
 import re
+import string
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,21 @@ import pytest
 bpy = pytest.importorskip("bpy")
 
 import blender_addon  # noqa: E402
+import build_texts  # noqa: E402
 from blender_addon import operators, panels  # noqa: E402
+from blender_addon.exchange.problems import SceneProblem  # noqa: E402
 from blender_addon.panels import menu  # noqa: E402
-from dr_backend.language import told  # noqa: E402
+from blender_addon.progress import Progress, duration  # noqa: E402
+from blender_addon.selection import Wanted, select  # noqa: E402
+from dr_backend.language import DEFAULT_CONTEXT, load_po, speak, speak_as  # noqa: E402
 
-ADDON = Path(blender_addon.__file__).parent
+ROOT = build_texts.ROOT
+FILES = [path for package in ("blender_addon", "dr_backend") for path in sorted((ROOT / package).rglob("*.py"))]
+GERMAN = build_texts.FOLDER / "de.po"
+LANGUAGES = sorted(build_texts.FOLDER.glob("*.po"))
+# Calls whose arguments a user reads, and the first of those.
+SAID = {"report": 1, "poll_message_set": 0, "status_text_set": 0, "wrapped": 1, "JobError": 1}
+SAID |= dict.fromkeys(("CannotStart", "BackendProblem", "SceneProblem"), 0)
 SMALL = {"a", "and", "as", "by", "for", "from", "in", "into", "of", "on", "or", "the", "to", "with"}
 UNITS = {"mm", "px"}
 
@@ -30,25 +41,12 @@ def is_title_case(label: str) -> bool:
     return all(w[0].isupper() or (i and w in SMALL) or w in UNITS for i, w in enumerate(words)) and not label.endswith((".", "…", " "))
 
 
-def structures():
-    """Every class of ours that is drawn or called, with the properties that we gave it."""
-    for cls in blender_addon.CLASSES:
-        rna = cls.bl_rna
-        if issubclass(cls, bpy.types.Operator):
-            rna = getattr(bpy.ops.fit_to_photo, cls.bl_idname.partition(".")[2]).get_rna_type()
-        yield cls, [p for p in rna.properties if p.identifier in annotations(cls) and not p.is_hidden]
-
-
-def annotations(cls) -> set[str]:
-    return {name for base in cls.__mro__ if base.__module__.startswith("blender_addon") for name in getattr(base, "__annotations__", {})}
-
-
 def texts():
     """Labels and descriptions, each with the place it is from."""
-    for cls, properties in structures():
+    for cls in blender_addon.CLASSES:
         if label := getattr(cls, "bl_label", ""):
             yield cls.__name__, label, getattr(cls, "bl_description", None)
-        for prop in properties:
+        for prop in build_texts.own_properties(cls):
             yield f"{cls.__name__}.{prop.identifier}", prop.name, prop.description
             for item in getattr(prop, "enum_items", ()):
                 yield f"{cls.__name__}.{prop.identifier}.{item.identifier}", item.name, None
@@ -90,19 +88,84 @@ def test_the_menu_goes_with_the_addon():
         blender_addon.register()
 
 
-@pytest.mark.parametrize("path", sorted((ADDON / "panels").glob("*.py")), ids=lambda path: path.stem)
-def test_panels_draw_texts_that_can_be_translated(path):
-    """A text put together with values cannot be looked up: it goes through ``told``, values apart."""
-    tree = ast.parse(path.read_text("utf-8"))
-    assert not [node.lineno for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
-    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
-        for keyword in call.keywords:
-            if keyword.arg == "text" and isinstance(keyword.value, ast.BinOp):
-                pytest.fail(f"{path.name}:{call.lineno} adds texts")
+def spoken(call: ast.Call) -> list[ast.expr]:
+    """The arguments of a call that a user will read."""
+    name = getattr(call.func, "attr", None) or getattr(call.func, "id", "")
+    positional = call.args[SAID[name] :] if name in SAID else []
+    return [*positional, *(keyword.value for keyword in call.keywords if keyword.arg == "text")]
 
 
-def test_told_puts_values_into_the_translated_text():
-    assert told("Step {step} of {steps}", step=3, steps=9) == "Step 3 of 9"
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_nothing_is_said_untold(path):
+    """A sentence that is put together with values, or that Blender does not show by itself, is translated only by ``told``."""
+    for call in (node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)):
+        for argument in spoken(call):
+            assert not isinstance(argument, (ast.JoinedStr, ast.BinOp)), f"{path.name}:{argument.lineno} puts a text together"
+            plain = isinstance(argument, ast.Constant) and isinstance(argument.value, str) and " " in argument.value
+            told_by_blender = any(argument is keyword.value for keyword in call.keywords)
+            assert not plain or told_by_blender or call.func.id == "SceneProblem", f"{path.name}:{argument.lineno} says a text untold"
+
+
+@pytest.mark.parametrize("text", ["report({'INFO'}, 'All is well')", "CannotStart(f'No {name}')", "layout.label(text='a ' + name)"])
+def test_what_would_be_untold(text, tmp_path):
+    path = ROOT / "untold.py"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "read_text", lambda *_: text)
+        with pytest.raises(AssertionError):
+            test_nothing_is_said_untold(path)
+
+
+@pytest.mark.parametrize("path", [build_texts.LIST, *LANGUAGES], ids=lambda path: path.name)
+def test_lists_of_texts_are_up_to_date(path):
+    texts = build_texts.catalogue()
+    assert len(texts) > 500
+    assert path.read_text("utf-8") == build_texts.updated(path, texts), "run: python3.11 dev.py texts"
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+@pytest.mark.parametrize("path", LANGUAGES, ids=lambda path: path.stem)
+def test_translations_keep_their_placeholders(path):
+    found = load_po(path)
+    assert any(placeholders(text) for _, text in found)
+    assert not [(text, german) for (_, text), german in found.items() if placeholders(text) != placeholders(german)]
+
+
+def test_german_is_complete():
+    assert not build_texts.catalogue().keys() - load_po(GERMAN).keys()
+
+
+def test_german_descriptions_are_as_blender_writes_them():
+    german = load_po(GERMAN)
+    described = [german[DEFAULT_CONTEXT, text] for _, _, text in texts() if text]
+    assert not [text for text in described if text.endswith(".") or len(text) > 170]
+
+
+@pytest.fixture
+def speaking_german():
+    speak_as(GERMAN)
+    yield
+    speak(bpy.app.translations.pgettext_rpt)
+
+
+@pytest.mark.usefixtures("speaking_german")
+def test_a_german_hears_german():
+    scene = bpy.data.scenes.new("Leer")
+    assert select(scene, scene.view_layers[0]).problem == "Es gibt keine Masche zum Anpassen: eine hinzufügen oder einblenden"
+    wanted = Wanted(cameras=("Vorn",))
+    assert select(scene, scene.view_layers[0], wanted).problem == "Die Szene 'Leer' hat nichts namens 'Vorn' (Kamera)"
+    bpy.data.scenes.remove(scene)
+    with pytest.raises(RuntimeError, match="Die Szene hat keine Kamera 'Vorn': Sie wurde seit der Anpassung umbenannt oder gelöscht"):
+        bpy.ops.fit_to_photo.look_through(camera="Vorn")
+    assert str(SceneProblem("'{name}' has no faces: choose a mesh with faces, or fill it", name="Kugel")).startswith(
+        "'Kugel' hat keine Flächen"
+    )
+    progress = Progress()
+    progress.hear("stage", {"name": "Rough Outline", "index": 0, "count": 4, "renderer": "native", "device": "cpu", "why": ""})
+    assert progress.line() == "Grober Umriss (1 von 4)"
+    assert duration(3700) == "1 h 1 min"
 
 
 def test_every_panel_is_in_the_tab():
