@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -35,6 +36,7 @@ def main(name: str) -> None:
 
     problem = make(Case("textured", 1000, 64))
     torch.zeros(1, requires_grad=True).sum().backward()  # torch's own first time takes a quarter of a second
+    gc.freeze()  # as the worker does when it has imported torch
     start = perf_counter()
     from .peers import ours, torch_threads
 
