@@ -55,8 +55,9 @@ def test_the_manifest_keeps_blenders_rules(manifest):
     assert not any(value in ("", [], {}) for value in manifest.values())
 
 
-def test_the_zip_holds_every_module_of_the_addon_the_help_and_nothing_else(extension, manifest):
-    modules = {path.relative_to(ROOT / "blender_addon").as_posix() for path in (ROOT / "blender_addon").rglob("*.py")}
+def test_the_zip_holds_every_module_and_language_of_the_addon_the_help_and_nothing_else(extension, manifest):
+    paths = [path for kind in ("*.py", "*.po") for path in (ROOT / "blender_addon").rglob(kind)]
+    modules = {path.relative_to(ROOT / "blender_addon").as_posix() for path in paths}
     others = {"blender_manifest.toml", "LICENSE", manifest["wheels"][0].removeprefix("./")}
     assert {name for name in extension if not name.startswith("help/")} == modules | others
     assert {Path(name).suffix for name in extension if name.startswith("help/")} == {".html", ".webp"}

@@ -28,6 +28,13 @@ TIMEOUT_S = 1200  # fixtures and fits on a machine that does other things as wel
 JOB = Path("/tmp/fit_to_photo_check")  # inside the folder
 MIN_PSNR_GAIN_DB = 2.0
 MIN_IOU = 0.9
+GERMAN = {
+    "button": "Fotos hinzufügen",
+    "description": "Fotos aussuchen: Jedes bekommt eine Kamera, die um die gewählten Maschen steht und es als Hintergrundbild hat",
+    "choice": "Entwurf",
+    "panel": "Ergebnis",
+    "report": "Die Szene hat keine Kamera 'Vorn': Sie wurde seit der Anpassung umbenannt oder gelöscht",
+}
 
 
 class CheckFailed(Exception):
@@ -118,6 +125,17 @@ class RealBlender:
             raise CheckFailed(said[said.index("Traceback") :][-800:])
         return "it installs, is enabled, and brings dr_backend"
 
+    def speaks_german(self) -> str:
+        """Labels, descriptions and sentences are German in a German Blender, and gone with the add-on."""
+        shutil.copy(Path(__file__).with_name("speak_german.py"), self.job)
+        self.run("-b", "--python-exit-code", "7", "--python", str(JOB / "speak_german.py"), "--", str(JOB / "german.json"))
+        found = json.loads((self.job / "german.json").read_text("utf-8"))
+        if found["german"] != GERMAN or not found["po"].endswith("de.po"):
+            raise CheckFailed(f"this is not the German of the add-on: {found}")
+        if set(found["english"].values()) & set(GERMAN.values()) or found["gone"] != "Add Photos":
+            raise CheckFailed(f"German where English belongs: {found}")
+        return "it speaks German in a German Blender"
+
     def fits_by_operator(self) -> str:
         """``bpy.ops.fit_to_photo.run()`` fits; Revert takes everything back."""
         shutil.copy(ROOT / "demo" / "scene.py", self.job)
@@ -194,8 +212,8 @@ def improvement(report: dict[str, object]) -> str:
 def check_blender(name: str, folder: Path, *, fixtures_only: bool) -> list[bool]:
     """Runs the checks in order, prints a line for each, and returns which passed; after a failure the rest would only echo it."""
     blender = RealBlender(folder)
-    steps: list[Callable[[], str]] = [blender.validates, blender.installs, blender.fits_by_operator, blender.fits_by_command]
-    steps += [blender.frames_photos, blender.tours_a_window]
+    steps: list[Callable[[], str]] = [blender.validates, blender.installs, blender.speaks_german]
+    steps += [blender.fits_by_operator, blender.fits_by_command, blender.frames_photos, blender.tours_a_window]
     if fixtures_only:
         steps = [blender.agrees_with_cycles]
     passed = []
