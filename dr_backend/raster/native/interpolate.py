@@ -113,7 +113,8 @@ def run_of(a: wp.vec3, b: wp.vec3, c: wp.vec3, lens: Lens, x: int, y: int) -> Ru
     return found
 
 
-# C++ as in ``lookup``: barycentric coordinates a, b, c of pixel n of a run, kept within 0..1, and ``scale``, one over twice the area; equal and 0 if edge-on.
+# C++ as in ``lookup``: barycentric coordinates a, b, c of pixel n of a run, kept within 0..1, and ``scale``, one over twice the area;
+# equal and 0 if edge-on.
 WITHIN = """
     const float wa = wp::max(run.first[0] + (float)n * run.step[0], 0.0f);
     const float wb = wp::max(run.first[1] + (float)n * run.step[1], 0.0f);

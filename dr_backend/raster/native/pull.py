@@ -64,51 +64,37 @@ def weigh_run(pixel: int, count: int, painted: int, by_weight: Vec3s, step: Floa
     ...
 
 
-# Sums over the row come first: of what pixels ask for moving towards b, towards c and away (z), times each barycentric coordinate, and
-# times x on the plane at distance 1. What the corners get follows from them, since d × e is linear in x.
 @wp.func_native("""
-const float *to_b = step.data + pixel, *to_c = to_b + face_id.shape[0];
-float b0 = 0.0f, b1 = 0.0f, b2 = 0.0f, c0 = 0.0f, c1 = 0.0f, c2 = 0.0f, z0 = 0.0f, z1 = 0.0f, z2 = 0.0f;
-float bx0 = 0.0f, bx1 = 0.0f, bx2 = 0.0f, cx0 = 0.0f, cx1 = 0.0f, cx2 = 0.0f, zx0 = 0.0f, zx1 = 0.0f, zx2 = 0.0f;
-for (int n = 0; n < count; ++n) {""" + WITHIN + """
-    const bool shown = face_id.data[pixel + n] == face;
-    const float asked = shown ? run.side * scale : 0.0f, x = sight[0] + (float)n * stride;
-    const float on_b = shown ? to_b[n] * asked : 0.0f, on_c = shown ? to_c[n] * asked : 0.0f;
-    b0 += a * on_b; b1 += b * on_b; b2 += c * on_b; bx0 += a * x * on_b; bx1 += b * x * on_b; bx2 += c * x * on_b;
-    c0 += a * on_c; c1 += b * on_c; c2 += c * on_c; cx0 += a * x * on_c; cx1 += b * x * on_c; cx2 += c * x * on_c;
-    if (by_depth.data) {
-        const float on_z = shown ? by_depth.data[pixel + n] * asked : 0.0f;
-        z0 += a * on_z; z1 += b * on_z; z2 += c * on_z; zx0 += a * x * on_z; zx1 += b * x * on_z; zx2 += c * x * on_z;
+wp::mat_t<4, 4, wp::float32> result(0.0f);
+for (int n = 0; n < count; ++n) {
+    if (face_id.data[pixel + n] != face) continue;""" + WITHIN + """
+    const float x = sight[0] + (float)n * stride;
+    const wp::vec3 d = perspective ? wp::vec3(x, sight[1], -1.0f) : wp::vec3(0.0f, 0.0f, -1.0f);
+    wp::vec3 asked = wp::cross(d, step.data[pixel + n] * eb + step.data[pixel + n + face_id.shape[0]] * ec);
+    if (by_depth.data) asked -= by_depth.data[pixel + n] * normal;
+    asked = (run.side * scale) * asked;
+    for (int k = 0; k < 3; ++k) {
+        result.data[0][k] += a * asked[k];
+        result.data[1][k] += b * asked[k];
+        result.data[2][k] += c * asked[k];
+    }
+    if (by_lens.data) {
+        const float reach = perspective ? a * far[0] + b * far[1] + c * far[2] : 1.0f;
+        result.data[3][0] += reach * asked[0];
+        result.data[3][1] -= reach * asked[1];
+        result.data[3][2] += reach * asked[0] * x;
+        result.data[3][3] += reach * asked[1] * sight[1];
     }
 }
-const float slant = lens.perspective ? 1.0f : 0.0f, y = slant * sight[1];
-const float moments[3][6] = {{b0, bx0, c0, cx0, z0, zx0}, {b1, bx1, c1, cx1, z1, zx1}, {b2, bx2, c2, cx2, z2, zx2}};
-wp::mat_t<4, 4, wp::float32> result;
-float by_centre_x = 0.0f, by_centre_y = 0.0f, by_focal_x = 0.0f;
-for (int corner = 0; corner < 3; ++corner) {
-    const float* m = moments[corner];
-    const wp::vec3 steps = m[0] * eb + m[2] * ec, sideways = slant * (m[1] * eb + m[3] * ec);
-    result.data[corner][0] = y * steps[2] + steps[1] - m[4] * normal[0];
-    result.data[corner][1] = -steps[0] - sideways[2] - m[4] * normal[1];
-    result.data[corner][2] = sideways[1] - y * steps[0] - m[4] * normal[2];
-    const float reach = lens.perspective ? far[corner] : 1.0f;
-    by_centre_x += reach * result.data[corner][0];
-    by_centre_y -= reach * result.data[corner][1];
-    by_focal_x += reach * (m[1] * (y * eb[2] + eb[1]) + m[3] * (y * ec[2] + ec[1]) - m[5] * normal[0]);
-}
-result.data[3][0] = by_centre_x / lens.focal[0];
-result.data[3][1] = by_centre_y / lens.focal[1];
-result.data[3][2] = by_focal_x / lens.focal[0];
-result.data[3][3] = -result.data[3][1] * sight[1];
 return result;
 """)
 def pull_row(
     run: Run, face: int, pixel: int, count: int, eb: wp.vec3, ec: wp.vec3, normal: wp.vec3, far: wp.vec3, sight: wp.vec2, stride: float,
-    lens: Lens, face_id: Ints, step: Floats, by_depth: Floats,
+    perspective: int, face_id: Ints, step: Floats, by_depth: Floats, by_lens: Vec4s,
 ) -> wp.mat44:
-    """What the pixels of a row that show a face ask of its corners, in rows; in the last for centre x, centre y, focal x and focal y.
+    """What the pixels of a row that show a face ask of its corners, in rows; if ``by_lens`` is there, in the last centre and focal length.
 
-    ``sight`` is the first pixel's line of sight and ``stride`` how much x grows from pixel to pixel.
+    The latter times the focal length. ``sight`` is the first pixel's line of sight, whose x grows by ``stride`` from pixel to pixel.
     """
     ...
 
@@ -167,13 +153,15 @@ def _pull(
             run = run_of(a, b, c, lens, start, y)
             sight = ray(lens, float(start) + 0.5, float(y) + 0.5)
             asked += pull_row(
-                run, f, y * lens.width + start, stop - start, eb, ec, normal, far, sight, 1.0 / lens.focal[0], lens, face_id, step, by_depth
+                run, f, y * lens.width + start, stop - start, eb, ec, normal, far, sight, 1.0 / lens.focal[0], lens.perspective, face_id,
+                step, by_depth, by_lens,
             )
     offer(3 * entry, i, wp.vec3(asked[0, 0], asked[0, 1], asked[0, 2]), place, by_corner)
     offer(3 * entry + 1, j, wp.vec3(asked[1, 0], asked[1, 1], asked[1, 2]), place, by_corner)
     offer(3 * entry + 2, k, wp.vec3(asked[2, 0], asked[2, 1], asked[2, 2]), place, by_corner)
     if by_lens.shape[0] > 0:
-        by_lens[entry] = asked[3]
+        fx, fy = lens.focal[0], lens.focal[1]
+        by_lens[entry] = wp.vec4(asked[3, 0] / fx, asked[3, 1] / fy, asked[3, 2] / fx, asked[3, 3] / fy)
 
 
 @dataclass(frozen=True)
