@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..project import Projected, View
 from .bins import Bins, Floats, Ints, Vec3s
-from .launch import Launcher, array, inside_kernel, kernel
+from .launch import VECTORIZED, Launcher, array, inside_kernel, kernel
 from .rasterize import pixel_owners
 
 SLIVER = wp.constant(wp.float32(1.0e-7))  # area over squared size below which barycentric coordinates are rounding errors
@@ -113,34 +113,61 @@ def run_of(a: wp.vec3, b: wp.vec3, c: wp.vec3, lens: Lens, x: int, y: int) -> Ru
     return found
 
 
-@wp.func
-def within(run: Run, number: int) -> wp.vec4:
-    """Barycentric coordinates of a pixel of the row, kept within 0..1, and one over twice the signed area; equal and 0 if edge-on."""
-    at = run.first + float(number) * run.step
-    wa, wb, wc = wp.max(at[0], 0.0), wp.max(at[1], 0.0), wp.max(at[2], 0.0)
-    total = wa + wb + wc
-    if total <= 0.0:
-        return wp.vec4(1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0, 0.0)
-    scale = 1.0 / total
-    return wp.vec4(wa * scale, wb * scale, wc * scale, run.side * scale)
+# C++ as in ``lookup``: barycentric coordinates a, b, c of pixel n of a run, kept within 0..1, and ``scale``, one over twice the area;
+# equal and 0 if edge-on.
+WITHIN = """
+    const float wa = wp::max(run.first[0] + (float)n * run.step[0], 0.0f);
+    const float wb = wp::max(run.first[1] + (float)n * run.step[1], 0.0f);
+    const float wc = wp::max(run.first[2] + (float)n * run.step[2], 0.0f);
+    const float total = wa + wb + wc;
+    const bool flat = total <= 0.0f;
+    const float scale = flat ? 0.0f : 1.0f / total;
+    const float a = flat ? 1.0f / 3.0f : wa * scale, b = flat ? 1.0f / 3.0f : wb * scale, c = flat ? 1.0f / 3.0f : wc * scale;
+"""
 
 
-@wp.func
+@wp.func_native(
+    VECTORIZED + "for (int n = 0; n < count; ++n) {" + WITHIN + """
+    const float distance = a * far[0] + b * far[1] + c * far[2];
+    depth.data[pixel + n] = distance;
+    if (weights.data) weights.data[pixel + n] = wp::vec3(a, b, c);
+    if (address.data) {
+        const float u = wp::clamp(a * ta[0] + b * tb[0] + c * tc[0], -1.0e4f, 1.0e4f);
+        const float v = wp::clamp(a * ta[1] + b * tb[1] + c * tc[1], -1.0e4f, 1.0e4f);
+        const float covered = density * scale * (perspective ? distance * distance : 1.0f);
+        address.data[pixel + n] = wp::vec3(repeated ? u - wp::floor(u) : u, repeated ? v - wp::floor(v) : v, covered);
+    }
+}
+""")
+def place_run(
+    run: Run, pixel: int, count: int, far: wp.vec3, perspective: int, ta: wp.vec2, tb: wp.vec2, tc: wp.vec2, density: float,
+    repeated: int, depth: Floats, weights: Vec3s, address: Vec3s,
+):
+    """Depth, barycentric coordinates, texture coordinates and the texels covered (area) of a run's pixels; the last three if there is room.
+
+    ``far`` and ``ta``, ``tb``, ``tc`` are depth and texture coordinates of the corners, ``density`` texels per area of the screen where the
+    depth is 1. Texture coordinates lose the whole repeats that would cost their fraction, and are never too large for a number of texels.
+    """
+    ...
+
+
+@wp.func_native("""
+const int face = face_id.data[row + x];
+int stop = x + 1;
+while (stop < limit && face_id.data[row + stop] == face) ++stop;
+return stop;
+""")
 def run_end(face_id: Ints, row: int, x: int, limit: int) -> int:
     """The first pixel of a row after ``x`` that shows another face."""
-    f = face_id[row + x]
-    stop = int(x + 1)
-    while stop < limit and face_id[row + wp.min(stop, limit - 1)] == f:
-        stop += 1
-    return stop
+    ...
 
 
 @inside_kernel
 def _locate(
     first: int, faces: Ints, camera: Vec3s, face_id: Ints, lens: Lens, own_width: int, own_height: int, own_columns: int,
-    weights: Vec3s, depth: Floats,
+    weights: Vec3s, address: Vec3s, depth: Floats,
 ):
-    """Barycentric coordinates and depth at pixel centres. The owner is a rectangle of pixels."""
+    """Barycentric coordinates and depth (``address`` is empty) at pixel centres. The owner is a rectangle of pixels."""
     owner = first + wp.tid()
     x0, y0 = (owner % own_columns) * own_width, (owner / own_columns) * own_height
     for y in range(y0, wp.min(y0 + own_height, lens.height)):
@@ -154,11 +181,10 @@ def _locate(
             else:
                 a, b, c = camera[faces[3 * f]], camera[faces[3 * f + 1]], camera[faces[3 * f + 2]]
                 run = run_of(a, b, c, lens, x, y)
-                for number in range(stop - x):
-                    pixel = y * lens.width + x + number
-                    at = within(run, number)
-                    weights[pixel] = wp.vec3(at[0], at[1], at[2])
-                    depth[pixel] = -(at[0] * a[2] + at[1] * b[2] + at[2] * c[2])
+                place_run(
+                    run, y * lens.width + x, stop - x, wp.vec3(-a[2], -b[2], -c[2]), lens.perspective, wp.vec2(), wp.vec2(), wp.vec2(),
+                    0.0, 0, depth, weights, address,
+                )
             x = stop
 
 
@@ -183,8 +209,8 @@ def interpolate(
     weights = torch.empty(view.height, view.width, 3, device=faces.device)
     owners, shape = pixel_owners(bins, view, launcher)
     launcher.run(
-        _locate, owners, array(faces), array(projected.camera, 3), array(face_id), lens_of(view), *shape, array(weights, 3), array(depth),
-        items=face_id.numel(),
+        _locate, owners, array(faces), array(projected.camera, 3), array(face_id), lens_of(view), *shape, array(weights, 3), array(None, 3),
+        array(depth),        items=face_id.numel(),
     )
     return weights
 

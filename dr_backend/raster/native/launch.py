@@ -20,6 +20,11 @@ BLOCKS_PER_THREAD = 4  # more blocks than threads even out owners with more and 
 TILE = 16  # pixels
 WORD = 4  # bytes of most numbers
 
+# Before a loop in C++: eight pixels at a time, the last ones too, since most rows of a face are short.
+VECTORIZED = """
+#pragma clang loop vectorize(enable) vectorize_width(8) interleave_count(1) vectorize_predicate(enable)
+"""
+
 wp.config.log_level = wp.LOG_ERROR
 # A precompiled header pays for modules that compile one after the other. Ours do so side by side, and each would make one of its own.
 wp.config.use_precompiled_headers = False
@@ -29,6 +34,8 @@ _INSIDES.options.update({"enable_backward": False})
 MODULES = (_OUTLINES, _INSIDES)
 
 _Descriptor = type(wp.from_torch(torch.empty(1), return_ctype=True))  # how Warp hands arrays to kernels
+# Empty ones have strides too, or Warp takes its slower code for strided arrays.
+_EMPTY = {width: _Descriptor(ndim=1, strides=(WORD * width,)) for width in (1, 2, 3, 4)}
 
 
 def kernel(function: Callable[..., None]) -> wp.Kernel:
@@ -50,15 +57,14 @@ def array(tensor: Tensor | None, width: int = 1) -> Any:
 
     Nothing is copied: the caller keeps the tensor alive while the kernel runs. Warp's own conversion does the same in five times the time.
     """
-    found = _Descriptor()
-    found.ndim = 1
-    found.strides[0] = WORD * width  # of an empty one too, or Warp takes its slower code for strided arrays
+    found = _Descriptor.from_buffer_copy(_EMPTY[width])
     if tensor is not None:
         if not tensor.is_contiguous():
             raise ValueError("Kernels read contiguous tensors only.")
         found.data = tensor.data_ptr()
         found.shape[0] = tensor.numel() // width
-        found.strides[0] = tensor.element_size() * width
+        if tensor.element_size() != WORD:
+            found.strides[0] = tensor.element_size() * width
     return found
 
 
@@ -80,6 +86,7 @@ class Launcher:
         self.device = device
         self.threads = threads if device.type == "cpu" else 1
         self.name = "cpu" if device.type == "cpu" else f"cuda:{device.index or 0}"
+        self._recorded = threading.local()  # a launch of each kernel for each thread
         self._pool = ThreadPoolExecutor(self.threads, "raster") if self.threads > 1 else None
 
     @property
@@ -95,24 +102,41 @@ class Launcher:
         if owners <= 0:
             return
         if self._pool is None or alone or owners < 2 or max(owners, items) < WORTH_SHARING:
-            wp.launch(work, dim=owners, inputs=[0, *arguments], device=self.name)
+            self._record(work, arguments)(0, owners)
             return
         count = min(owners, self.threads * BLOCKS_PER_THREAD)
         limits = [owners * i // count for i in range(count + 1)]
         blocks = iter(list(zip(limits, limits[1:], strict=False)))
 
         def work_through() -> None:
-            # Packing the arguments takes longer than a small block's work: once for each thread is enough.
-            launch = wp.launch(work, dim=1, inputs=[0, *arguments], device=self.name, record_cmd=True)
+            launch = self._record(work, arguments)
             for start, stop in blocks:  # a list's iterator may be shared between threads
-                launch.set_dim(stop - start)
-                launch.set_param_at_index(0, start)
-                launch.launch()
+                launch(start, stop)
 
         others = [self._pool.submit(work_through) for _ in range(min(self.threads, count) - 1)]
         work_through()
         for other in others:
             other.result()
+
+    def _record(self, work: wp.Kernel, arguments: Sequence[Any]) -> Callable[[int, int], None]:
+        """What launches a kernel for the owners from one to another.
+
+        This thread's last launch of the kernel is changed: to pack all arguments anew, and check them, takes Warp five times as long.
+        """
+        launches = self._recorded.__dict__
+        launch = launches.get(work.key)
+        if launch is None:
+            launch = launches[work.key] = wp.launch(work, dim=1, inputs=[0, *arguments], device=self.name, record_cmd=True)
+        else:
+            for index, argument in enumerate(arguments, 1):
+                launch.set_param_at_index_from_ctype(index, argument.__ctype__() if hasattr(argument, "__ctype__") else argument)
+
+        def run(start: int, stop: int) -> None:
+            launch.set_dim(stop - start)
+            launch.set_param_at_index_from_ctype(0, start)
+            launch.launch()
+
+        return run
 
     def map(self, work: Callable[..., T], *items: Sequence[Any]) -> list[T]:
         """Results of ``work`` for every item, in order; each on a thread of its own. ``work`` must not use this launcher's threads."""

@@ -10,26 +10,54 @@ from torch import Tensor
 from .. import texture
 from ..project import Projected, View
 from .bins import Bins, Floats, Ints, Vec2s, Vec3s
-from .interpolate import Lens, cross2, lens_of, run_end, run_of, within
+from .interpolate import Lens, cross2, lens_of, place_run, run_end, run_of
 from .launch import Launcher, array, inside_kernel, kernel
+from .lookup import give_run, look_run, offer
 from .rasterize import pixel_owners
 from .sums import add_into
-from .texture import (
-    Image,
-    Level,
-    Taps,
-    Textures,
-    decode,
-    floor_of,
-    image_of,
-    level_of,
-    lookup_at,
-    taps_at,
-    tidy,
-    trilinear,
-)
+from .texture import Textures, image_of
 
 SHARP = wp.constant(wp.float32(texture.SHARP))
+
+
+@wp.func_native("""
+for (int n = pixel; n < pixel + count; ++n) rgb.data[n] = value;
+""")
+def color(pixel: int, count: int, value: wp.vec3, rgb: Vec3s):
+    """Gives all pixels of a run one colour."""
+    ...
+
+
+@wp.func_native("""
+float highest = 0.0f;
+for (int n = pixel; n < pixel + count; ++n) {
+    float& level = address.data[n][2];
+    level = level > 1.0f ? wp::min(0.5f * wp::log2(level), top) : 0.0f;
+    highest = wp::max(highest, level);
+}
+return highest;
+""")
+def level_run(pixel: int, count: int, top: float, address: Vec3s) -> float:
+    """Writes which level each pixel of a run is to read, in place of the texels that it covers; returns the highest."""
+    ...
+
+
+@wp.func_native("""
+while (pixel < end && face_id.data[pixel] < 0) ++pixel;
+return pixel;
+""")
+def next_seen(pixel: int, end: int, face_id: Ints) -> int:
+    """The first of some pixels that shows a face."""
+    ...
+
+
+@wp.func_native("""
+while (pixel < end && (face_id.data[pixel] < 0 || address.data[pixel][2] <= 0.0f)) ++pixel;
+return pixel;
+""")
+def next_filtered(pixel: int, end: int, face_id: Ints, address: Vec3s) -> int:
+    """The first of some pixels that reads a smaller level."""
+    ...
 
 
 @inside_kernel
@@ -52,10 +80,9 @@ def _paint(
             f = face_id[y * lens.width + x]
             stop = run_end(face_id, y * lens.width, x, wp.min(x0 + own_width, lens.width))
             if f < 0:
-                for pixel in range(y * lens.width + x, y * lens.width + stop):
-                    rgb[pixel] = wp.vec3(0.0)
-                    if weights.shape[0] > 0:
-                        weights[pixel] = wp.vec3(0.0)
+                color(y * lens.width + x, stop - x, wp.vec3(0.0), rgb)
+                if weights.shape[0] > 0:
+                    color(y * lens.width + x, stop - x, wp.vec3(0.0), weights)
             else:
                 a, b, c = camera[faces[3 * f]], camera[faces[3 * f + 1]], camera[faces[3 * f + 2]]
                 ta, tb, tc = uvs[3 * f], uvs[3 * f + 1], uvs[3 * f + 2]
@@ -64,42 +91,17 @@ def _paint(
                 image = image_of(table, m)
                 texels_per_area = wp.abs(cross2(tb - ta, tc - ta)) * float(image.width) * float(image.height)
                 density = texels_per_area / (SHARP * lens.focal[0] * lens.focal[1])
-                for number in range(stop - x):
-                    pixel = y * lens.width + x + number
-                    at = within(run, number)
-                    far = -(at[0] * a[2] + at[1] * b[2] + at[2] * c[2])
-                    depth[pixel] = far
-                    if weights.shape[0] > 0:
-                        weights[pixel] = wp.vec3(at[0], at[1], at[2])
-                    if image.width == 0:
-                        rgb[pixel] = colors[m]
-                    else:
-                        covered = density * wp.abs(at[3]) * wp.where(lens.perspective != 0, far * far, 1.0)
-                        level = level_for(covered, image)
-                        highest = wp.max(highest, level)
-                        uv = at[0] * ta + at[1] * tb + at[2] * tc
-                        where = wp.vec3(tidy(uv[0], image.extension), tidy(uv[1], image.extension), level)
-                        address[pixel] = where
-                        if level == 0.0:
-                            rgb[pixel] = shown_as(image, lookup_at(image, 0, where, texels, coarse))
+                place_run(
+                    run, y * lens.width + x, stop - x, wp.vec3(-a[2], -b[2], -c[2]), lens.perspective, ta, tb, tc, density,
+                    int(image.extension == 0), depth, weights, address,
+                )
+                if image.width == 0:
+                    color(y * lens.width + x, stop - x, colors[m], rgb)
+                else:
+                    highest = wp.max(highest, level_run(y * lens.width + x, stop - x, float(image.levels - 1), address))
+                    look_run(image, y * lens.width + x, stop - x, 0, texels, coarse, address, rgb)
             x = stop
     highest_of[owner] = highest
-
-
-@wp.func
-def level_for(covered: float, image: Image) -> float:
-    """The level to read, of an image of which a pixel covers so many times the texels that are read as they are."""
-    if covered <= 1.0:
-        return 0.0
-    return wp.min(0.5 * wp.log2(covered), float(image.levels - 1))
-
-
-@wp.func
-def shown_as(image: Image, color: wp.vec3) -> wp.vec3:
-    """A colour as it looks, from one as the image's texels hold it."""
-    if image.encoded != 0:
-        return wp.vec3(decode(color[0]), decode(color[1]), decode(color[2]))
-    return color
 
 
 @inside_kernel
@@ -111,46 +113,23 @@ def _repaint(
     owner = first + wp.tid()
     x0, y0 = (owner % own_columns) * own_width, (owner / own_columns) * own_height
     for y in range(y0, wp.min(y0 + own_height, height)):
-        for x in range(x0, wp.min(x0 + own_width, width)):
-            pixel = y * width + x
-            f = face_id[pixel]
-            if f >= 0:
-                image = image_of(table, face_material[f])
-                if image.width > 0:
-                    at = address[pixel]
-                    if at[2] > 0.0:
-                        rgb[pixel] = shown_as(image, trilinear(image, at, texels, coarse))
+        end = y * width + wp.min(x0 + own_width, width)
+        pixel = next_filtered(y * width + x0, end, face_id, address)
+        while pixel < end:
+            image = image_of(table, face_material[face_id[pixel]])
+            if image.width > 0:
+                look_run(image, pixel, 1, 1, texels, coarse, address, rgb)
+            pixel = next_filtered(pixel + 1, end, face_id, address)
 
 
-@wp.func
-def mine(row: int, owner: int, mask: int) -> bool:
-    """Whether a row of texels belongs to this owner: they take turns, eight rows each."""
-    return ((row >> 3) & mask) == owner
-
-
-@wp.func
-def concerns(level: Level, v: float, owner: int, mask: int) -> bool:
-    """Whether a lookup in this level may touch a row of the owner's; quicker than finding its texels."""
-    if mask == 0:
-        return True
-    top = floor_of((1.0 - v) * float(level.height) - 0.5)
-    if top < 0 or top + 1 >= level.height:
-        return True
-    return mine(level.row + top, owner, mask) or mine(level.row + top + 1, owner, mask)
-
-
-@wp.func
-def give(level: Level, at: Taps, g: wp.vec3, owner: int, mask: int, total: Vec3s):
-    """Adds to the gradient of the texels around a point, as far as their rows belong to the owner."""
-    above, below = level.texel + at.top * level.width, level.texel + at.bottom * level.width
-    if mine(level.row + at.top, owner, mask):
-        share = at.on_top * g
-        total[above + at.left] = total[above + at.left] + at.on_left * share
-        total[above + at.right] = total[above + at.right] + at.on_right * share
-    if mine(level.row + at.bottom, owner, mask):
-        share = at.on_bottom * g
-        total[below + at.left] = total[below + at.left] + at.on_left * share
-        total[below + at.right] = total[below + at.right] + at.on_right * share
+@wp.func_native("""
+const int material = face_material.data[face_id.data[pixel]];
+while (pixel < end && (face_id.data[pixel] < 0 || face_material.data[face_id.data[pixel]] == material)) ++pixel;
+return pixel;
+""")
+def material_end(pixel: int, end: int, face_id: Ints, face_material: Ints) -> int:
+    """The first pixel after one that shows a face of another material."""
+    ...
 
 
 @kernel
@@ -160,49 +139,20 @@ def _gather(
 ):
     """Gradients of texels, each of which has one owner and sums in the order of pixels: so the number of owners does not matter."""
     owner = first + wp.tid()
-    m = int(-1)
-    image = Image()
-    for pixel in range(face_id.shape[0]):
-        f = face_id[pixel]
-        if f >= 0:
-            if face_material[f] != m:
-                m = face_material[f]
-                image = image_of(table, m)
-            if image.width > 0:
-                at, g = address[pixel], by_rgb[pixel]
-                number = int(at[2])
-                share = at[2] - float(number)
-                level = level_of(image, number)
-                if concerns(level, at[1], owner, mask):
-                    taps = taps_at(level, at[0], at[1], image.extension, image.closest)
-                    if number == 0:
-                        give(level, taps, (1.0 - share) * g, owner, mask, grad_texels)
-                    else:
-                        give(level, taps, (1.0 - share) * g, owner, mask, grad_coarse)
-                if share > 0.0:
-                    level = level_of(image, number + 1)
-                    if concerns(level, at[1], owner, mask):
-                        taps = taps_at(level, at[0], at[1], image.extension, image.closest)
-                        give(level, taps, share * g, owner, mask, grad_coarse)
-
-
-@wp.func
-def offer(level: Level, at: Taps, g: wp.vec3, start: int, n: int, place: Ints, value: Vec3s):
-    """Writes what the texels around a point are to get."""
-    above, below = start + level.texel + at.top * level.width, start + level.texel + at.bottom * level.width
-    place[n] = above + at.left
-    place[n + 1] = above + at.right
-    place[n + 2] = below + at.left
-    place[n + 3] = below + at.right
-    value[n] = (at.on_top * at.on_left) * g
-    value[n + 1] = (at.on_top * at.on_right) * g
-    value[n + 2] = (at.on_bottom * at.on_left) * g
-    value[n + 3] = (at.on_bottom * at.on_right) * g
+    end = face_id.shape[0]
+    pixel = next_seen(0, end, face_id)
+    while pixel < end:
+        image = image_of(table, face_material[face_id[pixel]])
+        stop = material_end(pixel, end, face_id, face_material)
+        if image.width > 0:
+            give_run(image, pixel, stop - pixel, owner, mask, face_id, address, by_rgb, grad_texels, grad_coarse)
+        pixel = next_seen(stop, end, face_id)
 
 
 @kernel
 def _offer(
-    first: int, face_id: Ints, face_material: Ints, table: Ints, address: Vec3s, by_rgb: Vec3s, texels: int, place: Ints, value: Vec3s
+    first: int, face_id: Ints, face_material: Ints, table: Ints, address: Vec3s, by_rgb: Vec3s, texels: Vec3s, coarse: Vec3s,
+    place: Ints, value: Vec3s,
 ):
     """What each pixel gives to which texels; ``place`` counts the images' texels first, then those of the levels. The owner is a pixel."""
     pixel = first + wp.tid()
@@ -212,16 +162,7 @@ def _offer(
     if f >= 0:
         image = image_of(table, face_material[f])
         if image.width > 0:
-            at, g = address[pixel], by_rgb[pixel]
-            number = int(at[2])
-            share = at[2] - float(number)
-            level = level_of(image, number)
-            taps = taps_at(level, at[0], at[1], image.extension, image.closest)
-            offer(level, taps, (1.0 - share) * g, wp.where(number == 0, 0, texels), 8 * pixel, place, value)
-            if share > 0.0:
-                level = level_of(image, number + 1)
-                taps = taps_at(level, at[0], at[1], image.extension, image.closest)
-                offer(level, taps, share * g, texels, 8 * pixel + 4, place, value)
+            offer(image, pixel, address, by_rgb, texels, coarse, place, value)
 
 
 def paint(
@@ -271,7 +212,7 @@ def gather_texels(
         return
     place = torch.empty(face_id.numel(), 8, dtype=torch.int32, device=face_id.device)
     value = torch.empty(face_id.numel(), 8, 3, device=face_id.device)
-    launcher.run(_offer, face_id.numel(), *shared, len(grad_texels), array(place), array(value, 3))
+    launcher.run(_offer, face_id.numel(), *shared, array(grad_texels, 3), array(grad_coarse, 3), array(place), array(value, 3))
     total = torch.cat([grad_texels, grad_coarse])
     add_into(total, place, value, launcher)
     grad_texels.copy_(total[: len(grad_texels)])

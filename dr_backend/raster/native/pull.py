@@ -12,69 +12,100 @@ from torch import Tensor
 
 from ..project import Projected, View
 from .bins import Bins, Floats, Ints, Vec2s, Vec3s
-from .interpolate import Lens, lens_of, ray, run_of, shown_faces, within
+from .interpolate import WITHIN, Lens, Run, lens_of, ray, run_end, run_of
 from .launch import Launcher, array, inside_kernel
-from .rasterize import shape_of, span
+from .lookup import slope_run
+from .rasterize import pixel_owners, shape_of, span
 from .sums import add_into
-from .texture import Image, Textures, decode_slope, image_of, trilinear, trilinear_slope
+from .texture import Image, Textures, image_of
 
 Vec4s = wp.array(dtype=wp.vec4)
 
 
-@wp.func
-def on_intrinsics(asked: wp.vec3, sight: wp.vec2, reach: float, lens: Lens) -> wp.vec4:
-    """What a corner's gradient at a pixel means for centre x, centre y, focal x and focal y."""
-    move_x, move_y = reach * asked[0] / lens.focal[0], -reach * asked[1] / lens.focal[1]
-    return wp.vec4(move_x, move_y, move_x * sight[0], -move_y * sight[1])
+@inside_kernel
+def _steps(
+    first: int, face_id: Ints, width: int, height: int, own_width: int, own_height: int, own_columns: int, by_weight: Vec3s, uvs: Vec2s,
+    face_material: Ints, table: Ints, texels: Vec3s, coarse: Vec3s, address: Vec3s, by_rgb: Vec3s, shown: Ints, step: Floats,
+):
+    """What each pixel's gradients mean for moving its point towards corner b, and towards c; marks the faces that pixels show.
+
+    Several owners may write the same mark. The owner is a rectangle of pixels.
+    """
+    owner = first + wp.tid()
+    x0, y0 = (owner % own_columns) * own_width, (owner / own_columns) * own_height
+    for y in range(y0, wp.min(y0 + own_height, height)):
+        x = int(x0)
+        while x < wp.min(x0 + own_width, width):
+            f = face_id[y * width + x]
+            stop = run_end(face_id, y * width, x, wp.min(x0 + own_width, width))
+            if f >= 0:
+                shown[f] = 1
+                image = Image()
+                if by_rgb.shape[0] > 0:
+                    image = image_of(table, face_material[f])
+                if image.width > 0:
+                    to_b, to_c = uvs[3 * f + 1] - uvs[3 * f], uvs[3 * f + 2] - uvs[3 * f]
+                    slope_run(image, y * width + x, stop - x, to_b, to_c, texels, coarse, address, by_rgb, step)
+                weigh_run(y * width + x, stop - x, int(image.width > 0), by_weight, step)
+            x = stop
 
 
-@wp.func
-def on_texture(image: Image, pixel: int, texels: Vec3s, coarse: Vec3s, address: Vec3s, by_rgb: Vec3s) -> wp.vec2:
-    """What a pixel's gradient for its colour means for u and v; where texels are encoded it becomes that for the encoded colour."""
-    if image.width == 0:
-        return wp.vec2(0.0)
-    at = address[pixel]
-    if image.encoded != 0:
-        color = trilinear(image, at, texels, coarse)
-        by_rgb[pixel] = wp.cw_mul(by_rgb[pixel], wp.vec3(decode_slope(color[0]), decode_slope(color[1]), decode_slope(color[2])))
-    return trilinear_slope(image, at, by_rgb[pixel], texels, coarse)
+@wp.func_native("""
+for (int n = pixel; n < pixel + count; ++n) {
+    float &to_b = step.data[n], &to_c = step.data[n + step.shape[0] / 2];
+    if (!painted) to_b = to_c = 0.0f;
+    if (!by_weight.data) continue;
+    to_b += by_weight.data[n][1] - by_weight.data[n][0];
+    to_c += by_weight.data[n][2] - by_weight.data[n][0];
+}
+""")
+def weigh_run(pixel: int, count: int, painted: int, by_weight: Vec3s, step: Floats):
+    """Adds what gradients for barycentric coordinates mean, if there are any, to what those for colours do where the run is painted."""
+    ...
 
 
-@wp.func
-def weight_asked(by_weight: Vec3s, pixel: int) -> wp.vec3:
-    """The gradient for a pixel's barycentric coordinates, if there is one."""
-    if by_weight.shape[0] > 0:
-        return by_weight[pixel]
-    return wp.vec3(0.0)
+@wp.func_native("""
+wp::mat_t<4, 4, wp::float32> result(0.0f);
+for (int n = 0; n < count; ++n) {
+    if (face_id.data[pixel + n] != face) continue;""" + WITHIN + """
+    const float x = sight[0] + (float)n * stride;
+    const wp::vec3 d = perspective ? wp::vec3(x, sight[1], -1.0f) : wp::vec3(0.0f, 0.0f, -1.0f);
+    wp::vec3 asked = wp::cross(d, step.data[pixel + n] * eb + step.data[pixel + n + face_id.shape[0]] * ec);
+    if (by_depth.data) asked -= by_depth.data[pixel + n] * normal;
+    asked = (run.side * scale) * asked;
+    for (int k = 0; k < 3; ++k) {
+        result.data[0][k] += a * asked[k];
+        result.data[1][k] += b * asked[k];
+        result.data[2][k] += c * asked[k];
+    }
+    if (by_lens.data) {
+        const float reach = perspective ? a * far[0] + b * far[1] + c * far[2] : 1.0f;
+        result.data[3][0] += reach * asked[0];
+        result.data[3][1] -= reach * asked[1];
+        result.data[3][2] += reach * asked[0] * x;
+        result.data[3][3] += reach * asked[1] * sight[1];
+    }
+}
+return result;
+""")
+def pull_row(
+    run: Run, face: int, pixel: int, count: int, eb: wp.vec3, ec: wp.vec3, normal: wp.vec3, far: wp.vec3, sight: wp.vec2, stride: float,
+    perspective: int, face_id: Ints, step: Floats, by_depth: Floats, by_lens: Vec4s,
+) -> wp.mat44:
+    """What the pixels of a row that show a face ask of its corners, in rows; if ``by_lens`` is there, in the last centre and focal length.
+
+    The latter times the focal length. ``sight`` is the first pixel's line of sight, whose x grows by ``stride`` from pixel to pixel.
+    """
+    ...
 
 
-@wp.func
-def edge_asked(
-    image: Image, pixel: int, texels: Vec3s, coarse: Vec3s, address: Vec3s, by_rgb: Vec3s, by_weight: Vec3s, along_u: wp.vec3,
-    along_v: wp.vec3, eb: wp.vec3, ec: wp.vec3,
-) -> wp.vec3:
-    """A face's edges, each times the gradient for the barycentric coordinate of the corner opposite."""
-    by_uv, g = on_texture(image, pixel, texels, coarse, address, by_rgb), weight_asked(by_weight, pixel)
-    return by_uv[0] * along_u + by_uv[1] * along_v + (g[1] - g[0]) * eb + (g[2] - g[0]) * ec
-
-
-@wp.func
-def corner_asked(sight: wp.vec2, perspective: int, edge: wp.vec3, normal: wp.vec3, pixel: int, by_depth: Floats) -> wp.vec3:
-    """What a pixel asks of all corners together, times the area; n · d is minus twice that."""
-    slant = float(perspective)
-    d = wp.vec3(slant * sight[0], slant * sight[1], -1.0)
-    if by_depth.shape[0] > 0:
-        return wp.cross(d, edge) - by_depth[pixel] * normal
-    return wp.cross(d, edge)
-
-
-@wp.func
-def first_shown(face_id: Ints, f: int, row: int, start: int, stop: int) -> int:
+@wp.func_native("""
+while (start < stop && face_id.data[row + start] != face) ++start;
+return start;
+""")
+def first_shown(face_id: Ints, face: int, row: int, start: int, stop: int) -> int:
     """The first of some pixels of a row that shows a face; ``stop`` if none does."""
-    for x in range(start, stop):
-        if face_id[row + x] == f:
-            return x
-    return stop
+    ...
 
 
 @wp.func
@@ -87,8 +118,7 @@ def offer(n: int, vertex: int, g: wp.vec3, place: Ints, by_corner: Vec3s):
 @inside_kernel
 def _pull(
     first: int, faces: Ints, camera: Vec3s, xy: Vec2s, near: float, entries: Ints, tiles: Ints, tile_width: int, tile_height: int,
-    columns: int, face_id: Ints, shown: Ints, lens: Lens, by_weight: Vec3s, by_depth: Floats, uvs: Vec2s, face_material: Ints,
-    table: Ints, texels: Vec3s, coarse: Vec3s, address: Vec3s, by_rgb: Vec3s, place: Ints, by_corner: Vec3s, by_lens: Vec4s,
+    columns: int, face_id: Ints, shown: Ints, lens: Lens, step: Floats, by_depth: Floats, place: Ints, by_corner: Vec3s, by_lens: Vec4s,
 ):
     """What a face's pixels within a tile ask of its corners. The owner is an entry of a bin.
 
@@ -111,40 +141,27 @@ def _pull(
     whole = wp.max(a[2], wp.max(b[2], c[2])) <= -near  # otherwise corners have no place on the screen: look everywhere
     if whole:
         top, bottom = wp.max(y0, shape.first), wp.min(y0 + tile_height, shape.stop)
-    normal, eb, ec = wp.cross(b - a, c - a), a - c, b - a
-    image = Image()
-    along_u, along_v = wp.vec3(0.0), wp.vec3(0.0)  # edges, weighted by the texture coordinates of the corners that they lie opposite
-    if by_rgb.shape[0] > 0:
-        image = image_of(table, face_material[f])
-        to_b, to_c = uvs[3 * f + 1] - uvs[3 * f], uvs[3 * f + 2] - uvs[3 * f]
-        along_u, along_v = to_b[0] * eb + to_c[0] * ec, to_b[1] * eb + to_c[1] * ec
-    ga, gb, gc, on_lens = wp.vec3(0.0), wp.vec3(0.0), wp.vec3(0.0), wp.vec4(0.0)
+    normal, eb, ec, far = wp.cross(b - a, c - a), a - c, b - a, wp.vec3(-a[2], -b[2], -c[2])
+    asked = wp.mat44(0.0)
     for y in range(top, bottom):
         start, stop = int(left), int(right)
         if whole:
             row = span(shape, y, lens.width)
             start, stop = wp.max(left, row.first), wp.min(right, row.stop)
-        begin = first_shown(face_id, f, y * lens.width, start, stop)
-        run = run_of(a, b, c, lens, begin, y)
-        for x in range(begin, stop):
-            pixel = y * lens.width + x
-            if face_id[pixel] != f:
-                continue
-            at = within(run, x - begin)
-            sight = ray(lens, float(x) + 0.5, float(y) + 0.5)
-            edge = edge_asked(image, pixel, texels, coarse, address, by_rgb, by_weight, along_u, along_v, eb, ec)
-            asked = corner_asked(sight, lens.perspective, edge, normal, pixel, by_depth) * at[3]
-            ga += at[0] * asked
-            gb += at[1] * asked
-            gc += at[2] * asked
-            if by_lens.shape[0] > 0:
-                reach = wp.where(lens.perspective != 0, -(at[0] * a[2] + at[1] * b[2] + at[2] * c[2]), 1.0)
-                on_lens += on_intrinsics(asked, sight, reach, lens)
-    offer(3 * entry, i, ga, place, by_corner)
-    offer(3 * entry + 1, j, gb, place, by_corner)
-    offer(3 * entry + 2, k, gc, place, by_corner)
+        start = first_shown(face_id, f, y * lens.width, start, stop)
+        if start < stop:
+            run = run_of(a, b, c, lens, start, y)
+            sight = ray(lens, float(start) + 0.5, float(y) + 0.5)
+            asked += pull_row(
+                run, f, y * lens.width + start, stop - start, eb, ec, normal, far, sight, 1.0 / lens.focal[0], lens.perspective, face_id,
+                step, by_depth, by_lens,
+            )
+    offer(3 * entry, i, wp.vec3(asked[0, 0], asked[0, 1], asked[0, 2]), place, by_corner)
+    offer(3 * entry + 1, j, wp.vec3(asked[1, 0], asked[1, 1], asked[1, 2]), place, by_corner)
+    offer(3 * entry + 2, k, wp.vec3(asked[2, 0], asked[2, 1], asked[2, 2]), place, by_corner)
     if by_lens.shape[0] > 0:
-        by_lens[entry] = on_lens
+        fx, fy = lens.focal[0], lens.focal[1]
+        by_lens[entry] = wp.vec4(asked[3, 0] / fx, asked[3, 1] / fy, asked[3, 2] / fx, asked[3, 3] / fy)
 
 
 @dataclass(frozen=True)
@@ -180,15 +197,21 @@ def pull_corners(
     Returns:
         With ``intrinsics`` the gradient for centre x, centre y, focal x and focal y.
     """
-    count = len(bins.entries)
-    place = torch.empty(count, 3, dtype=torch.int32, device=faces.device)
-    by_corner = torch.empty(count, 3, 3, device=faces.device)
-    by_lens = torch.empty(count, 4, device=faces.device) if intrinsics else None
-    shown = shown_faces(faces, face_id, launcher)
+    count, device = len(bins.entries), faces.device
+    owners, rectangle = pixel_owners(bins, view, launcher)
+    shown = torch.zeros(len(faces), dtype=torch.int32, device=device)
+    step = torch.empty(2, *face_id.shape, device=device)
+    launcher.run(
+        _steps, owners, array(face_id), view.width, view.height, *rectangle, array(by_weight, 3), *_arguments(painted), array(shown),
+        array(step), items=face_id.numel(),
+    )
+    place = torch.empty(count, 3, dtype=torch.int32, device=device)
+    by_corner = torch.empty(count, 3, 3, device=device)
+    by_lens = torch.empty(count, 4, device=device) if intrinsics else None
     launcher.run(
         _pull, count, array(faces), array(projected.camera, 3), array(projected.xy, 2), view.near, array(bins.entries), array(bins.tiles),
-        bins.width, bins.height, bins.columns, array(face_id), array(shown), lens_of(view), array(by_weight, 3), array(by_depth),
-        *_arguments(painted), array(place), array(by_corner, 3), array(by_lens, 4), items=face_id.numel(),
+        bins.width, bins.height, bins.columns, array(face_id), array(shown), lens_of(view), array(step), array(by_depth), array(place),
+        array(by_corner, 3), array(by_lens, 4), items=face_id.numel(),
     )
     add_into(grad_camera, place, by_corner, launcher)
     return None if by_lens is None else by_lens.double().sum(0).float()

@@ -11,7 +11,7 @@ from ..project import Projected, View
 from ..rasterize import FAR as FAR_NEARNESS
 from ..rasterize import Layer
 from .bins import Bins, Floats, Ints, Vec2s, Vec3s, first_centre
-from .launch import Launcher, array, kernel
+from .launch import VECTORIZED, Launcher, array, kernel
 
 FAR = wp.constant(wp.float32(FAR_NEARNESS))
 
@@ -101,6 +101,50 @@ def cut(inside: wp.vec3, outside: wp.vec3, near: float) -> wp.vec3:
     return wp.vec3(inside[0] + fraction * (outside[0] - inside[0]), inside[1] + fraction * (outside[1] - inside[1]), -near)
 
 
+# The loops over pixels are C++, as in ``lookup``.
+@wp.func_native(
+    VECTORIZED + """
+for (int x = start; x < stop; ++x) {
+    float reached = at_first + slope_x * (float)(x - first);
+    reached = reached < low ? low : (reached > high ? high : reached);
+    float& nearness = nearest.data[row + x];
+    const bool shown = reached > nearness;
+    nearness = shown ? reached : nearness;
+    face_id.data[row + x] = shown ? face : face_id.data[row + x];
+}
+""")
+def draw(
+    row: int, start: int, stop: int, first: int, at_first: float, slope_x: float, low: float, high: float, face: int, face_id: Ints,
+    nearest: Floats,
+):
+    """Draws a face into a row, from its nearness at pixel ``first``: nearer wins, the first of equals stays."""
+    ...
+
+
+@wp.func_native(
+    VECTORIZED + """
+for (int n = pixel; n < pixel + count; ++n) {
+    face_id.data[n] = -1;
+    nearest.data[n] = far;
+}
+""")
+def clear(pixel: int, count: int, far: float, face_id: Ints, nearest: Floats):
+    """Empties some pixels."""
+    ...
+
+
+@wp.func_native(
+    VECTORIZED + """
+for (int n = pixel; n < pixel + count; ++n) {
+    const float value = nearest.data[n], depth = perspective ? 1.0f / value : -value;
+    nearest.data[n] = value == far ? infinite : depth;
+}
+""")
+def to_depth(pixel: int, count: int, far: float, infinite: float, perspective: int, nearest: Floats):
+    """Makes depth of nearness."""
+    ...
+
+
 @wp.func
 def fill(
     a: wp.vec3, b: wp.vec3, c: wp.vec3, face: int, x0: int, x1: int, y0: int, y1: int, width: int, height: int,
@@ -120,19 +164,16 @@ def fill(
     shape = shape_of(p, q, r, height)
     for y in range(wp.max(y0, shape.first), wp.min(y1, shape.stop)):
         run = span(shape, y, width)
+        start, stop = wp.max(run.first, x0), wp.min(run.stop, x1)
         at_first = (a[2] + slope_y * ((float(y) + 0.5) - p[1])) + slope_x * ((float(run.first) + 0.5) - p[0])
-        at_last = at_first + slope_x * float(run.stop - 1 - run.first)
-        sound = wp.min(at_first, at_last) >= low and wp.max(at_first, at_last) <= high  # and so is every pixel between
-        for x in range(wp.max(run.first, x0), wp.min(run.stop, x1)):
-            reached = at_first + slope_x * float(x - run.first)
-            if not sound:
-                reached = wp.clamp(reached, low, high)
-            pixel = y * width + x
-            if reached > nearest[pixel]:
-                shown = behind.shape[0] == 0
-                if not shown:
-                    shown = reached < behind[pixel] or (reached == behind[pixel] and face > behind_face[pixel])
-                if shown:
+        if behind.shape[0] == 0:
+            draw(y * width, start, stop, run.first, at_first, slope_x, low, high, face, face_id, nearest)
+        else:
+            for x in range(start, stop):
+                reached = wp.clamp(at_first + slope_x * float(x - run.first), low, high)
+                pixel = y * width + x
+                shown = reached < behind[pixel] or (reached == behind[pixel] and face > behind_face[pixel])
+                if reached > nearest[pixel] and shown:
                     nearest[pixel] = reached
                     face_id[pixel] = face
 
@@ -175,9 +216,7 @@ def _raster(
     x0, y0 = (owner % own_columns) * own_width, (owner / own_columns) * own_height
     x1, y1 = wp.min(x0 + own_width, width), wp.min(y0 + own_height, height)
     for y in range(y0, y1):
-        for x in range(x0, x1):
-            face_id[y * width + x] = -1
-            depth[y * width + x] = FAR
+        clear(y * width + x0, x1 - x0, FAR, face_id, depth)
     tile = (y0 / tile_height) * columns + x0 / tile_width
     for e in range(starts[tile], starts[tile + 1]):
         f = entries[e]
@@ -196,12 +235,7 @@ def _raster(
     if behind.shape[0] > 0:
         return
     for y in range(y0, y1):
-        for x in range(x0, x1):
-            value = depth[y * width + x]
-            if value == FAR:
-                depth[y * width + x] = wp.inf
-            else:
-                depth[y * width + x] = wp.where(perspective != 0, 1.0 / value, -value)
+        to_depth(y * width + x0, x1 - x0, FAR, wp.inf, perspective, depth)
 
 
 def pixel_owners(bins: Bins, view: View, launcher: Launcher) -> tuple[int, tuple[int, int, int]]:
