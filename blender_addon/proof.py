@@ -38,7 +38,8 @@ class Proof:
         cameras: Mapping[str, Camera],
         warn: Callable[[str], None],
     ) -> None:
-        self.photos, self._projections, self._warn = list(photos), dict(cameras), warn
+        self._photos = [report.reduced(photo) for photo in photos]  # all at once: later each would hold Blender up
+        self._projections, self._warn = dict(cameras), warn
         self._scene = describe(scene)
         self._meshes, self._lights = ([describe(obj) for obj in selection.objects(scene, n)] for n in (selection.meshes, selection.lights))
         self._cameras = {obj.name: describe(obj) for obj in selection.objects(scene, selection.cameras)}
@@ -53,7 +54,7 @@ class Proof:
 
     def want(self, when: When) -> None:
         """Renders of every camera are wanted."""
-        self.pending[when] = [photo.camera for photo in self.photos]
+        self.pending[when] = [photo.camera for photo in self._photos]
 
     def drop(self) -> None:
         """No more renders are wanted."""
@@ -83,7 +84,7 @@ class Proof:
         self._warn(told("There is no report: {reason}", reason=reason))
 
     def _compared(self) -> list[Photo]:
-        return [photo for photo in self.photos if photo.camera in self._views["after"] and photo.camera in self._views["before"]]
+        return [photo for photo in self._photos if photo.camera in self._views["after"] and photo.camera in self._views["before"]]
 
     def _straight(self) -> list[Photo]:
         """The photos that can be compared with renders, which know no lens distortion."""
@@ -103,10 +104,10 @@ class Proof:
 
     def compare_now(self, name: str, render: np.ndarray) -> Iterator[tuple[str, Comparison]]:
         """The present name of one camera, if it is still there, and its photo as it was taken beside what the fit sees (H, W, 4)."""
-        photo = next((photo for photo in self.photos if photo.camera == name), None)
+        photo = next((photo for photo in self._photos if photo.camera == name), None)
         if photo is not None and (camera := self._present(name)) is not None:
             key = name, render.shape[:2]
-            if self._reduced is None or self._reduced[0] != key:  # a large photo takes longer to reduce than a fit's preview should
+            if self._reduced is None or self._reduced[0] != key:
                 self._reduced = key, report.photo_at(photo, *render.shape[:2])
             yield camera.name, Comparison(self._projections[name], *self._reduced[1], render)
 

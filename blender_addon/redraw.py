@@ -31,8 +31,8 @@ def redraw_views() -> None:
 class Pace:
     """Keeps Blender free where drawing is slow: whoever draws asks ``due`` at every tick and says ``drawn``.
 
-    Blender draws between two turns of its main loop, and timers of the program have one turn each: from ``drawn`` to the second of
-    such turns is what drawing costs.
+    Blender draws between two turns of its main loop, and timers of the program have one turn each: from the beginning of the change
+    to the second of such turns is what it costs.
     """
 
     def __init__(self) -> None:
@@ -48,9 +48,9 @@ class Pace:
         """The artist did something: what Blender draws for that goes before ours."""
         self._quiet = time.monotonic() + QUIET_S
 
-    def drawn(self) -> None:
-        """Something was changed that Blender will draw now."""
-        self._drawn = time.monotonic()
+    def drawn(self, since: float) -> None:
+        """Something was changed from ``since`` (of ``time.monotonic``) on that Blender will draw now."""
+        self._drawn = since
         self._rested, self._turns = float("inf"), 0
         bpy.app.timers.register(self._measure, first_interval=0.0)
 

@@ -28,7 +28,7 @@ _BOUNCES = ("max_bounces", "diffuse_bounces", "glossy_bounces", "transmission_bo
 _MAX_PSNR = 99.0  # equal pictures: JSON has no infinity
 _TILE = 320  # longest side of a picture on the contact sheet, in pixels
 _GAP = 4
-STRAIGHT_SIDE = 1280  # of photos whose lens distortion was taken out, in pixels: twice that of the renders, so that nothing blurs
+SHOWN_SIDE = 1280  # of photos that are shown, or whose lens distortion was taken out, in pixels: twice that of renders; nothing blurs
 
 
 @dataclass(frozen=True)
@@ -210,15 +210,25 @@ def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
         if count == size:
             continue
         moved = np.moveaxis(image, axis, 0)
-        total = np.concatenate([np.zeros_like(moved[:1], np.float64), np.cumsum(moved, 0, dtype=np.float64)])
         edges = np.linspace(0, count, size + 1)
-        whole = np.minimum(edges.astype(np.int64), count - 1)
-        at_edges = total[whole] + (edges - whole)[:, None, None] * moved[whole]
-        image = np.moveaxis(np.diff(at_edges, axis=0) * (size / count), 0, axis).astype(np.float32)
+        first = edges.astype(np.int64)  # pixels in which the edges lie; the last edge lies behind them all
+        before = np.take(moved, first, 0, mode="clip") * (edges - first).astype(np.float32)[:, None, None]  # their parts before the edges
+        total = np.add.reduceat(moved, first[:-1], 0, dtype=np.float32)
+        total[np.diff(first) == 0] = 0  # between two edges in one pixel reduceat does not sum up nothing
+        image = np.moveaxis((total + np.diff(before, axis=0)) * np.float32(size / count), 0, axis)
     return image
 
 
-def straightened(photo: Photo, camera: Camera, side: int = STRAIGHT_SIDE) -> Photo:
+def reduced(photo: Photo, side: int = SHOWN_SIDE) -> Photo:
+    """The photo and its mask with at most ``side`` pixels along the longer side."""
+    height, width = np.asarray(photo.rgb).shape[:2]
+    shrink = min(1.0, side / max(height, width))
+    size = max(round(height * shrink), 1), max(round(width * shrink), 1)
+    mask = None if photo.mask is None else _resize(np.asarray(photo.mask, np.float32)[..., None], *size)[..., 0]
+    return replace(photo, rgb=_resize(np.asarray(photo.rgb, np.float32), *size), mask=mask)
+
+
+def straightened(photo: Photo, camera: Camera, side: int = SHOWN_SIDE) -> Photo:
     """The photo and its mask as a lens without distortion would have taken them, as Blender renders; the same photo where there is none.
 
     Straightened photos have at most ``side`` pixels along their longer side.

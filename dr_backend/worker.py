@@ -176,10 +176,10 @@ class _Reporter:
     def __init__(self, job: JobFolder, emit: Callable[..., None], commands: Commands, device: str, stages: int) -> None:
         self._job, self._emit, self._commands, self._device, self._stages = job, emit, commands, device, stages
         self._stage_index = -1
-        self._start = time.monotonic()
+        self._begun = 0.0  # when the first step was made
         self._last_step = self._next_preview = 0.0
         self._done_before: float | None = None  # share of the work that an earlier run made
-        self._last_checkpoint = self._start
+        self._last_checkpoint = time.monotonic()
         self.renderers: list[str] = []  # in the order they were used
 
     def step(self, progress: Any, fit: Any) -> None:
@@ -187,7 +187,7 @@ class _Reporter:
         now = time.monotonic()
         stage = progress.stage.name
         if self._done_before is None:
-            self._done_before = progress.work_done
+            self._done_before, self._begun = progress.work_done, now - self._commands.waited_s
         if progress.stage_index != self._stage_index:
             self._stage_index = progress.stage_index
             if progress.renderer not in self.renderers:
@@ -196,8 +196,8 @@ class _Reporter:
             self._emit("stage", name=stage, index=self._stage_index, count=self._stages, **where)
         if now - self._last_step >= 1 / STEP_EVENTS_PER_SECOND:
             self._last_step = now
-            # the first steps pay for buffers and kernels: until a hundredth is done the guess would frighten
-            worked = now - self._start - self._commands.waited_s
+            # the first step pays for kernels, others for buffers: until a hundredth is done the guess would frighten
+            worked = now - self._begun - self._commands.waited_s
             left = worked * (1 - progress.work_done) / max(progress.work_done - self._done_before, 0.01)
             self._emit("step", step=progress.step, steps=progress.steps, stage=stage, loss=progress.loss, seconds_left=round(left, 1))
         if (self._commands.wants_previews or self._commands.camera) and now >= self._next_preview:

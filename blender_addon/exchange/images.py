@@ -25,6 +25,9 @@ def to_linear(rgb_srgb: np.ndarray) -> np.ndarray:
     return np.where(rgb <= 0.04045, rgb / 12.92, ((np.maximum(rgb, 0.04045) + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
+_LINEAR_OF_BYTE = to_linear(np.arange(256) / 255)
+
+
 def to_srgb(rgb_linear: np.ndarray) -> np.ndarray:
     """Display-referred sRGB of linear Rec.709, clipped to [0, 1]: the inverse of ``to_linear``."""
     rgb = np.clip(np.asarray(rgb_linear, np.float32), 0, 1)
@@ -81,7 +84,7 @@ def read_image(image: bpy.types.Image) -> tuple[np.ndarray, bool]:
         if has_alpha and image.alpha_mode in ("STRAIGHT", "PREMUL"):  # float pixels are held premultiplied
             rgba[..., :3] = _straight(rgba)
     elif space == "sRGB":
-        rgba[..., :3] = to_linear(rgba[..., :3])
+        rgba[..., :3] = _LINEAR_OF_BYTE[(rgba[..., :3] * 255 + 0.5).astype(np.uint8)]  # large photos would take seconds by powers
     elif space not in _LINEAR_SPACES:
         rgba[..., :3] = _read_converted(image)
     return rgba, has_alpha

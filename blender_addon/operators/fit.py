@@ -115,8 +115,12 @@ class _RunsFit(bpy.types.Operator):
         return _report_end(self, fit)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Fits while Blender stays usable."""
-        fit = self._start(context)
+        """Fits while Blender stays usable, once it has read the photos."""
+        context.window.cursor_modal_set("WAIT")
+        try:
+            fit = self._start(context)
+        finally:
+            context.window.cursor_modal_restore()
         if fit is None:
             return {"CANCELLED"}
         if fit.begin_preview():
@@ -144,8 +148,9 @@ class _RunsFit(bpy.types.Operator):
             if fit.finished:
                 self._tidy(context)
                 return _report_end(self, fit)
+            began = time.monotonic()
             if self._pace.due() and self._draw(fit):
-                self._pace.drawn()
+                self._pace.drawn(began)
         elif event.type not in _SILENT:
             self._pace.heard()
         return {"RUNNING_MODAL"} if fit.changed and event.type not in NAVIGATION else {"PASS_THROUGH"}

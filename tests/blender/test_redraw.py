@@ -14,9 +14,10 @@ def clock(monkeypatch):
     return now
 
 
-def draw(pace: redraw.Pace, clock: list[float], seconds: float) -> None:
-    """As Blender's main loop goes on: the rest of this turn, the drawing, the next turn."""
-    pace.drawn()
+def draw(pace: redraw.Pace, clock: list[float], seconds: float, changing: float = 0.0) -> None:
+    """As Blender's main loop goes on: something is changed, the rest of this turn, the drawing, the next turn."""
+    clock[0] += changing
+    pace.drawn(clock[0] - changing)
     assert not pace.due()
     assert pace._measure() == 0.0
     clock[0] += seconds
@@ -26,7 +27,7 @@ def draw(pace: redraw.Pace, clock: list[float], seconds: float) -> None:
 def test_slow_drawing_gets_its_share_of_the_time(clock):
     pace = redraw.Pace()
     assert pace.due()
-    draw(pace, clock, 0.2)
+    draw(pace, clock, 0.15, changing=0.05)
     clock[0] += 0.59
     assert not pace.due()
     clock[0] += 0.02

@@ -16,6 +16,7 @@ TIMEOUT_S = 1200
 WINDOW = (1600, 900)
 MAX_TURN_S = 0.2  # between two turns of Blender's main loop while a fit runs, for all but LATE of them: ...
 LATE = 0.05  # ... here a processor draws, beside other work, and redrawing a whole window takes it longer even without a fit
+MAX_COMPUTED_S = 0.1  # by the main thread in any such turn, whoever draws and whatever else the machine does
 MAX_ORPHAN_S = 5.0
 SCRIPTS = ("window_tour.py", "window_driver.py")
 INPUTS = ("bare.blend", "cameras.json", "picked", "addon.zip")
@@ -117,10 +118,14 @@ def judge(found: dict[str, object]) -> str:
     gaps, idle, answers = found["gaps"]["running"], found["gaps"]["idle"], found["answers"]
     if sum(gap > MAX_TURN_S for gap in gaps) > LATE * len(gaps):
         raise TourFailed(f"Blender's main loop took {times(gaps)} a turn while a fit ran, {times(idle)} without")
+    computed = found["computed"]["running"]
+    if max(computed) > MAX_COMPUTED_S:
+        raise TourFailed(f"Blender's main thread computed for {times(computed)} a turn while a fit ran")
     if found["orphan_s"] > MAX_ORPHAN_S or not found["checkpoint"]:
         raise TourFailed(f"the worker ended {found['orphan_s']:.1f} s after Blender, with a checkpoint: {found['checkpoint']}")
     return (
-        f"Blender's main loop took {times(gaps)} a turn while a fit ran, {times(idle)} without; it did what a key asked "
+        f"Blender's main loop took {times(gaps)} a turn while a fit ran, {times(idle)} without; of these its main "
+        f"thread computed {times(computed)}, all else is drawing without graphics card; it did what a key asked "
         f"in {times(answers['fit'])}, without a fit in {times(answers['idle'])}; closed in the middle, the worker ended after "
         f"{found['orphan_s']:.1f} s with a checkpoint"
     )

@@ -24,10 +24,11 @@ class Driver:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.gaps: dict[str, list[float]] = {}  # seconds between two ticks, by what went on
+        self.gaps: dict[str, list[float]] = {}  # seconds between two ticks, by what went on ...
+        self.computed: dict[str, list[float]] = {}  # ... and how many of these the main thread computed, instead of waiting for a picture
         self.watching: Callable[[], str] = str  # under which name gaps are kept; an empty one: not at all
         self.shots = 0
-        self._last, self._name = 0.0, ""
+        self._last, self._computed, self._name = 0.0, 0.0, ""
         self._condition: Callable[[], bool] = lambda: True
         self._since = 0.0
         self._tour: Steps = iter(())
@@ -39,10 +40,11 @@ class Driver:
         bpy.app.timers.register(self._tick, first_interval=1.0, persistent=True)
 
     def _tick(self) -> float | None:
-        now = time.monotonic()
+        now, computed = time.monotonic(), time.thread_time()
         if self._last and self._name:
             self.gaps.setdefault(self._name, []).append(now - self._last)
-        self._last, self._name = time.monotonic(), self.watching()
+            self.computed.setdefault(self._name, []).append(computed - self._computed)
+        self._last, self._computed, self._name = now, computed, self.watching()
         try:
             if self._condition():
                 self._condition, self._since = next(self._tour), time.monotonic()

@@ -287,7 +287,7 @@ def tour() -> Steps:
 
 def end(problem: str) -> None:
     """Writes what was found and closes Blender as a user does, or at once after a failure."""
-    FOUND["problem"], FOUND["gaps"] = problem, DRIVER.gaps
+    FOUND["problem"], FOUND["gaps"], FOUND["computed"] = problem, DRIVER.gaps, DRIVER.computed
     FOUND["closed"] = time.time()
     (FOLDER / "tour.json").write_text(json.dumps(FOUND), "utf-8")
     if problem:
