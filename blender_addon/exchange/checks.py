@@ -163,7 +163,8 @@ def shared_material_warnings(
                         others=", ".join(repr(o) for o in others[:3]),
                     )
                 )
-        cells = [(name, _cells(mesh, key)) for name, mesh in meshes.items() if key in mesh.materials and mesh.uvs is not None]
+        users = [name for name, mesh in meshes.items() if key in mesh.materials and mesh.uvs is not None]
+        cells = [(name, _cells(meshes[name], key)) for name in users] if len(users) > 1 else []
         for index, (first, a) in enumerate(cells):
             for second, b in cells[index + 1 :]:
                 if len(np.intersect1d(a, b)) > _MAX_OVERLAP * max(min(len(a), len(b)), 1):

@@ -14,6 +14,7 @@ from dr_backend.scene import Camera, Mesh, Photo
 from .problems import SceneProblem
 
 _FAR = 0.25  # overlap of the boxes below which a fit seldom ends well
+_ENOUGH = 20_000  # vertices of a mesh that tell where it is
 _PARALLEL = 1e-3  # mean squared sine of the angle between rays, below which they do not meet anywhere in particular
 _ROUNDS = 4  # of scaling: nearer parts grow faster than those behind them
 _SMALL = 0.1  # of the distance to the nearest camera, where scaling starts: no vertex is behind a camera then
@@ -57,7 +58,8 @@ def seen_box(camera: Camera, points: np.ndarray) -> Box | None:
 
 def start_warnings(meshes: Mapping[str, Mesh], cameras: Mapping[str, Camera], photos: Sequence[Photo]) -> list[str]:
     """What to say where the meshes together are far from what the masks of the fitted photos show."""
-    points = np.concatenate([m.positions @ m.world_from_object[:3, :3].T + m.world_from_object[:3, 3] for m in meshes.values()])
+    sparse = [(mesh.positions[:: len(mesh.positions) // _ENOUGH + 1], mesh.world_from_object) for mesh in meshes.values()]
+    points = np.concatenate([positions @ matrix[:3, :3].T + matrix[:3, 3] for positions, matrix in sparse])
     overlaps = []
     for photo in photos:
         if photo.mask is not None and not photo.held_out:
