@@ -140,7 +140,14 @@ def _mesh(obj: bpy.types.Object, changed: Mapping[str, np.ndarray], scene: bpy.t
 
 
 def _world(world: bpy.types.World, changed: Mapping[str, np.ndarray], scene: bpy.types.Scene) -> Prepared:
-    value, node = _with(read_world(world)[0], changed, world.name), background_node(world)
+    node = background_node(world)
+    if node is None and uses_nodes(world):
+        raise SceneProblem(
+            "World '{name}' shows other nodes than a Background, so nothing can be written to it: connect a Background node to its World "
+            "Output",
+            name=world.name,
+        )
+    value = _with(read_world(world)[0], changed, world.name)
     note = noting_values(world, ("color",)) if node is None else noting_inputs(world, (node,))
     return (note,), lambda: write_world(world, value)
 

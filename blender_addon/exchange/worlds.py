@@ -12,7 +12,8 @@ from .before import own_node
 from .identity import uses_nodes
 from .images import read_image, write_float_image
 from .problems import SceneProblem
-from .sources import mapping_matrix, origin_of
+from .sources import mapping_matrix, node_words, origin_of
+from .world_picture import picture_world
 
 MAX_WIDTH = 1024  # pixels to which an environment image is averaged: it lights, nobody looks at it
 HARMONICS_SIZE = (64, 128)  # height and width of the image that shows fitted harmonics
@@ -53,64 +54,56 @@ def _rotation(node: bpy.types.Node) -> np.ndarray | None:
     return turn / scale if rigid else None
 
 
-def _read_image(world: bpy.types.World, node: bpy.types.Node, strength: float) -> tuple[World, list[str]]:
-    try:
-        image = _reduced(read_image(node.image)[0][..., :3])
-    except SceneProblem as problem:
-        raise SceneProblem("World '{name}': {problem}", name=world.name, problem=problem) from problem
+def _with_image(image: np.ndarray, strength: float, turn: np.ndarray) -> World:
+    """The world that an environment image (H, W, 3) makes."""
     weights = pixel_solid_angles(*image.shape[:2])[..., None] / (4 * np.pi)
     mean = (image * weights).sum((0, 1)) * strength
-    turn = _rotation(node)
-    if turn is None or node.projection != "EQUIRECTANGULAR":
-        return World(mean.astype(np.float32)), [
-            told(
-                "World '{name}' places its image by more than a rotation, or is no equirectangular image; its average colour is used",
-                name=world.name,
-            )
-        ]
-    return World(mean.astype(np.float32), image, np.array(strength, np.float32), turn.astype(np.float32)), []
+    return World(mean.astype(np.float32), image, np.array(strength, np.float32), turn.astype(np.float32))
+
+
+def _read_plain(node: bpy.types.Node, name: str) -> World | str:
+    """The world of a Background node: a colour, or an image that is only turned. Else what is in the way, as words."""
+    if node.inputs["Strength"].is_linked:
+        return told("nodes that feed its strength")
+    strength, origin = float(node.inputs["Strength"].default_value), origin_of(node.inputs["Color"])
+    if origin is None or origin.node.type == "RGB":
+        color = (node.inputs["Color"] if origin is None else origin.socket).default_value
+        return World((np.array(color[:3], np.float64) * strength).astype(np.float32))
+    if origin.node.type != "TEX_ENVIRONMENT" or origin.node.image is None or origin.around:
+        return told("a {node} node", node=node_words(origin.node))
+    turn = _rotation(origin.node)
+    if turn is None or origin.node.projection != "EQUIRECTANGULAR":
+        return told("an image that is placed by more than a rotation, or is no equirectangular one")
+    try:
+        return _with_image(_reduced(read_image(origin.node.image)[0][..., :3]), strength, turn)
+    except SceneProblem as problem:
+        raise SceneProblem("World '{name}': {problem}", name=name, problem=problem) from problem
 
 
 def read_world(world: bpy.types.World | None) -> tuple[World, list[str]]:
-    """Background light, black without a world, and warnings.
+    """Background light, black without a world, and warnings. Nodes that have no counterpart are rendered to an image.
 
     Raises:
         SceneProblem: The world's image is missing or unreadable.
     """
     if world is None:
         return World(np.zeros(3, np.float32)), []
+    if not uses_nodes(world):
+        return World(np.array(world.color[:3], np.float32)), []
     node = background_node(world)
+    read = told("other nodes than a Background") if node is None else _read_plain(node, world.name)
+    if isinstance(read, World):
+        return read, []
+    picture = picture_world(world)
+    if picture is not None:
+        said = told("World '{name}' has {what}: it is rendered to an image first", name=world.name, what=read)
+        return _with_image(picture, 1.0, np.eye(3)), [said]
     if node is None:
-        warnings = (
-            [told("World '{name}' has no Background node; its viewport colour is used", name=world.name)] if uses_nodes(world) else []
-        )
-        return World(np.array(world.color[:3], np.float32)), warnings
-    strength = float(node.inputs["Strength"].default_value)
-    warnings = []
-    if node.inputs["Strength"].is_linked:
-        warnings.append(
-            told(
-                "The strength of world '{name}' is driven by nodes; its own value {strength:.3g} is used",
-                name=world.name,
-                strength=strength,
-            )
-        )
-    origin = origin_of(node.inputs["Color"])
-    if origin is not None and origin.node.type == "TEX_ENVIRONMENT" and origin.node.image is not None and not origin.around:
-        read, more = _read_image(world, origin.node, strength)
-        return read, warnings + more
-    color = node.inputs["Color"].default_value
-    if origin is not None and origin.node.type == "RGB":
-        color = origin.socket.default_value
-    elif origin is not None:
-        warnings.append(
-            told(
-                "The colour of world '{name}' comes from a {node} node; the Background node's own colour is used",
-                name=world.name,
-                node=told(origin.node.bl_label),
-            )
-        )
-    return World((np.array(color[:3], np.float64) * strength).astype(np.float32)), warnings
+        said = told("World '{name}' has {what}, which the fit does not see; its viewport colour is used", name=world.name, what=read)
+        return World(np.array(world.color[:3], np.float32)), [said]
+    color, strength = (np.array(node.inputs[name].default_value, np.float64) for name in ("Color", "Strength"))
+    said = told("World '{name}' has {what}, which the fit does not see; its Background's own values are used", name=world.name, what=read)
+    return World((color[:3] * strength).astype(np.float32)), [said]
 
 
 def write_world(world: bpy.types.World, value: World) -> None:
@@ -122,6 +115,8 @@ def write_world(world: bpy.types.World, value: World) -> None:
     if node is None:
         world.color = np.asarray(value.radiance, np.float64).tolist()
         return
+    for link in list(node.inputs["Strength"].links):
+        world.node_tree.links.remove(link)
     if value.harmonics is not None:
         _write_image(world, node, from_harmonics(value.harmonics, *HARMONICS_SIZE), None)
         node.inputs["Strength"].default_value = 1.0

@@ -9,7 +9,8 @@ from blender_addon.exchange.images import write_float_image, write_image
 from blender_addon.exchange.lights import read_light, write_light
 from blender_addon.exchange.worlds import read_world, write_world
 from dr_backend.scene import World
-from dr_backend.scene.sphere import from_harmonics, to_harmonics
+from dr_backend.scene.sphere import from_harmonics, pixel_directions, to_harmonics
+from tests.blender.conftest import fingerprint
 
 
 @pytest.mark.parametrize("kind", ["POINT", "SUN", "SPOT", "AREA"])
@@ -114,13 +115,74 @@ def test_harmonics_become_a_world_and_come_back(build):
     np.testing.assert_array_equal(from_harmonics(np.zeros((9, 3)), 4, 8), np.zeros((4, 8, 3)))
 
 
-def test_an_image_placed_otherwise_is_averaged(build):
+UPPER, LOWER = (0.2, 0.4, 0.9), (0.6, 0.5, 0.1)
+
+
+def sky_of_nodes(kind):
+    """A world that is one colour above and another below, by nodes that no fit knows; and its Background node."""
+    world, node = make_world((0.3, 0.6, 0.9), 1.0)
+    tree = world.node_tree
+    part, mix = tree.nodes.new("ShaderNodeSeparateXYZ"), tree.nodes.new("ShaderNodeMixRGB")
+    above = tree.nodes.new("ShaderNodeMath")
+    above.operation = "GREATER_THAN"
+    above.inputs[1].default_value = 0
+    mix.inputs["Color1"].default_value, mix.inputs["Color2"].default_value = (*LOWER, 1), (*UPPER, 1)
+    tree.links.new(tree.nodes.new("ShaderNodeTexCoord").outputs["Generated"], part.inputs[0])
+    tree.links.new(part.outputs["Z"], above.inputs[0])
+    tree.links.new(above.outputs[0], mix.inputs["Fac"])
+    tree.links.new(mix.outputs["Color"], node.inputs["Color"])
+    if kind == "strength":
+        tree.links.new(above.outputs[0], node.inputs["Strength"])
+    elif kind == "mixed":
+        both = tree.nodes.new("ShaderNodeMixShader")
+        tree.links.new(node.outputs[0], both.inputs[2])
+        both.inputs[0].default_value = 1.0
+        tree.links.new(both.outputs[0], tree.get_output_node("ALL").inputs["Surface"])
+    elif kind == "camera":
+        tree.links.new(tree.nodes.new("ShaderNodeLightPath").outputs["Is Camera Ray"], mix.inputs["Fac"])
+    return world, node
+
+
+@pytest.mark.parametrize("kind", ["color", "strength", "mixed"])
+def test_a_world_of_nodes_is_rendered_to_an_image(build, kind):
+    world, _ = sky_of_nodes(kind)
+    before = fingerprint(), [(n.name, len(n.inputs)) for n in world.node_tree.nodes]
+    read, warnings = read_world(world)
+    assert "is rendered to an image first" in warnings[0]
+    np.testing.assert_allclose(read.image[:250].mean((0, 1), np.float64), UPPER, rtol=1e-3)
+    np.testing.assert_allclose(read.image[-250:].mean((0, 1), np.float64), np.multiply(LOWER, kind != "strength"), rtol=1e-3)
+    assert read.radiance == pytest.approx((np.add(UPPER, LOWER) / 2 if kind != "strength" else np.divide(UPPER, 2)), rel=0.01)
+    assert (fingerprint(), [(n.name, len(n.inputs)) for n in world.node_tree.nodes]) == before
+
+
+def test_east_of_a_rendered_world_is_east(build):
+    world, texture = lit_by_image(write_float_image("Sky", pixel_directions(64, 128).astype(np.float32) * 0.5 + 0.5))
+    texture.projection = "EQUIRECTANGULAR"
+    plain, _ = read_world(world)
+    curve = world.node_tree.nodes.new("ShaderNodeRGBCurve")
+    world.node_tree.links.new(texture.outputs["Color"], curve.inputs["Color"])
+    node = next(n for n in world.node_tree.nodes if n.type == "BACKGROUND")
+    world.node_tree.links.new(curve.outputs["Color"], node.inputs["Color"])
+    rendered, warnings = read_world(world)
+    assert "RGB Curves" in warnings[0]
+    small = rendered.image.reshape(64, 8, 128, 8, 3).mean((1, 3)) * rendered.strength
+    np.testing.assert_allclose(small[1:-1], (plain.image * plain.strength)[1:-1], atol=0.02)  # Cycles mixes top and bottom row at the poles
+
+
+def test_a_world_that_cameras_see_otherwise_keeps_its_own_color(build):
+    world, _ = sky_of_nodes("camera")
+    read, warnings = read_world(world)
+    assert read.image is None
+    assert read.radiance == pytest.approx((0.3, 0.6, 0.9))
+    assert "does not see; its Background's own values" in warnings[0]
+
+
+def test_an_image_placed_otherwise_is_rendered_as_it_lies(build):
     world, texture = lit_by_image(write_image("Dome", np.full((4, 8, 3), 0.5)), (0.1, 0.2, 0.3))
     texture.inputs["Vector"].links[0].from_node.inputs["Scale"].default_value = (1, 2, 1)
     read, warnings = read_world(world)
-    assert read.image is None
     assert read.radiance == pytest.approx([0.75] * 3, rel=0.01)
-    assert "average" in warnings[0]
+    assert "placed by more than a rotation" in warnings[0]
 
 
 SIZES = {
