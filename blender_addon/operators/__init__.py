@@ -1,6 +1,6 @@
 """The buttons: what F3 finds, scripts call and panels show."""
 
-from . import fit, import_cameras, manual, photos, place_mesh, presets, result, setup, views
+from . import fit, import_cameras, manual, masks, photos, place_mesh, presets, result, setup, views
 
 CLASSES = (
     fit.FITTOPHOTO_OT_run,
@@ -15,7 +15,7 @@ CLASSES = (
     views.FITTOPHOTO_OT_render_view,
     photos.FITTOPHOTO_OT_add_photos,
     photos.FITTOPHOTO_OT_match_photo,
-    photos.FITTOPHOTO_OT_add_mask,
+    masks.FITTOPHOTO_OT_add_mask,
     import_cameras.FITTOPHOTO_OT_import_cameras,
     place_mesh.FITTOPHOTO_OT_place_mesh,
     presets.FITTOPHOTO_OT_use_preset,

@@ -10,7 +10,7 @@ from dr_backend.language import told
 
 from ..exchange.cameras import write_focal_px
 from ..exchange.photo_files import load_photo
-from ..exchange.photos import background_images, photo_size, shown, write_mask, write_photo
+from ..exchange.photos import background_images, shown, write_mask, write_photo
 from ..exchange.placement import bounding_sphere, filling_distance, ring_matrix
 from ..exchange.problems import SceneProblem
 from ..exif import Exif
@@ -48,7 +48,7 @@ def _unknown_lens(cameras: list[bpy.types.Object]) -> str:
     )
 
 
-class _PhotoPicker:
+class PhotoPicker:
     """A file browser that shows images."""
 
     filepath: bpy.props.StringProperty(name="File", description="The picked file", subtype="FILE_PATH", options={"SKIP_SAVE"})
@@ -61,13 +61,8 @@ class _PhotoPicker:
         return {"RUNNING_MODAL"}
 
 
-class FITTOPHOTO_OT_add_photos(_PhotoPicker, bpy.types.Operator):
-    """Adds a camera for each picked photo."""
-
-    bl_idname = "fit_to_photo.add_photos"
-    bl_label = "Add Photos"
-    bl_description = "Pick photos: each gets a camera with it as background image, standing around the selected meshes"
-    bl_options = {"REGISTER", "UNDO"}
+class PickedFiles(PhotoPicker):
+    """A picker of several files."""
 
     files: bpy.props.CollectionProperty(
         name="Photos", description="The picked files", type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"}
@@ -75,20 +70,31 @@ class FITTOPHOTO_OT_add_photos(_PhotoPicker, bpy.types.Operator):
     directory: bpy.props.StringProperty(
         name="Folder", description="Where the picked files are", subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"}
     )
+
+    def paths(self) -> list[str]:
+        """The picked files in the order of their numbers."""
+        folder = bpy.path.abspath(self.directory) or os.path.dirname(self.filepath)
+        names = [file.name for file in self.files if file.name] or [os.path.basename(self.filepath)]
+        return [os.path.join(folder, name) for name in sorted(names, key=_natural) if name]
+
+
+class FITTOPHOTO_OT_add_photos(PickedFiles, bpy.types.Operator):
+    """Adds a camera for each picked photo."""
+
+    bl_idname = "fit_to_photo.add_photos"
+    bl_label = "Add Photos"
+    bl_description = "Pick photos: each gets a camera with it as background image, standing around the selected meshes"
+    bl_options = {"REGISTER", "UNDO"}
+
     use_exif_lens: bpy.props.BoolProperty(
         name="Focal Length from Photo",
         description="Take the lens from the photo's EXIF data where they tell the focal length as 35 mm equivalent",
         default=True,
     )
 
-    def _paths(self) -> list[str]:
-        folder = bpy.path.abspath(self.directory) or os.path.dirname(self.filepath)
-        names = [file.name for file in self.files if file.name] or [os.path.basename(self.filepath)]
-        return [os.path.join(folder, name) for name in sorted(names, key=_natural) if name]
-
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Loads the photos and places their cameras."""
-        paths = self._paths()
+        paths = self.paths()
         if not paths:
             self.report({"ERROR"}, told("No photo was picked: mark one or several in the file browser"))
             return {"CANCELLED"}
@@ -142,7 +148,7 @@ def _new_camera(context: bpy.types.Context, name: str, image: bpy.types.Image) -
     return camera
 
 
-class _OneCamera(_PhotoPicker):
+class OneCamera(PhotoPicker):
     """A picker of one file for the active camera."""
 
     @classmethod
@@ -158,7 +164,7 @@ class _OneCamera(_PhotoPicker):
         return True
 
 
-class FITTOPHOTO_OT_match_photo(_OneCamera, bpy.types.Operator):
+class FITTOPHOTO_OT_match_photo(OneCamera, bpy.types.Operator):
     """Puts a photo onto the active camera."""
 
     bl_idname = "fit_to_photo.match_photo"
@@ -191,43 +197,4 @@ class FITTOPHOTO_OT_match_photo(_OneCamera, bpy.types.Operator):
                 )
         if camera == context.scene.camera:
             take_photo_shape(context.scene, camera)
-        return {"FINISHED"}
-
-
-class FITTOPHOTO_OT_add_mask(_OneCamera, bpy.types.Operator):
-    """Puts a mask image onto the active camera."""
-
-    bl_idname = "fit_to_photo.add_mask"
-    bl_label = "Add Mask"
-    bl_description = "Pick the mask of the active camera's photo: an image of the same size, white where the object is"
-    bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        """Available for a camera that has a photo."""
-        if not super().poll(context):
-            return False
-        if not background_images(active_camera(context)):
-            cls.poll_message_set(told("The camera has no photo yet: press Match Photo first"))
-            return False
-        return True
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Loads the mask and puts it behind the photo."""
-        camera = active_camera(context)
-        size = photo_size(camera)
-        try:
-            mask, _ = load_photo(self.filepath)
-        except SceneProblem as problem:
-            self.report({"ERROR"}, str(problem))
-            return {"CANCELLED"}
-        if tuple(mask.size) != size:
-            sizes = {
-                "mask": f"{mask.size[0]} × {mask.size[1]}",
-                "photo": f"{size[0]} × {size[1]}" if size else told("cannot be read"),
-            }
-            self.report({"ERROR"}, told("The mask is {mask} pixels, its photo {photo}: make them the same size", **sizes))
-            return {"CANCELLED"}
-        mask.colorspace_settings.name = "Non-Color"  # type: ignore[assignment]  # names from the colour configuration
-        write_mask(camera, mask)
         return {"FINISHED"}

@@ -181,6 +181,28 @@ def test_masks(tmp_path, scene):
     assert len(scene.camera.data.background_images) == 1
 
 
+def test_many_masks_find_their_photos_by_name(tmp_path, scene):
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "photos").mkdir()
+    names = ("IMG_1.jpg", "img 2.png", "Three.v1.jpg")
+    for name in names:
+        photo_file(tmp_path / "photos", name)
+    bpy.ops.fit_to_photo.add_photos(directory=str(tmp_path / "photos"), files=[{"name": name} for name in names])
+    bpy.data.objects["IMG_1"].name = "Renamed"
+    masks = {"IMG_1.jpg.png": "Renamed", "img 2_mask.png": "img 2", "Three.v1.PNG": "Three.v1"}
+    for value, name in enumerate(masks, 1):
+        Image.new("L", (60, 40), 150 + 30 * value).save(tmp_path / "masks" / name)
+    Image.new("L", (60, 40)).save(tmp_path / "masks" / "other.png")
+    Image.new("L", (9, 9)).save(tmp_path / "masks" / "Side.png")
+    files = [{"name": path.name} for path in (tmp_path / "masks").iterdir()]
+    assert bpy.ops.fit_to_photo.add_mask(directory=str(tmp_path / "masks"), files=files) == {"FINISHED"}
+    for value, camera in enumerate(masks.values(), 1):
+        assert read_photo(bpy.data.objects[camera])[0].mask.max() == pytest.approx((150 + 30 * value) / 255, abs=1e-3)
+    assert mask_state(bpy.data.objects["Side"]) != "Mask"
+    with pytest.raises(RuntimeError, match="other.png: no photo has its name"):
+        bpy.ops.fit_to_photo.add_mask(directory=str(tmp_path / "masks"), files=[{"name": "other.png"}, {"name": "Side.png"}])
+
+
 def test_the_list_shows_and_includes(scene):
     cube = bpy.data.objects["Cube"]
     cube.select_set(True)
