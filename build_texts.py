@@ -52,7 +52,7 @@ def own_properties(cls: type) -> list[Any]:
 def label_texts() -> Iterator[tuple[Key, str]]:
     """Labels and descriptions of the registered add-on, each with its place."""
     for cls in blender_addon.CLASSES:
-        context = OPERATOR_CONTEXT if issubclass(cls, bpy.types.Operator) else DEFAULT_CONTEXT
+        context = getattr(cls, "bl_translation_context", OPERATOR_CONTEXT if issubclass(cls, bpy.types.Operator) else DEFAULT_CONTEXT)
         yield (context, getattr(cls, "bl_label", "")), cls.__name__
         yield (DEFAULT_CONTEXT, getattr(cls, "bl_description", "")), cls.__name__
         for prop in own_properties(cls):
@@ -61,13 +61,13 @@ def label_texts() -> Iterator[tuple[Key, str]]:
                 yield (DEFAULT_CONTEXT, described.description), f"{cls.__name__}.{prop.identifier}"
 
 
-def _constants(node: ast.expr) -> Iterator[str]:
+def constants(node: ast.expr) -> Iterator[str]:
     """The texts that an argument may be."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
     elif isinstance(node, ast.IfExp):
-        yield from _constants(node.body)
-        yield from _constants(node.orelse)
+        yield from constants(node.body)
+        yield from constants(node.orelse)
 
 
 def texts_of(tree: ast.AST) -> Iterator[Key]:
@@ -75,12 +75,12 @@ def texts_of(tree: ast.AST) -> Iterator[Key]:
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     for call in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):
         if isinstance(call.func, ast.Name) and call.func.id in TELLERS and call.args:
-            yield from ((DEFAULT_CONTEXT, text) for text in _constants(call.args[0]))
+            yield from ((DEFAULT_CONTEXT, text) for text in constants(call.args[0]))
         elif isinstance(call.func, ast.Attribute):
             context = OPERATOR_CONTEXT if call.func.attr in _BUTTONS else DEFAULT_CONTEXT
             for keyword in call.keywords:
                 if keyword.arg in ("text", "placeholder"):
-                    yield from ((context, text) for text in _constants(keyword.value))
+                    yield from ((context, text) for text in constants(keyword.value))
 
 
 def code_texts() -> Iterator[tuple[Key, str]]:

@@ -85,8 +85,12 @@ def draw_objects(layout: bpy.types.UILayout, scene: bpy.types.Scene, chosen: Sel
     if chosen.cameras:
         count = len(chosen.cameras)
         held_out = sum(camera.fit_to_photo.held_out for camera in chosen.objects(scene, chosen.cameras))
-        words = "{count} photos, {held_out} held out" if held_out else "{count} photos" if count > 1 else "1 photo"
-        box.label(text=told(words, count=count, held_out=held_out), icon="CAMERA_DATA")
+        words = told(
+            "{count} photos, {held_out} held out" if held_out else "{count} photos" if count > 1 else "1 photo",
+            count=count,
+            held_out=held_out,
+        )
+        box.label(text=words, icon="CAMERA_DATA")
     for name in chosen.without_photo:
         box.label(text=told("{name}: no photo, left out", name=name), icon="ERROR")
     for name in chosen.lights:

@@ -45,6 +45,7 @@ class FITTOPHOTO_PT_report(Tab, bpy.types.Panel):
 
     bl_idname = "FITTOPHOTO_PT_report"
     bl_label = "Report"
+    bl_translation_context = "Fit to Photo"  # Blender's own "Report" is a message
     help_page = "fitting"
 
     @classmethod

@@ -106,6 +106,14 @@ def test_nothing_is_said_untold(path):
             assert not plain or told_by_blender or call.func.id == "SceneProblem", f"{path.name}:{argument.lineno} says a text untold"
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_a_text_with_values_stands_in_its_call(path):
+    """For there ``dev.py texts`` finds it."""
+    for call in (node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)):
+        if getattr(call.func, "id", "") in build_texts.TELLERS and any(keyword.arg for keyword in call.keywords):
+            assert list(build_texts.constants(call.args[0])), f"{path.name}:{call.lineno} tells a text that stands elsewhere"
+
+
 @pytest.mark.parametrize("text", ["report({'INFO'}, 'All is well')", "CannotStart(f'No {name}')", "layout.label(text='a ' + name)"])
 def test_what_would_be_untold(text, tmp_path):
     path = ROOT / "untold.py"
