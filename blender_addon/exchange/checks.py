@@ -6,7 +6,7 @@ import bpy
 import numpy as np
 
 from dr_backend.language import told
-from dr_backend.scene import Camera, Light, Mesh, World
+from dr_backend.scene import Camera, Light, Material, Mesh, World
 from dr_backend.scene.lens import straight_bounds
 
 from .identity import is_foreign
@@ -197,4 +197,27 @@ def visibility_warnings(meshes: Sequence[bpy.types.Object], lights: Sequence[bpy
         warnings.append(
             told("Light linking of {names} is not carried: in the fit each light shines on everything", names=", ".join(map(repr, linked)))
         )
+    hidden = [obj.name for obj in lights if not (obj.visible_diffuse and obj.visible_glossy)]
+    if hidden:
+        warnings.append(
+            told(
+                "The Ray Visibility of {names} is not carried: in the fit a light shines on matte and glossy surfaces alike",
+                names=", ".join(map(repr, hidden)),
+            )
+        )
+    portals = [obj.name for obj in lights if getattr(getattr(obj.data, "cycles", None), "is_portal", False)]
+    return warnings + [
+        told("'{name}' is a portal, which gives no light of its own; in the fit it is a lamp: deselect it", name=name) for name in portals
+    ]
+
+
+def glow_warnings(objects: Sequence[bpy.types.Object], meshes: Mapping[str, Mesh], materials: Mapping[str, Material]) -> list[str]:
+    """A warning for each mesh that gives light to others, which no fit sees."""
+    warnings = []
+    for obj in objects if len(objects) > 1 else ():
+        mesh = meshes[obj.name]
+        shown = [materials[mesh.materials[index]] for index in set(mesh.face_material.tolist())]
+        glows = any(m.emission_image is not None or (m.emission is not None and np.any(m.emission > 0)) for m in shown)
+        if glows and obj.visible_diffuse:
+            warnings.append(told("The light that '{name}' gives to other meshes is not carried: put a lamp there instead", name=obj.name))
     return warnings

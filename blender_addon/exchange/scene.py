@@ -13,7 +13,16 @@ from dr_backend.scene import Camera, Light, Material, Mesh, Photo, Scene, World,
 from .added_materials import add_material, added_material
 from .bake import bake_socket
 from .before import LABEL
-from .checks import check_light, check_lists, check_mesh_object, check_seen, overlap_warning, shared_material_warnings, visibility_warnings
+from .checks import (
+    check_light,
+    check_lists,
+    check_mesh_object,
+    check_seen,
+    glow_warnings,
+    overlap_warning,
+    shared_material_warnings,
+    visibility_warnings,
+)
 from .evaluated import instance_warnings
 from .identity import check_modes, describe, find
 from .lights import read_light
@@ -111,7 +120,9 @@ def read_scene(
     scene = Scene(read_cameras, {name: r.mesh for name, r in mesh_reads.items()}, materials, read_lights, world)
     others = describe_scene(context_scene, cameras, lights if lit else ())
     bindings = Bindings({name: read.binding for name, read in mesh_reads.items()}, material_bindings, others)
-    return Exported(scene, photos, warnings + more + light_warnings + visibility_warnings(meshes, lights if lit else ()), bindings)
+    warnings += more + light_warnings + visibility_warnings(meshes, lights if lit else ())
+    warnings += glow_warnings(meshes, scene.meshes, materials) if lit else []
+    return Exported(scene, photos, warnings, bindings)
 
 
 def _read_meshes(meshes: Sequence[bpy.types.Object], texture: bool, geometry: bool, lit: bool) -> dict[str, MeshRead]:

@@ -263,3 +263,21 @@ def test_what_hides_objects_and_light_in_the_artists_renders_is_warned_of(build)
     warnings = read_scene(build.scene, [mesh], [camera], [lamp], texture=False).warnings
     assert any("'Cube'" in w and "Camera" in w and "Holdout" in w for w in warnings)
     assert any("Light linking of 'Lamp'" in w for w in warnings)
+
+
+def test_light_that_cycles_gives_otherwise_is_warned_of(build):
+    camera, lamp, panel = build.camera(), build.light("Window", "AREA"), build.mesh("Panel", material="Glow")
+    floor = build.mesh("Floor", material="Paint")
+    shader = panel.data.materials[0].node_tree.nodes["Principled BSDF"]
+    shader.inputs["Emission Color"].default_value, shader.inputs["Emission Strength"].default_value = (1, 1, 1, 1), 3
+
+    def said(*meshes):
+        return " ".join(read_scene(build.scene, meshes, [camera], [lamp], texture=False, geometry=False).warnings)
+
+    assert said(panel) == ""
+    assert said(panel, floor) == "The light that 'Panel' gives to other meshes is not carried: put a lamp there instead"
+    panel.visible_diffuse = False
+    assert said(panel, floor) == ""
+    lamp.data.cycles.is_portal, lamp.visible_glossy = True, False
+    assert "'Window' is a portal" in said(floor)
+    assert "Ray Visibility of 'Window'" in said(floor)

@@ -66,3 +66,20 @@ def world_and_lamps_together(studio: Studio) -> None:
     studio.background((0.5, 0.7, 1.0), 0.3)
     studio.lamp("AREA", 120, eye=(2.5, 0.5, 2.5), use_shadow=True, size=0.8)
     studio.lamp("SUN", 0.7, eye=(-2, -2, 2), use_shadow=True, angle=0.05)
+
+
+@fixture("skies", SHADOWED, variants=["Sky Texture", "image with other colors"], samples=64, warns="is rendered to an image")
+def world_of(studio: Studio, variant: str) -> None:
+    """Nodes that have no counterpart here."""
+    _corner(studio)
+    tree = studio.scene.world.node_tree
+    if variant == "Sky Texture":
+        node, background = tree.nodes.new("ShaderNodeTexSky"), studio.background((0, 0, 0), 0.03)
+        node.sun_elevation, node.sun_rotation = 0.9, 2.5
+    else:
+        use_image(studio, 0)
+        background = next(n for n in tree.nodes if n.type == "BACKGROUND")
+        node = tree.nodes.new("ShaderNodeHueSaturation")
+        node.inputs["Hue"].default_value, node.inputs["Value"].default_value = 0.7, 1.3
+        tree.links.new(background.inputs["Color"].links[0].from_socket, node.inputs["Color"])
+    tree.links.new(node.outputs["Color"], background.inputs["Color"])
