@@ -182,6 +182,29 @@ def test_other_modes_meanwhile(monkeypatch, mode):
     assert looks(REST)
 
 
+def test_edit_mode_that_is_undone_again(monkeypatch):
+    fit = begin(monkeypatch, "endless")
+    cube = bpy.data.objects["Cube"]
+    bpy.context.view_layer.objects.active = cube
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.ed.undo_push(message="Toggle Editmode")
+    bpy.ops.mesh.select_all(action="SELECT")
+    bpy.ops.transform.translate(value=(5, 0, 0))
+    bpy.ops.ed.undo_push(message="Move")
+    fit.tick(renders=False)
+    fit.show_preview()
+    bpy.ops.ed.undo()
+    bpy.ops.ed.undo()
+    assert bpy.data.objects["Cube"].mode == "OBJECT"
+    tick_until(fit, lambda: looks(HALF))
+    fit.cancel()
+    tick_until(fit, lambda: fit.finished)
+    assert fit.state is session.State.CANCELLED, fit.message
+    assert lifted()
+    assert bpy.ops.fit_to_photo.revert() == {"FINISHED"}
+    assert looks(REST)
+
+
 def test_a_fit_started_in_edit_mode_has_no_preview(monkeypatch):
     monkeypatch.setenv("FAKE_WORKER", "done")
     bpy.context.view_layer.objects.active = bpy.data.objects["Cube"]
