@@ -100,6 +100,13 @@ def _no_mesh(scene: bpy.types.Scene) -> str:
             name=other.name,
             type=told(_LIKE_MESHES[other.type]),
         )
+    instance = next((obj for obj in scene.objects if obj.instance_collection is not None and obj.select_get()), None)
+    if instance is not None:
+        return told(
+            "'{name}' shows the collection '{collection}' without being a mesh: use Object > Apply > Make Instances Real",
+            name=instance.name,
+            collection=instance.instance_collection.name,
+        )
     return told("There is no mesh to fit: add or unhide one")
 
 

@@ -63,6 +63,17 @@ def a_text_instead(tmp_path):
     title.select_set(True)
 
 
+@bad("'Chair 1' shows the collection 'Chair' without being a mesh: use Object > Apply > Make Instances Real")
+def an_instance_of_a_collection(tmp_path):
+    chair = bpy.data.collections.new("Chair")
+    chair.objects.link(cube())
+    bpy.context.scene.collection.objects.unlink(cube())
+    shown = bpy.data.objects.new("Chair 1", None)
+    shown.instance_type, shown.instance_collection = "COLLECTION", chair
+    bpy.context.scene.collection.objects.link(shown)
+    shown.select_set(True)
+
+
 @bad("'Cube' has no faces: choose a mesh with faces, or fill it")
 def empty_mesh(tmp_path):
     cube().data.clear_geometry()
