@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ..geometry.flatten import FlatScene
 from ..geometry.normals import unit
-from ..raster.native.shade import AREA, BULB, SKY, SPOT, SUN, Lamps
+from ..raster.native.lamps import AREA, BULB, SKY, SPOT, SUN
+from ..raster.native.shade import Lamps
 from ..scene import Light
 from .lamps import WIDE_RAD, is_point
 from .visibility import shadows_of

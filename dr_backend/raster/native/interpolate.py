@@ -162,6 +162,14 @@ def run_end(face_id: Ints, row: int, x: int, limit: int) -> int:
     ...
 
 
+@wp.func_native("""
+for (int n = pixel; n < pixel + count; ++n) values.data[n] = value;
+""")
+def color_run(pixel: int, count: int, value: wp.vec3, values: Vec3s):
+    """Gives all pixels of a run the same value."""
+    ...
+
+
 @inside_kernel
 def _locate(
     first: int, faces: Ints, camera: Vec3s, face_id: Ints, lens: Lens, own_width: int, own_height: int, own_columns: int,
@@ -176,8 +184,7 @@ def _locate(
             f = face_id[y * lens.width + x]
             stop = run_end(face_id, y * lens.width, x, wp.min(x0 + own_width, lens.width))
             if f < 0:
-                for pixel in range(y * lens.width + x, y * lens.width + stop):
-                    weights[pixel] = wp.vec3(0.0)
+                color_run(y * lens.width + x, stop - x, wp.vec3(0.0), weights)
             else:
                 a, b, c = camera[faces[3 * f]], camera[faces[3 * f + 1]], camera[faces[3 * f + 2]]
                 run = run_of(a, b, c, lens, x, y)

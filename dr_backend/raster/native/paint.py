@@ -10,7 +10,7 @@ from torch import Tensor
 from .. import texture
 from ..project import Projected, View
 from .bins import Bins, Floats, Ints, Vec2s, Vec3s
-from .interpolate import Lens, cross2, lens_of, place_run, run_end, run_of
+from .interpolate import Lens, color_run, cross2, lens_of, place_run, run_end, run_of
 from .launch import Launcher, array, inside_kernel, kernel
 from .lookup import give_run, look_run, offer
 from .rasterize import pixel_owners
@@ -18,14 +18,6 @@ from .sums import add_into
 from .texture import Textures, image_of
 
 SHARP = wp.constant(wp.float32(texture.SHARP))
-
-
-@wp.func_native("""
-for (int n = pixel; n < pixel + count; ++n) rgb.data[n] = value;
-""")
-def color(pixel: int, count: int, value: wp.vec3, rgb: Vec3s):
-    """Gives all pixels of a run one colour."""
-    ...
 
 
 @wp.func_native("""
@@ -80,9 +72,9 @@ def _paint(
             f = face_id[y * lens.width + x]
             stop = run_end(face_id, y * lens.width, x, wp.min(x0 + own_width, lens.width))
             if f < 0:
-                color(y * lens.width + x, stop - x, wp.vec3(0.0), rgb)
+                color_run(y * lens.width + x, stop - x, wp.vec3(0.0), rgb)
                 if weights.shape[0] > 0:
-                    color(y * lens.width + x, stop - x, wp.vec3(0.0), weights)
+                    color_run(y * lens.width + x, stop - x, wp.vec3(0.0), weights)
             else:
                 a, b, c = camera[faces[3 * f]], camera[faces[3 * f + 1]], camera[faces[3 * f + 2]]
                 ta, tb, tc = uvs[3 * f], uvs[3 * f + 1], uvs[3 * f + 2]
@@ -96,7 +88,7 @@ def _paint(
                     int(image.extension == 0), depth, weights, address,
                 )
                 if image.width == 0:
-                    color(y * lens.width + x, stop - x, colors[m], rgb)
+                    color_run(y * lens.width + x, stop - x, colors[m], rgb)
                 else:
                     highest = wp.max(highest, level_run(y * lens.width + x, stop - x, float(image.levels - 1), address))
                     look_run(image, y * lens.width + x, stop - x, 0, texels, coarse, address, rgb)

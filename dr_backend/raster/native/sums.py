@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -9,14 +10,22 @@ from .bins import Floats, Ints
 from .launch import Launcher, array, kernel
 
 
+@wp.func_native("""
+for (int n = 0; n < place.shape[0]; ++n) {
+    if (place.data[n] < 0) continue;
+    float *to = total.data + place.data[n] * width, *from = value.data + n * width;
+    for (int k = 0; k < width; ++k) to[k] += from[k];
+}
+""")
+def add_rows(place: Ints, value: Floats, width: int, total: Floats):
+    """Adds every row of ``value`` to the row of ``total`` that ``place`` names, in order; a negative place takes nothing."""
+    ...
+
+
 @kernel
 def _add(first: int, place: Ints, value: Floats, width: int, total: Floats):
     """Adds every row of ``value`` to the row of ``total`` that ``place`` names; a negative place takes nothing. One owner, in order."""
-    for n in range(place.shape[0]):
-        row = place[n]
-        if row >= 0:
-            for k in range(width):
-                total[row * width + k] = total[row * width + k] + value[n * width + k]
+    add_rows(place, value, width, total)
 
 
 def add_into(total: Float[Tensor, ...], place: Int[Tensor, ...], value: Float[Tensor, ...], launcher: Launcher) -> None:
