@@ -37,10 +37,10 @@ Key = tuple[str, str]  # context and English text
 
 def rna_of(cls: type) -> Any:
     """What Blender knows of a registered class."""
-    rna: Any = cls.bl_rna  # type: ignore[attr-defined]
-    if issubclass(cls, bpy.types.Operator):
-        rna = getattr(bpy.ops.fit_to_photo, cls.bl_idname.partition(".")[2]).get_rna_type()
-    return rna
+    if not issubclass(cls, bpy.types.Operator):
+        return cls.bl_rna  # type: ignore[attr-defined]
+    ops: Any = bpy.ops
+    return getattr(ops.fit_to_photo, cls.bl_idname.partition(".")[2]).get_rna_type()
 
 
 def own_properties(cls: type) -> list[Any]:

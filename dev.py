@@ -31,7 +31,8 @@ STAMP = VENV / "fit_to_photo_requirements.txt"
 TYPES = ROOT / ".types"
 TYPE_STUBS = "fake-bpy-module-4.5"
 EXTRAS = "native,pytorch3d,blender,build,test,lint"
-TYPED_ROOMS = ("dr_backend/scene", "dr_backend/job", "dr_backend/parameters", "build_addon.py", "build_help.py", "dev.py")
+COMMANDS = ("build_addon.py", "build_help.py", "build_texts.py", "dev.py")
+TYPED_ROOMS = ("dr_backend/scene", "dr_backend/job", "dr_backend/parameters", "dr_backend/language.py", *COMMANDS)
 ATTEMPTS = 2  # a download of this size breaks off now and then
 
 
