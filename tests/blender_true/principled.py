@@ -101,11 +101,20 @@ def image_for(studio: Studio, variant: str) -> None:
     _lamps(studio)
 
 
-@fixture("principled", GLOSSY, variants=["ball", "weak", "mirrored"], samples=32, supersample=3)
+_BENT = ["ball", "weak", "mirrored", "mirrored on the UV map", "mirrored by a parent"]
+
+
+@fixture("principled", GLOSSY, variants=_BENT, samples=32, supersample=3)
 def normal_image(studio: Studio, variant: str) -> None:
     material = studio.principled(base_color=(0.5, 0.5, 0.6), roughness=0.5)
     ball = studio.ball(material, segments=64, rings=32)
     ball.scale = (-1.7, 1.7, 1.7) if variant == "mirrored" else (1.7, 1.7, 1.7)
+    if variant == "mirrored on the UV map":  # both halves show the same half of the image
+        layer = ball.data.uv_layers[0]
+        layer.data.foreach_set("uv", [c for loop in layer.data for c in (abs(2 * loop.uv[0] - 1), loop.uv[1])])
+    elif variant == "mirrored by a parent":
+        ball.parent = studio.link(studio.new_empty("Rig"))
+        ball.parent.scale, ball.parent.rotation_euler, ball.rotation_euler = (1, -1, 1), (0.3, 0.2, 0.5), (0.4, 0, 0.7)
     slope = np.random.default_rng(5).normal(0, 0.35, (12, 24, 2))
     bent = np.concatenate([slope, np.ones((12, 24, 1))], -1)
     encoded = 0.5 + 0.5 * bent / np.linalg.norm(bent, axis=-1, keepdims=True)
