@@ -33,9 +33,9 @@ class Comparison:
         if view == "PHOTO":
             lit = 1.0 if self.mask is None else OUTSIDE + (1 - OUTSIDE) * self.mask[..., None]
             return _opaque(self.photo * lit)
-        inside = np.ones(self.photo.shape[:2], np.float32) if self.mask is None else np.maximum(self.mask, self.render[..., 3])
-        cut_out = self.photo if self.mask is None else self.photo * self.mask[..., None]
-        difference = np.abs(self.render[..., :3] * self.render[..., 3:] - cut_out) * inside[..., None]
+        mask = self.render[..., 3] if self.mask is None else self.mask  # a photo without mask is compared where the model is, as in the fit
+        inside = np.maximum(mask, self.render[..., 3])
+        difference = np.abs(self.render[..., :3] * self.render[..., 3:] - self.photo * mask[..., None]) * inside[..., None]
         if view == "DIFFERENCE":
             return _opaque(np.minimum(GAIN * difference, 1))
         return heat(difference.mean(-1))

@@ -35,7 +35,7 @@ SHOWN_SIDE = 1280  # of photos that are shown, or whose lens distortion was take
 class CameraScore:
     """How well a render matches its photo."""
 
-    psnr: float  # dB in display-referred sRGB, inside the photo's mask
+    psnr: float  # dB in display-referred sRGB, inside the photo's mask; without one where the model is; 0 where it is nowhere
     mask_iou: float | None  # coverage against the mask at 0.5; None without a mask
 
 
@@ -256,10 +256,10 @@ def photo_at(photo: Photo, height: int, width: int) -> tuple[np.ndarray, np.ndar
 def compare(photo: Photo, render: np.ndarray) -> CameraScore:
     """Scores a render (H, W, 4) of ``render_views``, against its photo, averaged down to the render's size; both lie over black."""
     rgb, mask = photo_at(photo, *render.shape[:2])
-    cut_out = rgb if mask is None else rgb * mask[..., None]
-    error = ((render[..., :3] * render[..., 3:] - cut_out) ** 2).mean(-1)
-    inside = np.ones(error.shape, bool) if mask is None else mask > 0.5
-    mean = float(error[inside].mean()) if inside.any() else 0.0
+    shown = render[..., 3] if mask is None else mask
+    error = ((render[..., :3] * render[..., 3:] - rgb * shown[..., None]) ** 2).mean(-1)
+    inside = shown > 0.5
+    mean = float(error[inside].mean()) if inside.any() else 1.0
     psnr = min(-10 * float(np.log10(max(mean, 1e-12))), _MAX_PSNR)
     if mask is None:
         return CameraScore(psnr, None)
@@ -291,7 +291,7 @@ def contact_sheet(
 ) -> None:
     """Writes a PNG with a row per camera: photo, render before, render after, and the difference of the last from the photo.
 
-    Renders are laid over black; the difference is the absolute one in display-referred sRGB, inside the mask.
+    Renders are laid over black; the difference is the absolute one in display-referred sRGB, inside the mask or where the model is.
 
     Raises:
         RuntimeError: The path is not writable.
@@ -308,6 +308,7 @@ def _row(photo: Photo, before: np.ndarray, after: np.ndarray) -> np.ndarray:
     height, width = max(round(height * scale), 1), max(round(width * scale), 1)
     rgb, mask = photo_at(photo, height, width)
     old, new = (_resize(image[..., :3] * image[..., 3:], height, width) for image in (before, after))
-    difference = np.abs(new - rgb) if mask is None else np.abs(new - rgb * mask[..., None]) * mask[..., None]
+    shown = _resize(after[..., 3:], height, width) if mask is None else mask[..., None]
+    difference = np.abs(new - rgb * shown) * shown
     tiles = [np.pad(tile, ((0, 0), (0, _GAP), (0, 0)), constant_values=0.2) for tile in (rgb, old, new, difference)]
     return np.concatenate(tiles, 1)

@@ -205,7 +205,9 @@ def make_problem(scene: Scene, photos: list[Photo], settings: FitSettings) -> Pr
     warnings = [lost] if (lost := lost_in_steps(scene)) else []
     scene = for_steps(scene)
     unmasked = [p.camera for p in fitted if p.mask is None]
-    if unmasked and settings.geometry:
+    if settings.geometry and len(unmasked) == len(fitted):
+        warnings.append(told("No photo has a mask, so its background is taken for a part of the object: add masks, or turn Geometry off"))
+    elif unmasked and settings.geometry:
         warnings.append(told("{names}: no mask, so the outline is not compared, only the colours", names=", ".join(unmasked)))
     if NO_SHADOWS and (scene.world is not None or any(light.casts_shadow for light in scene.lights.values())):
         warnings.append(NO_SHADOWS)

@@ -114,6 +114,11 @@ def test_scores():
     off[..., :3] += 0.1
     assert compare(photo, off).psnr == pytest.approx(20, abs=1e-3)
     assert compare(photo, off).mask_iou is None
+    cut = off.copy()
+    cut[:, 20:] = 0
+    assert compare(photo, cut).psnr == pytest.approx(20, abs=1e-3), "without a mask only where the model is"
+    cut[:] = 0
+    assert compare(photo, cut).psnr == 0, "nowhere"
     mask = np.zeros((40, 60), np.float32)
     mask[:, :30] = 1
     half = exact.copy()

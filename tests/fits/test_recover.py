@@ -119,8 +119,10 @@ def test_without_masks_the_colours_alone_say_so():
     cameras = ring(4, (64, 64))
     photos = photograph(sphere_scene(cameras, TRUTH, painted()), masks=False)
     problem = make_problem(sphere_scene(cameras), photos, FitSettings(quality="draft"))
-    assert "no mask" in problem.warnings[0]
+    assert problem.warnings[0].startswith("No photo has a mask")
     assert all(stage.photometric for stage in problem.stages)
+    some = make_problem(sphere_scene(cameras), [*photograph(sphere_scene(cameras))[:3], photos[3]], FitSettings(quality="draft"))
+    assert some.warnings[0].startswith(f"{photos[3].camera}: no mask")
 
 
 def test_a_smaller_object_matrix_fits_as_well():
