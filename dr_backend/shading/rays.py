@@ -2,10 +2,13 @@
 
 import warp as wp
 
-wp.config.quiet = True
+wp.config.log_level = wp.LOG_ERROR
+
+MODULE = wp.get_module("fit_to_photo_rays")  # one for all of them: most of the time to compile any goes into Warp's own header
+MODULE.options["enable_backward"] = False
 
 
-@wp.kernel(enable_backward=False, module="unique")
+@wp.kernel(module=MODULE)
 def cast(
     mesh: wp.uint64,
     origins: wp.array(dtype=wp.vec3),
@@ -41,7 +44,7 @@ def cast(
         visible[index] = wp.uint8(1)
 
 
-@wp.kernel(enable_backward=False, module="unique")
+@wp.kernel(module=MODULE)
 def meet(
     mesh: wp.uint64,
     origins: wp.array(dtype=wp.vec3),

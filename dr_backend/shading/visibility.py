@@ -38,6 +38,12 @@ RAYS_AT_ONCE = 1 << 20  # that are followed through see-through surfaces: about 
 DARK = 1e-3  # share of light that is followed no further
 
 
+def load_rays(device: torch.device) -> None:
+    """Compiles the ray queries for a device, or takes them from Warp's cache: the first shadow then has not to wait for that."""
+    if not NO_SHADOWS:
+        wp.load_module(rays.MODULE, device="cpu" if device.type == "cpu" else f"cuda:{device.index or 0}")
+
+
 @dataclass(frozen=True)
 class Points:
     """Where rays start: all constants."""
