@@ -1,6 +1,8 @@
 """Place Mesh: a mesh that stands anywhere is put to where the masks show the object; and the warning that it is needed."""
 
+import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,3 +134,17 @@ def test_what_hinders_is_said(ball, spoil, words):
     with pytest.raises(RuntimeError, match=words):
         bpy.ops.fit_to_photo.place_mesh()
     assert everything() == before
+
+
+def test_a_ball_comes_to_the_lego(scene):
+    data = Path(os.environ.get("FIT_TO_PHOTO_DATA", Path(__file__).resolve().parents[4] / "shared" / "data")) / "lego"
+    if not data.is_dir():
+        pytest.skip(f"no data in {data}")
+    for obj in [*bpy.data.objects]:
+        bpy.data.objects.remove(obj)
+    bpy.ops.fit_to_photo.import_cameras(filepath=str(data / "transforms.json"))
+    bpy.ops.mesh.primitive_ico_sphere_add(radius=40, location=(20, 30, 40))  # the cameras are inside of it, and it is in no middle
+    bpy.ops.fit_to_photo.place_mesh()
+    ball = bpy.context.object
+    assert ball.matrix_world.translation.length < 0.1, "the toy stands around the origin"
+    assert 0.9 < 40 * ball.scale.x < 1.3
