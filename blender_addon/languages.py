@@ -21,7 +21,7 @@ def register() -> None:
     """Gives Blender the translations of labels and descriptions; sentences are looked up there from now on."""
     texts: dict[str, Any] = {path.stem: load_po(path) for path in sorted(FOLDER.glob("*.po"))}
     bpy.app.translations.register(str(__package__), texts)
-    speak(bpy.app.translations.pgettext_rpt)
+    speak(bpy.app.translations.pgettext_rpt)  # our threads ask it, too: it reads a table and nothing else
 
 
 def unregister() -> None:

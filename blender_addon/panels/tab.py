@@ -28,9 +28,9 @@ def wrapped(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
     """A told text in several lines: Blender's labels cut theirs off."""
     lines = textwrap.wrap(text, _line_length()) or [""]
     column = layout.column(align=True)
-    column.label(text=lines[0], icon=icon)
+    column.label(text=lines[0], icon=icon, translate=False)
     for line in lines[1:]:
-        column.label(text=line, icon="NONE" if icon == "NONE" else "BLANK1")
+        column.label(text=line, icon="NONE" if icon == "NONE" else "BLANK1", translate=False)
 
 
 def draw_help(layout: bpy.types.UILayout) -> None:
