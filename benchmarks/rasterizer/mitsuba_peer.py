@@ -19,8 +19,9 @@ from .problem import Case, Problem
 VARIANT = "llvm_ad_rgb"
 SAMPLES = 4
 INTEGRATORS: dict[str, dict[str, Any]] = {
-    # Only what the camera sees, no light sampled: the surface shines by itself with the colour of its texture.
-    "Mitsuba direct": {"type": "direct", "emitter_samples": 0, "bsdf_samples": 1},
+    # The surface shines by itself with the colour of its texture, so that light need not be sampled; as it comes the integrator does.
+    "Mitsuba direct": {"type": "direct"},
+    "Mitsuba direct, no light": {"type": "direct", "emitter_samples": 0, "bsdf_samples": 1},
     "Mitsuba direct_projective": {"type": "direct_projective", "sppc": SAMPLES, "sppp": SAMPLES, "sppi": 0},
 }
 PROBE = f"""
@@ -32,7 +33,7 @@ drjit.sync_thread()
 
 
 def find_mitsuba() -> tuple[list[Peer], str | None]:
-    """Both integrators, or none and a sentence why. Asked in another process: with an unfit libLLVM Mitsuba ends the one it is in."""
+    """All integrators, or none and a sentence why. Asked in another process: with an unfit libLLVM Mitsuba ends the one it is in."""
     if not find_spec("mitsuba"):
         return [], "Mitsuba is left out: install the extra 'peers'."
     if subprocess.run([sys.executable, "-c", PROBE], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode:
@@ -43,7 +44,7 @@ def find_mitsuba() -> tuple[list[Peer], str | None]:
 
 
 def _takes(name: str) -> Callable[[Case, str], bool]:
-    limit = 1024**2 if name == "Mitsuba direct" else 512**2
+    limit = 1024**2 if name == "Mitsuba direct, no light" else 512**2
     return lambda case, device: case.task == "textured" and case.views * case.size**2 <= limit
 
 
