@@ -27,6 +27,7 @@ from .texture_size import texture_sides
 
 MEMORY_SHARE = 0.7  # of what is free; the rest is for the optimizer and everybody else
 TEXEL_BYTES = 256  # of a painted image, as measured: its levels and their gradients, moments, the best so far
+FEW_VERTICES = 2000  # a default sphere of Blender has 482 and becomes a lump
 VERTEX_BYTES = 4500  # of a mesh that moves, as measured at a million vertices: most of it for the factors of its Laplacian
 
 
@@ -209,6 +210,10 @@ def make_problem(scene: Scene, photos: list[Photo], settings: FitSettings) -> Pr
         warnings.append(told("No photo has a mask, so its background is taken for a part of the object: add masks, or turn Geometry off"))
     elif unmasked and settings.geometry:
         warnings.append(told("{names}: no mask, so the outline is not compared, only the colours", names=", ".join(unmasked)))
+    vertices = sum(len(mesh.positions) for mesh in scene.meshes.values())
+    if settings.geometry and vertices < FEW_VERTICES:
+        few = told("{count} vertices are few to take on a shape: subdivide the mesh, for details need ten thousand or more", count=vertices)
+        warnings.append(few)
     if NO_SHADOWS and (scene.world is not None or any(light.casts_shadow for light in scene.lights.values())):
         warnings.append(NO_SHADOWS)
     masks = len(unmasked) < len(fitted)

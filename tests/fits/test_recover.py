@@ -121,6 +121,7 @@ def test_without_masks_the_colours_alone_say_so():
     problem = make_problem(sphere_scene(cameras), photos, FitSettings(quality="draft"))
     assert problem.warnings[0].startswith("No photo has a mask")
     assert all(stage.photometric for stage in problem.stages)
+    assert "vertices are few" in problem.warnings[1]
     some = make_problem(sphere_scene(cameras), [*photograph(sphere_scene(cameras))[:3], photos[3]], FitSettings(quality="draft"))
     assert some.warnings[0].startswith(f"{photos[3].camera}: no mask")
 
