@@ -26,6 +26,7 @@ _DEVICES = (
     ("cpu", "CPU", "Works everywhere"),
     ("cuda", "CUDA", "An NVIDIA graphics card"),
 )
+LABELS = {name: label for name, label, _ in (*_RENDERERS, *_DEVICES)}
 _VIEWS = (
     ("NONE", "Viewport", "The 3D view as it is"),
     ("PHOTO", "Photo", "The photo over the 3D view"),

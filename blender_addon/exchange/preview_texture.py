@@ -64,6 +64,8 @@ def show_texture_preview(material: bpy.types.Material, rgb_linear: np.ndarray) -
     if node is None or mix is None or node.image is None or not has_texture_preview(node.image):
         return
     _paint(node.image, rgb_linear)
+    if bpy.app.version < (5, 0, 0) and bpy.context.scene.render.engine == "CYCLES":  # which looks at an image again only for a new setting
+        node.interpolation = "Linear" if node.interpolation == "Smart" else "Smart"
     if not node.show_texture:  # what Solid shading with the colour Texture shows; of several the last
         for other in material.node_tree.nodes:
             if getattr(other, "show_texture", False):
@@ -81,6 +83,7 @@ def _paint(image: bpy.types.Image, rgb_linear: np.ndarray) -> None:
     rgba[..., :3] = rgb_linear[::-1]
     image.pixels.foreach_set(rgba.ravel())
     image.pack()  # an image with changes that are in no file would be asked about when Blender is closed
+    image.update_tag()  # for Cycles in the viewport
 
 
 def _plain(material: bpy.types.Material) -> np.ndarray:

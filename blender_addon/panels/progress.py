@@ -7,9 +7,9 @@ from dr_backend.language import told
 from .. import session
 from ..loss_plot import loss_icon
 from ..progress import duration
-from .tab import wrapped
+from .tab import labelled, wrapped
 
-_PLOT_SCALE = 5.5  # times a button's height
+_PLOT_SCALE = 5.0  # times a button's height
 MAX_WARNINGS = 4
 
 
@@ -21,13 +21,13 @@ def draw_progress(layout: bpy.types.UILayout, fit: session.Session) -> None:
     layout.label(text="Paused" if paused else progress.activity, icon="PAUSE" if paused else "NONE")
     layout.progress(factor=progress.fraction, type="BAR", text=_step(fit))
     if progress.losses and running:
-        row = layout.box().row()
-        row.template_icon(loss_icon(progress.losses), scale=_PLOT_SCALE)
-        column = row.column(align=True)
+        halves = layout.box().split(factor=0.5)
+        halves.template_icon(loss_icon(progress.losses), scale=_PLOT_SCALE)
+        column = halves.column(align=True)
         column.label(text=told("Loss {loss:.4g}", loss=progress.loss))
         if progress.seconds_left is not None:
             column.label(text=told("{time} left", time=duration(progress.seconds_left)))
-        column.label(text=told("{renderer} on {device}", renderer=progress.renderer, device=progress.device))
+        column.label(text=told("{renderer} on {device}", renderer=labelled(progress.renderer), device=labelled(progress.device)))
     buttons = layout.column(align=True)
     if running:
         buttons.operator("fit_to_photo.pause", text="Continue" if paused else "Pause", icon="PLAY" if paused else "PAUSE")

@@ -10,7 +10,7 @@ from .. import session
 from ..exchange.result import has_result, read_strength, read_texture_mix
 from ..figures import change, parse_report, percent, worst_first
 from ..progress import duration
-from .tab import Tab, wrapped
+from .tab import Tab, labelled, wrapped
 
 
 class FITTOPHOTO_PT_result(Tab, bpy.types.Panel):
@@ -59,8 +59,8 @@ class FITTOPHOTO_PT_report(Tab, bpy.types.Panel):
         layout = self.layout
         wrapped(layout, str(report.get("message", "")), "INFO")
         if report.get("renderer"):
-            where = {"renderer": report["renderer"], "device": report.get("device", ""), "time": duration(report.get("seconds", 0))}
-            layout.label(text=told("{renderer} on {device}, {time}", **where))
+            where = {"renderer": labelled(report["renderer"]), "device": labelled(report.get("device", ""))}
+            layout.label(text=told("{renderer} on {device}, {time}", **where, time=duration(report.get("seconds", 0))))
         if cameras := worst_first(report):
             table = layout.column(align=True)
             name, psnr, iou = _columns(table)

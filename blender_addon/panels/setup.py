@@ -42,7 +42,7 @@ def _draw_remedy(layout: bpy.types.UILayout, problem: BackendProblem) -> None:
     elif bpy.app.online_access_override:
         wrapped(layout, told("Blender was started offline: start it without --offline-mode, or choose a Python below, under Backend"))
     else:
-        row.operator("extensions.userpref_allow_online", text="Allow Online Access to Install It", icon="INTERNET")
+        row.operator("extensions.userpref_allow_online", text="Allow Online Access", icon="INTERNET")
 
 
 class FITTOPHOTO_PT_setup(Tab, bpy.types.Panel):

@@ -4,6 +4,8 @@ import textwrap
 
 import bpy
 
+from ..properties import LABELS
+
 
 class Tab:
     """Where all panels are, and the button in each header that opens the page about it."""
@@ -22,6 +24,11 @@ def _line_length() -> int:
     """Characters that fit into one line of the panel being drawn."""
     region, scale = bpy.context.region, bpy.context.preferences.system.ui_scale
     return max(20, int((region.width / scale - 85) / 6)) if region else 30
+
+
+def labelled(name: str) -> str:
+    """What a renderer or a device is called in the settings."""
+    return bpy.app.translations.pgettext_iface(LABELS.get(name, name))
 
 
 def wrapped(layout: bpy.types.UILayout, text: str, icon: str = "NONE") -> None:
