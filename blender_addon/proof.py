@@ -14,6 +14,7 @@ from . import report
 from .comparison import Comparison
 from .exchange.identity import describe, find
 from .exchange.problems import SceneProblem
+from .exchange.resize import reduced
 from .selection import Selection
 
 When = Literal["before", "after"]
@@ -38,7 +39,7 @@ class Proof:
         cameras: Mapping[str, Camera],
         warn: Callable[[str], None],
     ) -> None:
-        self._photos = [report.reduced(photo) for photo in photos]  # all at once: later each would hold Blender up
+        self._photos = [reduced(photo, report.SHOWN_SIDE) for photo in photos]  # all at once: later each would hold Blender up
         self._projections, self._warn = dict(cameras), warn
         self._scene = describe(scene)
         self._meshes, self._lights = ([describe(obj) for obj in selection.objects(scene, n)] for n in (selection.meshes, selection.lights))

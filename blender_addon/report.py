@@ -20,6 +20,7 @@ from .exchange.identity import uses_nodes
 from .exchange.images import load_png, save_png, to_srgb
 from .exchange.materials import DEFAULT_COLOR, base_color_socket, find_shader
 from .exchange.photos import photo_block, read_photo_camera
+from .exchange.resize import resize
 from .exchange.showing import show_input
 
 SCENE = "Fit to Photo Report"
@@ -203,31 +204,6 @@ def _emission_material(original: bpy.types.Material | None, temporary: _Temporar
     return material
 
 
-def _resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The image (H, W, K) averaged over the pixels of another size: exact box filter, float32."""
-    for axis, size in ((0, height), (1, width)):
-        count = image.shape[axis]
-        if count == size:
-            continue
-        moved = np.moveaxis(image, axis, 0)
-        edges = np.linspace(0, count, size + 1)
-        first = edges.astype(np.int64)  # pixels in which the edges lie; the last edge lies behind them all
-        before = np.take(moved, first, 0, mode="clip") * (edges - first).astype(np.float32)[:, None, None]  # their parts before the edges
-        total = np.add.reduceat(moved, first[:-1], 0, dtype=np.float32)
-        total[np.diff(first) == 0] = 0  # between two edges in one pixel reduceat does not sum up nothing
-        image = np.moveaxis((total + np.diff(before, axis=0)) * np.float32(size / count), 0, axis)
-    return image
-
-
-def reduced(photo: Photo, side: int = SHOWN_SIDE) -> Photo:
-    """The photo and its mask with at most ``side`` pixels along the longer side."""
-    height, width = np.asarray(photo.rgb).shape[:2]
-    shrink = min(1.0, side / max(height, width))
-    size = max(round(height * shrink), 1), max(round(width * shrink), 1)
-    mask = None if photo.mask is None else _resize(np.asarray(photo.mask, np.float32)[..., None], *size)[..., 0]
-    return replace(photo, rgb=_resize(np.asarray(photo.rgb, np.float32), *size), mask=mask)
-
-
 def straightened(photo: Photo, camera: Camera, side: int = SHOWN_SIDE) -> Photo:
     """The photo and its mask as a lens without distortion would have taken them, as Blender renders; the same photo where there is none.
 
@@ -241,15 +217,15 @@ def straightened(photo: Photo, camera: Camera, side: int = SHOWN_SIDE) -> Photo:
     distortion = Distortion(*camera.distortion.tolist())
 
     def straight(image: np.ndarray) -> np.ndarray:
-        return undistort(_resize(np.asarray(image, np.float32), height, width), focal, centre, distortion)
+        return undistort(resize(np.asarray(image, np.float32), height, width), focal, centre, distortion)
 
     return replace(photo, rgb=straight(photo.rgb), mask=None if photo.mask is None else straight(photo.mask[..., None])[..., 0])
 
 
 def photo_at(photo: Photo, height: int, width: int) -> tuple[np.ndarray, np.ndarray | None]:
     """The photo in display-referred sRGB and its mask (H, W), at a render's size."""
-    rgb = to_srgb(_resize(np.asarray(photo.rgb, np.float32), height, width))
-    mask = None if photo.mask is None else _resize(np.asarray(photo.mask, np.float32)[..., None], height, width)[..., 0]
+    rgb = to_srgb(resize(np.asarray(photo.rgb, np.float32), height, width))
+    mask = None if photo.mask is None else resize(np.asarray(photo.mask, np.float32)[..., None], height, width)[..., 0]
     return rgb, mask
 
 
@@ -307,8 +283,8 @@ def _row(photo: Photo, before: np.ndarray, after: np.ndarray) -> np.ndarray:
     scale = min(1.0, _TILE / max(height, width))
     height, width = max(round(height * scale), 1), max(round(width * scale), 1)
     rgb, mask = photo_at(photo, height, width)
-    old, new = (_resize(image[..., :3] * image[..., 3:], height, width) for image in (before, after))
-    shown = _resize(after[..., 3:], height, width) if mask is None else mask[..., None]
+    old, new = (resize(image[..., :3] * image[..., 3:], height, width) for image in (before, after))
+    shown = resize(after[..., 3:], height, width) if mask is None else mask[..., None]
     difference = np.abs(new - rgb * shown) * shown
     tiles = [np.pad(tile, ((0, 0), (0, _GAP), (0, 0)), constant_values=0.2) for tile in (rgb, old, new, difference)]
     return np.concatenate(tiles, 1)

@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 import numpy as np
 
+from dr_backend.job import LARGEST_PHOTO
 from dr_backend.scene import Camera, Light, Material, Mesh, Photo, Scene, World, split_path
 
 from .added_materials import add_material, added_material
@@ -41,6 +42,7 @@ from .meshes import MeshRead, check_positions, find_mesh_object, read_mesh, writ
 from .outlines import start_warnings
 from .photos import framing_warnings, lens_warnings, read_photo, read_photo_camera
 from .problems import SceneProblem, memory_problems
+from .resize import reduced, resized_camera
 from .sources import Source
 from .values import describe_scene, prepare_changes
 from .worlds import read_world
@@ -149,7 +151,8 @@ def _read_cameras(context_scene: bpy.types.Scene, cameras: Sequence[bpy.types.Ob
     photos, read, warnings = [], {}, []
     for obj in cameras:
         photo, more = read_photo(obj)
-        read[obj.name] = read_photo_camera(obj, context_scene)
+        photo = reduced(photo, LARGEST_PHOTO)  # dozens of large photos would fill the memory with pixels that nobody looks at
+        read[obj.name] = resized_camera(read_photo_camera(obj, context_scene), (photo.rgb.shape[1], photo.rgb.shape[0]))
         photos.append(photo)
         warnings += more
     warnings += framing_warnings(cameras, context_scene) + lens_warnings(read)

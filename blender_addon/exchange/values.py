@@ -9,6 +9,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
+from dr_backend.job import LARGEST_PHOTO
 from dr_backend.language import phrase, told
 from dr_backend.scene import Camera, Light, Material, World, split_path
 
@@ -21,6 +22,7 @@ from .lights import read_light, write_light
 from .materials import base_color_socket, find_shader, read_material, write_base_color
 from .photos import photo_clip, read_photo_camera, write_photo_camera
 from .problems import SceneProblem
+from .resize import reduced_size, resized_camera
 from .sources import Groups, node_words, origin_of, read_source, write_placement
 from .worlds import background_node, read_world, write_world
 
@@ -117,11 +119,12 @@ def _with(node: Node, changed: Mapping[str, np.ndarray], name: str) -> Node:
 
 
 def _camera(obj: bpy.types.Object, changed: Mapping[str, np.ndarray], scene: bpy.types.Scene) -> Prepared:
-    camera = _with(read_photo_camera(obj, scene), changed, obj.name)
+    full = read_photo_camera(obj, scene)
+    camera = _with(resized_camera(full, reduced_size(full.size, LARGEST_PHOTO)), changed, obj.name)  # in the pixels of what was fitted
     notes = (noting_values(obj, TRANSFORM, (EXPOSURE, WHITE_BALANCE)), noting_values(obj.data, _CAMERA))
     if any(field.startswith("distortion") for field in changed):
         notes += (noting_values(photo_clip(obj), [f"tracking.camera.{name}" for name in _LENS]),)
-    return notes, lambda: write_photo_camera(obj, camera, scene)
+    return notes, lambda: write_photo_camera(obj, resized_camera(camera, full.size), scene)
 
 
 def _light(obj: bpy.types.Object, changed: Mapping[str, np.ndarray], scene: bpy.types.Scene) -> Prepared:

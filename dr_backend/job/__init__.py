@@ -2,6 +2,6 @@
 
 from .events import PROTOCOL_VERSION, Event, JobError, parse_event
 from .folder import JobFolder
-from .settings import QUALITIES, FitSettings
+from .settings import LARGEST_PHOTO, QUALITIES, FitSettings
 
-__all__ = ["PROTOCOL_VERSION", "QUALITIES", "Event", "FitSettings", "JobError", "JobFolder", "parse_event"]
+__all__ = ["LARGEST_PHOTO", "PROTOCOL_VERSION", "QUALITIES", "Event", "FitSettings", "JobError", "JobFolder", "parse_event"]

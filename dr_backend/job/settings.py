@@ -6,6 +6,7 @@ from typing import Any, Literal
 from ..language import told
 
 Quality = Literal["draft", "standard", "high"]
+LARGEST_PHOTO = 2048  # pixels along its longer side: no stage of any quality compares with more
 QUALITIES: tuple[Quality, ...] = ("draft", "standard", "high")
 
 
