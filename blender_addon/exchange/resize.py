@@ -11,18 +11,26 @@ _MEASURES = ("focal_px", "centre_px", "distortion_focal_px", "distortion_centre_
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """The image (H, W, K) averaged over the pixels of another size: exact box filter, float32."""
-    for axis, size in ((0, height), (1, width)):
-        count = image.shape[axis]
-        if count == size:
-            continue
-        moved = np.moveaxis(image, axis, 0)
-        edges = np.linspace(0, count, size + 1)
-        first = edges.astype(np.int64)  # pixels in which the edges lie; the last edge lies behind them all
-        before = np.take(moved, first, 0, mode="clip") * (edges - first).astype(np.float32)[:, None, None]  # their parts before the edges
-        total = np.add.reduceat(moved, first[:-1], 0, dtype=np.float32)
-        total[np.diff(first) == 0] = 0  # between two edges in one pixel reduceat does not sum up nothing
-        image = np.moveaxis((total + np.diff(before, axis=0)) * np.float32(size / count), 0, axis)
+    if image.shape[0] != height:
+        image = _resize_rows(image, height)
+    if image.shape[1] != width:
+        image = _resize_rows(np.ascontiguousarray(image.swapaxes(0, 1)), width).swapaxes(0, 1)
     return image
+
+
+def _resize_rows(image: np.ndarray, size: int) -> np.ndarray:
+    count = len(image)
+    edges = np.linspace(0, count, size + 1)
+    low, high = edges[:-1], edges[1:]
+    first = low.astype(np.int64)
+    total = np.zeros((size, *image.shape[1:]), np.float32)
+    for step in range(int((np.ceil(high) - first).max())):  # whole rows at a time: several times as fast as sums along an axis
+        row = first + step
+        share = np.maximum(np.minimum(high, row + 1) - np.maximum(low, row), 0) * (size / count)
+        part = np.take(image, row, 0, mode="clip").astype(np.float32, copy=False)
+        part *= share.astype(np.float32)[:, None, None]
+        total += part
+    return total
 
 
 def reduced_size(size: tuple[int, int], side: int) -> tuple[int, int]:
