@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import scene  # noqa: E402
 
-PICKED = 4  # photos for the tour of a window, where a fit should not take long
+PICKED = 6  # photos for the tour of a window, where a fit should not take long
 
 
 def build(folder: Path) -> None:

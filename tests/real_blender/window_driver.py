@@ -24,7 +24,7 @@ class Driver:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.gaps: dict[str, list[float]] = {}  # seconds between two ticks, by what went on ...
+        self.gaps: dict[str, list[float]] = {}  # seconds from one tick to the next, by what went on ...
         self.computed: dict[str, list[float]] = {}  # ... and how many of these the main thread computed, instead of waiting for a picture
         self.watching: Callable[[], str] = str  # under which name gaps are kept; an empty one: not at all
         self.shots = 0
@@ -40,11 +40,10 @@ class Driver:
         bpy.app.timers.register(self._tick, first_interval=1.0, persistent=True)
 
     def _tick(self) -> float | None:
-        now, computed = time.monotonic(), time.thread_time()
-        if self._last and self._name:
+        now = time.monotonic()
+        if self._name:
             self.gaps.setdefault(self._name, []).append(now - self._last)
-            self.computed.setdefault(self._name, []).append(computed - self._computed)
-        self._last, self._computed, self._name = now, computed, self.watching()
+            self.computed.setdefault(self._name, []).append(time.thread_time() - self._computed)
         try:
             if self._condition():
                 self._condition, self._since = next(self._tour), time.monotonic()
@@ -58,6 +57,7 @@ class Driver:
             self.screenshot("failed")
             self._end(words)
             return None
+        self._last, self._computed, self._name = time.monotonic(), time.thread_time(), self.watching()  # the tour's own work is kept out
         return TICK_S
 
     def where(self) -> str:
@@ -84,11 +84,10 @@ class Driver:
         return next(region for region in self.area(editor).regions if region.type == kind)
 
     def screenshot(self, name: str) -> None:
-        """Saves the screen as it is now; the time it takes is kept out of the gaps."""
+        """Saves the screen as it is now."""
         self.shots += 1
         path = self.folder / f"{self.shots:02}_{name}.png"
-        subprocess.run(["import", "-window", "root", "-depth", "8", "-resize", "1280x", f"png24:{path}"], check=True)
-        self._last = 0.0
+        subprocess.run(["import", "-window", "root", "-depth", "8", f"png24:{path}"], check=True)
 
     # -- acting ------------------------------------------------------------------------------------------------------------------
 

@@ -127,7 +127,7 @@ def choose_python() -> Steps:
     yield from DRIVER.click("fit_to_photo.check_setup", 0.25)
     yield lambda: room("operators.setup").last_check() is not None
     FOUND["check"] = room("operators.setup").last_check().sentences()
-    yield from DRIVER.ticks(15)
+    yield from DRIVER.ticks(40)
     DRIVER.screenshot("check_setup")
     expect(room("operators.setup").last_check().ready, "Check Setup should find the backend ready")
 
@@ -235,6 +235,22 @@ def fit_to_the_end() -> Steps:
     expect(fit().state.value == "done" and fitted() and images(), f"the fit should end well: {fit().message}")
 
 
+def compare() -> Steps:
+    """Photo, render and difference over the view; the report's first row leads to the camera that matches worst."""
+    worst = FOUND["report"]["worst"]
+    yield from DRIVER.click("fit_to_photo.look_through", 0.1)
+    yield lambda: scene().camera.name == worst
+    yield from DRIVER.find("fit_to_photo.copy_report", [], 0.25)
+    yield from DRIVER.ticks(15)
+    DRIVER.screenshot("report")
+    for view, across in (("PHOTO", 0.15), ("RENDER", 0.5), ("DIFFERENCE", 0.8)):
+        yield from DRIVER.click("fit_to_photo.view", across)
+        yield lambda view=view: bpy.context.window_manager.fit_to_photo.view == view
+        yield from DRIVER.ticks(15)
+        DRIVER.screenshot(view.lower())
+    bpy.context.window_manager.fit_to_photo.view = "NONE"
+
+
 def strength() -> Steps:
     """The slider's ends are before and after."""
     for value, wanted, shot in (("0", FOUND["start"], "strength_0"), ("1", FOUND["fitted"]["corners"], "strength_1")):
@@ -279,7 +295,7 @@ def leave_mid_fit() -> Steps:
 def tour() -> Steps:
     """Everything, in order."""
     first = (install, open_tab, choose_python, add_photos)
-    for part in (*first, cancel_undo_redo, fit_to_the_end, strength, revert_and_reopen, leave_mid_fit):
+    for part in (*first, cancel_undo_redo, fit_to_the_end, compare, strength, revert_and_reopen, leave_mid_fit):
         began = time.monotonic()
         yield from part()
         FOUND.setdefault("seconds", {})[part.__name__] = round(time.monotonic() - began, 1)
