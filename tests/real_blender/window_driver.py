@@ -134,7 +134,7 @@ class Driver:
                 yield lambda: True
                 if wanted not in self._under_mouse():
                     continue
-                for row in (y, y + ROW):  # Blender may not have heard of the last move yet
+                for row in (y + ROW, y):  # Blender may have heard of this move too late, and only of the one before
                     yield from self.move(x, row)
                     if wanted in self._under_mouse():
                         found.append((x, row))
