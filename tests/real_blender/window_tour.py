@@ -134,8 +134,11 @@ def choose_python() -> Steps:
 
 def add_photos() -> Steps:
     """Photos picked in the file browser; then the cameras are put where the photos were taken, as a user lines them up."""
-    bpy.ops.wm.open_mainfile(filepath=str(FOLDER / "bare.blend"), load_ui=False)
+    bpy.ops.wm.open_mainfile(filepath=str(FOLDER / "bare.blend"))  # with its own window, where the panel Backend is folded
     yield lambda: "Ball" in bpy.data.objects
+    yield from DRIVER.ticks(15)
+    yield from DRIVER.key("N")
+    yield lambda: DRIVER.area().spaces.active.show_region_ui
     yield show_tab
     yield from DRIVER.ticks(15)
     FOUND["start"] = corners()
