@@ -4,8 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+import jaxtyping
 import pytest
-from jaxtyping import install_import_hook
 
 BACKEND = Path(__file__).parents[1] / "dr_backend"
 ROOMS = ("geometry", "raster", "shading", "renderers", "losses", "parameterizations", "optim")
@@ -13,7 +13,26 @@ ROOMS = ("geometry", "raster", "shading", "renderers", "losses", "parameterizati
 WARP = ("import warp", "@kernel")
 FILES = [path for room in ROOMS for path in (BACKEND / room).rglob("*.py") if not any(word in path.read_text("utf-8") for word in WARP)]
 MODULES = [".".join(path.relative_to(BACKEND.parent).with_suffix("").parts) for path in FILES if path.stem != "__init__"]
-install_import_hook(MODULES, "beartype.beartype")
+
+
+def _checked(**options):
+    """What the hook decorates with; functions within functions are left alone, or each call would make new checks for a millisecond."""
+    check = CHECK(**options)
+    return lambda thing: thing if "<locals>" in thing.__qualname__ else check(thing)
+
+
+CHECK = jaxtyping.jaxtyped
+jaxtyping.jaxtyped = _checked
+jaxtyping.install_import_hook(MODULES, "beartype.beartype")
+
+
+@pytest.fixture
+def unchecked():
+    """For tests that take hundreds of steps: shapes go unchecked meanwhile, or that would be half of their time."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
 
 _status: list[int] = []  # of a session that ran to its end; without one pytest's own exit tells what was wrong
 

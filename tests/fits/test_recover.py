@@ -62,6 +62,7 @@ def test_geometry_and_texture_of_an_ellipsoid_come_back():
     assert np.sqrt((error**2).mean()) < 0.04
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_distorted_photos_are_fitted_as_they_were_taken():
     """Also by a body of long edges, which the lens bends."""
     straight = ring(4, (96, 96))
@@ -79,6 +80,7 @@ def test_distorted_photos_are_fitted_as_they_were_taken():
     assert scores["lens"] > scores["no lens"] + 0.01
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_a_see_through_ellipsoid_gets_its_texture_back():
     """Also that of its far side, which shows through."""
     cameras = ring(3, (48, 48))
@@ -107,6 +109,7 @@ def test_texture_alone_leaves_the_geometry():
     assert np.array_equal(fitted.meshes["Ball"].positions, sphere_scene(cameras, TRUTH).meshes["Ball"].positions)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_the_same_seed_gives_the_same_fit():
     cameras = ring(4, (48, 48))
     photos = photograph(sphere_scene(cameras, TRUTH, painted(), 16, 8))
@@ -126,6 +129,7 @@ def test_without_masks_the_colours_alone_say_so():
     assert some.warnings[0].startswith(f"{photos[3].camera}: no mask")
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_a_smaller_object_matrix_fits_as_well():
     cameras = ring(5, (96, 96))
     photos = photograph(sphere_scene(cameras, TRUTH, painted()))

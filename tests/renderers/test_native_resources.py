@@ -35,6 +35,7 @@ def painted_sphere(segments: int) -> FlatScene:
     return flatten(Scene(meshes={"mesh": mesh}, materials={"paint": material}))
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize(("kind", "steps"), [("outline", 400), ("painted", 500), ("lit", 300)])
 def test_memory_does_not_grow(kind, steps):
     scene = flatten(scene_of(body(1), lit=kind == "lit"))
