@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -53,6 +53,7 @@ class _Leaf:
     path: str
     parameterization: Parameterization
     latents: list[Tensor]
+    kept: list[Tensor] = field(default_factory=list)  # the latents when they were best
 
     def value(self) -> Tensor:
         return self.parameterization.to_value(self.latents)
@@ -90,7 +91,7 @@ class Fit:
 
     def best(self) -> dict[str, Tensor]:
         """The best leaves so far by path, detached."""
-        return dict(self._best)
+        return self._best | (self._run.kept() if self._run else {})
 
     @torch.no_grad()
     def look(self, camera: str) -> Tensor:
@@ -98,7 +99,7 @@ class Fit:
         if self._run is None:
             raise RuntimeError("there is nothing to see before the first step")
         run = self._run
-        problem = moved(self.problem, self._best)
+        problem = moved(self.problem, self.best())
         seen = reduced(problem.scene.cameras[camera], run.stage.max_side)
         out = run.renderer.render(run.lit(run.fine(problem.flat())), [seen])[0]
         return torch.cat([exposed(out.rgb, seen), out.alpha[..., None]], -1)
@@ -134,9 +135,8 @@ class Fit:
         views = problem.views_per_step(stage, renderer, targets)
         steps, rate, retries = stage.steps, stage.rate, 0
         run = _StageRun(problem, stage, renderer, targets, self._order, self._pool)
-        self._run = run
         run.bind(rate)
-        self._best.update(run.values())
+        self._run = run
         for local in range(steps):
             loss = run.advance(views, 0.1 + 0.45 * (1 + math.cos(math.pi * local / steps)))
             self.step += 1
@@ -149,13 +149,14 @@ class Fit:
                         told("Raise Stiffness, or check that the cameras line up with the photos"),
                     )
                 rate *= 0.5
-                run.restart(self._best, rate)
+                run.restart(rate)
                 continue
             self.history.append(loss)
             if run.improved and (local % KEEP_EVERY == KEEP_EVERY - 1 or local == steps - 1):
-                self._best.update(run.values())
+                run.keep()
             done = (sum(self._work[:index]) + self._work[index] * (local + 1) / steps) / sum(self._work)
             yield Progress(stage, index, self.step, sum(s.steps for s in problem.stages), loss, done, renderer.capabilities.name, why)
+        self._best.update(run.kept())
         self.problem = moved(problem, self._best)
 
 
@@ -174,6 +175,7 @@ class _StageRun:
         self._queue: list[int] = []
         self._pool = pool
         self._view_losses: dict[int, float] = {}
+        self._kept: dict[str, Tensor] | None = None
         cameras = [reduced(camera, stage.max_side) for camera in problem.scene.cameras.values()]
         self._refinement = refine(problem.flat(), cameras) if any(c.distortion is not None for c in cameras) else None
 
@@ -190,17 +192,25 @@ class _StageRun:
             optimizer = AdamUniform(latents, lr) if uniform else torch.optim.Adam(latents, lr, betas=(0.8, 0.95), fused=True)
             self._leaves.append(_Leaf(path, parameterization, latents))
             self._optimizers.append((optimizer, lr))
+        self.keep()
 
-    def restart(self, best: dict[str, Tensor], rate: float) -> None:
+    def restart(self, rate: float) -> None:
         """Goes back to the best leaves with another rate."""
-        self.problem = moved(self.problem, {leaf.path: best[leaf.path] for leaf in self._leaves})
+        self.problem = moved(self.problem, self.kept())
         self._view_losses.clear()
         self.bind(rate)
 
-    @torch.no_grad()
-    def values(self) -> dict[str, Tensor]:
-        """The leaves as they are now, detached."""
-        return {leaf.path: leaf.value().clone() for leaf in self._leaves}
+    def keep(self) -> None:
+        """Notes that nothing was better than what the leaves are now."""
+        self._kept = None
+        for leaf in self._leaves:
+            leaf.kept = [latent.detach().clone() for latent in leaf.latents]
+
+    def kept(self) -> dict[str, Tensor]:
+        """The best leaves of this stage, detached."""
+        if self._kept is None:
+            self._kept = {leaf.path: leaf.parameterization.to_leaf(leaf.kept) for leaf in self._leaves}
+        return self._kept
 
     def _next_views(self, count: int) -> list[int]:
         if len(self._queue) < count:

@@ -27,6 +27,7 @@ from .texture_size import texture_sides
 
 MEMORY_SHARE = 0.7  # of what is free; the rest is for the optimizer and everybody else
 TEXEL_BYTES = 256  # of a painted image, as measured: its levels and their gradients, moments, the best so far
+ROUGHER = 1.4  # images may be than photos where the shape moves too: the stage after it paints what is fine
 FEW_VERTICES = 2000  # a default sphere of Blender has 482 and becomes a lump
 VERTEX_BYTES = 4500  # of a mesh that moves, as measured at a million vertices: most of it for the factors of its Laplacian
 
@@ -72,10 +73,22 @@ class Problem:
 
     def parameterization(self, path: str, parameter: Parameter, value: Tensor, stage: Stage) -> Parameterization:
         """The map between this leaf and its latents."""
-        if parameter.parameterization == "pyramid":
-            return Pyramid(value.shape[0], value.shape[1])
         _, name, _ = split_path(path)
+        if parameter.parameterization == "pyramid":
+            return Pyramid(*value.shape[:2], self._shrink(name, value, stage))
         return LargeSteps(self.scene.meshes[name].faces, len(value), stage.smoothing)
+
+    def _shrink(self, material: str, image: Tensor, stage: Stage) -> int:
+        """How many texels an image may have for each of its value, along a side: those of full-size photos are too fine for small ones."""
+        if self.scene.materials[material].base_color_weights is not None:
+            return 1
+        fine = max(max(self.scene.cameras[photo.camera].size) for photo in self.photos) / stage.max_side
+        if stage.geometry:
+            fine *= ROUGHER
+        shrink = 1
+        while 2 * shrink <= fine and all(side % (2 * shrink) == 0 and side > 64 * shrink for side in image.shape[:2]):
+            shrink *= 2
+        return shrink
 
     def rate(self, parameter: Parameter, value: Tensor) -> float:
         """Step size in latent units: of the bounding sphere for positions, as it is for the others."""

@@ -1,4 +1,7 @@
-"""Surface normals of triangle meshes."""
+"""Surface normals of triangle meshes.
+
+Inside, x, y and z are planes of their own, (3, N): several times as quick as rows of three.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,36 @@ def unit(vectors: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
     return torch.where(real, vectors, 0.0) / torch.where(real, length, 1.0)  # not by rsqrt of the square: its gradient overflows
 
 
-def face_normals(positions: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "F 3"]:
-    """Unit normals, outward for counter-clockwise faces; zero (with zero gradient) for faces without area.
+def _unit(planes: Float[Tensor, "3 N"]) -> Float[Tensor, "3 N"]:
+    """The same of planes."""
+    real = _square(planes.detach()) > 100 * torch.finfo(planes.dtype).tiny
+    return torch.where(real, planes, 0.0) / _square(torch.where(real, planes, 1.0)).sqrt()
+
+
+def _square(planes: Float[Tensor, "3 N"]) -> Float[Tensor, " N"]:
+    x, y, z = planes.unbind(0)
+    return x * x + y * y + z * z
+
+
+def taken(planes: Float[Tensor, "3 N"], index: Int[Tensor, " M"]) -> Float[Tensor, "3 M"]:
+    """Columns of ``planes``. Gradient: exact."""
+    return planes.contiguous().gather(1, index.expand(3, -1))
+
+
+def _cross(positions: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"]) -> tuple[Float[Tensor, "3 F"], ...]:
+    """The edges of faces from their first corner to the second and the third, and the cross product of these."""
+    a, b, c = taken(positions.T, faces.T.reshape(-1)).view(3, 3, -1).unbind(1)
+    u, v = b - a, c - a
+    (ux, uy, uz), (vx, vy, vz) = u.unbind(0), v.unbind(0)
+    return u, v, torch.stack([uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx])
+
+
+def face_normals(positions: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "3 F"]:
+    """Unit normals as planes, outward for counter-clockwise faces; zero (with zero gradient) for faces without area.
 
     Gradients: exact for ``positions``.
     """
-    a, b, c = positions.index_select(0, faces.T.reshape(-1)).reshape(3, -1, 3)
-    return unit(torch.linalg.cross(b - a, c - a))
+    return _unit(_cross(positions, faces)[2])
 
 
 def corner_normals(
@@ -36,19 +62,16 @@ def corner_normals(
     ``groups`` only of those faces around it whose corner has the same number, as where sharp edges part them.
     Gradients: exact for ``positions``, except that the angles are held constant: they only weigh.
     """
-    corners = positions.index_select(0, faces.T.reshape(-1)).view(3, -1, 3).permute(2, 0, 1).contiguous()  # planes of x, y, z: quick sums
-    edges = corners.roll(-1, 1) - corners
-    normal = torch.linalg.cross(edges[:, 0], -edges[:, 2], dim=0)
-    area = torch.linalg.vector_norm(normal, dim=0)
-    real = area > torch.finfo(area.dtype).tiny ** 0.5
-    flat = torch.where(real, normal, 0.0) / torch.where(real, area, 1.0)
+    u, v, normal = _cross(positions, faces)
+    flat = _unit(normal)
     if not bool(face_smooth.any()):
         return flat.T[:, None].expand(-1, 3, -1)
     with torch.no_grad():
-        angle = torch.atan2(area, -(edges * edges.roll(1, 1)).sum(0))
-    weighted = (flat[:, None] * angle).permute(1, 2, 0).reshape(-1, 3)
-    group = faces if groups is None else groups
+        w = v - u
+        angle = torch.atan2(_square(normal).sqrt(), torch.stack([(u * v).sum(0), -(u * w).sum(0), (v * w).sum(0)]))
+    group = (faces if groups is None else groups).T.reshape(-1)
     count = len(positions) if groups is None else int(group.max()) + 1
-    summed = positions.new_zeros(count, 3).index_add(0, group.T.reshape(-1), weighted)
-    smooth = unit(summed).index_select(0, group.reshape(-1)).reshape(-1, 3, 3)
+    weighted = (flat[:, None] * angle).reshape(3, -1)
+    summed = positions.new_zeros(3, count).scatter_add(1, group.expand(3, -1), weighted)
+    smooth = taken(_unit(summed), group).view(3, 3, -1).permute(2, 1, 0).contiguous()
     return smooth if bool(face_smooth.all()) else torch.where(face_smooth[:, None, None], smooth, flat.T[:, None])

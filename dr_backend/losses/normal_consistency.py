@@ -1,8 +1,9 @@
 """How sharply neighbouring faces turn."""
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from ..geometry.normals import face_normals, taken
 
 
 def normal_consistency(positions: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], face_pairs: Int[Tensor, "P 2"]) -> Float[Tensor, " P"]:
@@ -11,6 +12,5 @@ def normal_consistency(positions: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"
     Wang et al., "Pixel2Mesh", ECCV 2018, section 3.4, in the form on face pairs. Gradient exact, for ``positions``;
     faces without area have no normal and pull nothing.
     """
-    a, b, c = positions[faces].unbind(1)
-    normals = torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=-1, eps=1e-20)
-    return 1 - (normals[face_pairs[:, 0]] * normals[face_pairs[:, 1]]).sum(-1)
+    one, other = taken(face_normals(positions, faces), face_pairs.T.reshape(-1)).chunk(2, 1)
+    return 1 - (one * other).sum(0)

@@ -15,3 +15,7 @@ class Parameterization(Protocol):
     def to_value(self, latents: list[Tensor]) -> Tensor:
         """The value; differentiable in the latents, exactly."""
         ...
+
+    def to_leaf(self, latents: list[Tensor]) -> Tensor:
+        """The scene's leaf, detached: the value, unless that is rendered at a smaller size."""
+        ...

@@ -55,3 +55,8 @@ class LargeSteps:
     def to_value(self, latents: list[Tensor]) -> Float[Tensor, "V 3"]:
         """Positions in the mesh's space."""
         return _Solve.apply(self._solver, latents[0])
+
+    @torch.no_grad()
+    def to_leaf(self, latents: list[Tensor]) -> Float[Tensor, "V 3"]:
+        """The same, detached."""
+        return self.to_value(latents)

@@ -7,6 +7,7 @@ while what the image already holds there as detail stays. The sigmoid keeps ever
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -55,21 +56,45 @@ def _enlarged(image: Float[Tensor, "h w 3"], height: int, width: int) -> Float[T
 
 
 class Pyramid:
-    """Image (H, W, 3) in 0…1 ↔ levels, finest first, each a quarter of the side of the one before, down to about 16 texels."""
+    """Image (H, W, 3) in 0…1 ↔ levels, finest first, each a quarter of the side of the one before, down to about 16 texels.
 
-    def __init__(self, height: int, width: int) -> None:
-        self.sizes = [(height, width)]
+    With ``shrink`` the value is the image at that part of its size, for photos that cannot tell its texels apart.
+    """
+
+    def __init__(self, height: int, width: int, shrink: int = 1) -> None:
+        self._shrink = shrink
+        self.sizes = [(height // shrink, width // shrink)]
         while max(self.sizes[-1]) > 32:
             self.sizes.append((-(-self.sizes[-1][0] // SCALE), -(-self.sizes[-1][1] // SCALE)))
 
     def to_latents(self, value: Float[Tensor, "H W 3"]) -> list[Tensor]:
         """The image in the finest level, zeros in all others."""
-        image = value.detach().clamp(SMALLEST, 1 - SMALLEST).logit().contiguous()
-        return [image] + [image.new_zeros(*size, 3) for size in self.sizes[1:]]
+        self._whole = value.detach().clamp(SMALLEST, 1 - SMALLEST).logit().contiguous()
+        self._start = _reduced(self._whole, self._shrink)
+        return [self._start.clone()] + [self._start.new_zeros(*size, 3) for size in self.sizes[1:]]
 
-    def to_value(self, latents: list[Tensor]) -> Float[Tensor, "H W 3"]:
+    def to_value(self, latents: list[Tensor]) -> Float[Tensor, "h w 3"]:
         """The image; sums from coarse to fine, so that only the last enlargement works at full size."""
+        return self._sum(latents).sigmoid_()
+
+    @torch.no_grad()
+    def to_leaf(self, latents: list[Tensor]) -> Float[Tensor, "H W 3"]:
+        """The image at its own size, with the detail that it had."""
+        if self._shrink == 1:
+            return self.to_value(latents)
+        change = (self._sum(latents) - self._start).permute(2, 0, 1)[None]
+        wide = F.interpolate(change, scale_factor=self._shrink, mode="bilinear", align_corners=False)[0].permute(1, 2, 0)
+        return (self._whole + wide).sigmoid_()
+
+    @staticmethod
+    def _sum(latents: list[Tensor]) -> Tensor:
         total = latents[-1].clone()
         for level in reversed(latents[:-1]):
             total = _enlarged(total, *level.shape[:2]).add_(level)
-        return total.sigmoid_()
+        return total
+
+
+def _reduced(image: Float[Tensor, "H W 3"], shrink: int) -> Float[Tensor, "h w 3"]:
+    """Means of squares of ``shrink`` texels a side."""
+    height, width, depth = image.shape
+    return image.view(height // shrink, shrink, width // shrink, shrink, depth).mean((1, 3))
