@@ -281,7 +281,9 @@ class _StageRun:
         Views that do not go together have a thread each; of those that do only the losses have. Sums are taken in the order of the views,
         so that the result does not depend on how many threads there are.
         """
-        loose, sources, copies = cut(flat)
+        groups = [picked] if self._together(flat) else [[index] for index in picked]
+        # Each thread has leaves of its own: two that use one leaf at once may wait for each other for ever, in torch 2.11.
+        pieces = [cut(flat) for _ in groups]
 
         def judge(index: int, out: RenderOutput) -> list[tuple[Tensor, Tensor]]:
             """What was rendered, with the gradient for it."""
@@ -292,7 +294,8 @@ class _StageRun:
             pairs = zip((out.rgb, out.alpha), gradients, strict=True)
             return [(image, gradient) for image, gradient in pairs if gradient is not None and image.requires_grad]
 
-        def differentiate(group: list[int]) -> tuple[Tensor | None, ...]:
+        def differentiate(group: list[int], piece: tuple[FlatScene, list[Tensor], list[Tensor]]) -> tuple[Tensor | None, ...]:
+            loose, _, copies = piece
             outputs = self.renderer.render(loose, [self.targets[i].camera for i in group], color=self.stage.photometric > 0)
             judged = (self._pool.map if len(group) > 1 else map)(judge, group, outputs)
             reached = [pair for pairs in judged for pair in pairs]
@@ -301,9 +304,9 @@ class _StageRun:
             images, gradients = zip(*reached, strict=True)
             return torch.autograd.grad(images, copies, gradients, allow_unused=True)
 
-        parts = [differentiate(picked)] if self._together(flat) else list(self._pool.map(differentiate, [[i] for i in picked]))
+        parts = (self._pool.map if len(groups) > 1 else map)(differentiate, groups, pieces)
         summed = [[g for g in column if g is not None] for column in zip(*parts, strict=True)]
-        return [(source, sum(column[1:], column[0])) for source, column in zip(sources, summed, strict=True) if column]
+        return [(source, sum(column[1:], column[0])) for source, column in zip(pieces[0][1], summed, strict=True) if column]
 
     def _judge(self, running: float) -> None:
         """Whether the step just measured is the best of the stage, once every view was seen.

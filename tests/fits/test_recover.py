@@ -12,6 +12,7 @@ from dr_backend.geometry.flatten import flatten, to_tensors
 from dr_backend.job import FitSettings, JobError
 from dr_backend.problem import make_problem
 from dr_backend.raster.refine import refine, refined
+from dr_backend.renderers.reference import ReferenceRenderer
 from dr_backend.renderers.table import choose
 from dr_backend.scene import Photo, Scene, with_leaves
 from tests.scenes import painted, ring, sphere_scene
@@ -116,6 +117,22 @@ def test_the_same_seed_gives_the_same_fit():
     results = [run(sphere_scene(cameras, segments=16, rings=8), photos, FitSettings(quality="draft", seed=3))[0].best() for _ in range(2)]
     for path in results[0]:
         assert torch.equal(results[0][path], results[1][path]), path
+
+
+def test_threads_share_no_leaf(monkeypatch):
+    """Torch 2.11 can lock up where they do."""
+    cameras = ring(4, (16, 16))
+    problem = make_problem(sphere_scene(cameras, segments=8, rings=4), photograph(sphere_scene(cameras)), FitSettings(renderer="reference"))
+    seen, true_render = [], ReferenceRenderer.render
+
+    def render(self, scene, cameras, *, color=True):
+        seen.append([tensor for tensor in (scene.positions, *(m.image for m in scene.materials)) if tensor.requires_grad])
+        return true_render(self, scene, cameras, color=color)
+
+    monkeypatch.setattr(ReferenceRenderer, "render", render)
+    next(Fit(problem).run())
+    assert len(seen) == len(cameras)
+    assert len({id(tensor) for tensors in seen for tensor in tensors}) == sum(map(len, seen)) > 0
 
 
 def test_without_masks_the_colours_alone_say_so():

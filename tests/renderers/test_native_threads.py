@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from dr_backend.raster.native import launch
 from dr_backend.renderers.base import RenderOutput
 from dr_backend.renderers.native import NativeRenderer
 from dr_backend.scene import Material, Scene
@@ -38,6 +39,11 @@ def bits(renderer: NativeRenderer, kind: str, views: int) -> list[torch.Tensor]:
     outputs, gradients = rendered(renderer, made(kind, views), color=kind != "outline")
     images = [getattr(out, field).detach() for out in outputs for field in RenderOutput.__dataclass_fields__]
     return images + list(gradients.values())
+
+
+@pytest.fixture(autouse=True)
+def all_work_is_shared(monkeypatch):
+    monkeypatch.setattr(launch, "WORTH_SHARING", 0)
 
 
 @pytest.fixture(autouse=True)

@@ -1,10 +1,9 @@
-"""Several views of one scene, side by side."""
+"""Several views of one scene."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -16,7 +15,6 @@ from .bins import Bins, bin_faces
 from .launch import Launcher
 from .rasterize import rasterize
 
-T = TypeVar("T")
 CAMERA_TENSORS = 5  # of each view
 
 
@@ -32,23 +30,18 @@ class Seen:
 
 
 class Batch:
-    """Views of one scene. Where there are enough of them each has a thread of its own, otherwise the threads share each view's tiles."""
+    """Views of one scene, one after the other: all threads share each view's tiles.
+
+    A thread for each view would be no faster: between kernels all would wait for Python, which only one of them can run.
+    """
 
     def __init__(
         self, topology: Topology, positions: Float[Tensor, "V 3"], culled: Int[Tensor, " F"] | None, views: Sequence[View],
         launcher: Launcher,
     ) -> None:
         self.topology, self.culled, self.launcher, self.views = topology, culled, launcher, views
-        self._apart = launcher.threads > 1 and len(views) >= launcher.threads
-        self.inner = Launcher(launcher.device, 1) if self._apart else launcher  # for work within a view
         points = positions.detach()
-        self.seen = self.map(lambda view: self._see(points, view), views)
-
-    def map(self, work: Callable[..., T], *items: Sequence[Any]) -> list[T]:
-        """Results of ``work`` for every view, in order."""
-        if self._apart:
-            return self.launcher.map(work, *items)
-        return [work(*each) for each in zip(*items, strict=True)]
+        self.seen = [self._see(points, view) for view in views]
 
     def _see(self, points: Float[Tensor, "V 3"], view: View) -> Seen:
         with torch.no_grad():
@@ -56,8 +49,8 @@ class Batch:
             found = project(points, fixed)
             projected = Projected(*(getattr(found, f.name).contiguous() for f in fields(found)))
             faces = self.topology.faces32
-            bins = bin_faces(projected, faces, self.culled, fixed, self.inner)
-            return Seen(fixed, projected, bins, *rasterize(projected, faces, bins, fixed, self.inner))
+            bins = bin_faces(projected, faces, self.culled, fixed, self.launcher)
+            return Seen(fixed, projected, bins, *rasterize(projected, faces, bins, fixed, self.launcher))
 
     def camera_tensors(self) -> list[Tensor | None]:
         """Rotation, translation, focal length, centre and lens of each view, with their gradients: what ``world_gradients`` answers for."""

@@ -41,9 +41,9 @@ class _Locate(Function):
     @staticmethod
     def forward(ctx: Any, batch: Batch, positions: Tensor, *cameras: Tensor | None) -> tuple[Tensor, ...]:
         def work(seen: Seen) -> Tensor:
-            return interpolate(seen.projected, batch.topology.faces32, seen.face_id, seen.depth, seen.bins, seen.view, batch.inner)
+            return interpolate(seen.projected, batch.topology.faces32, seen.face_id, seen.depth, seen.bins, seen.view, batch.launcher)
 
-        weights = batch.map(work, batch.seen)
+        weights = [work(seen) for seen in batch.seen]
         ctx.batch = batch
         ctx.save_for_backward(positions)
         ctx.set_materialize_grads(False)
@@ -61,12 +61,12 @@ class _Locate(Function):
             if by_weight is None and by_depth is None:
                 return total, None
             return total, pull_corners(
-                seen.projected, batch.topology.faces32, seen.face_id, seen.bins, seen.view, batch.inner, by_weight, by_depth, None, total,
-                _wants_lens(needed, index),
+                seen.projected, batch.topology.faces32, seen.face_id, seen.bins, seen.view, batch.launcher, by_weight, by_depth, None,
+                total, _wants_lens(needed, index),
             )
 
         clean = _contiguous(gradients)
-        parts = batch.map(work, range(count), batch.seen, clean[:count], clean[count:])
+        parts = map(work, range(count), batch.seen, clean[:count], clean[count:])
         return (None, *batch.world_gradients(positions, *zip(*parts, strict=True), needed))
 
 
@@ -83,20 +83,21 @@ class _Paint(Function):
 
         def color(seen: Seen) -> tuple[Tensor, Tensor, Tensor | None, float]:
             return paint(
-                seen.projected, faces, uvs, face_material, textures, seen.face_id, seen.depth, seen.bins, seen.view, batch.inner, lit
+                seen.projected, faces, uvs, face_material, textures, seen.face_id, seen.depth, seen.bins, seen.view, batch.launcher, lit
             )
 
         def color_filtered(seen: Seen, place: Tensor, image: Tensor) -> None:
-            repaint(seen.face_id, face_material, textures, place, seen.bins, seen.view, batch.inner, image)
+            repaint(seen.face_id, face_material, textures, place, seen.bins, seen.view, batch.launcher, image)
 
-        images, places, weights, highest = zip(*batch.map(color, batch.seen), strict=True)
+        images, places, weights, highest = zip(*map(color, batch.seen), strict=True)
         weights = weights if lit else ()
         if not any(ctx.needs_input_grad[6:]):
             ctx.mark_non_differentiable(*weights)
         ctx.filtered = max(highest) > 0
         if ctx.filtered:
             reduce_levels(textures, batch.launcher)
-            batch.map(color_filtered, batch.seen, places, images)
+            for each in zip(batch.seen, places, images, strict=True):
+                color_filtered(*each)
         ctx.batch, ctx.textures, ctx.uvs, ctx.places = batch, textures, uvs, places
         ctx.save_for_backward(positions, colors, texels)
         ctx.set_materialize_grads(False)
@@ -123,13 +124,13 @@ class _Paint(Function):
             painted = None if by_rgb is None else Painted(textures, uvs, topology.face_material32, where, by_rgb)
             by_weight = None if by_place is None else by_place.contiguous()
             return total, pull_corners(
-                seen.projected, topology.faces32, seen.face_id, seen.bins, seen.view, batch.inner, by_weight, by_depth, painted, total,
+                seen.projected, topology.faces32, seen.face_id, seen.bins, seen.view, batch.launcher, by_weight, by_depth, painted, total,
                 _wants_lens(needed, index),
             )
 
         world: tuple[Tensor | None, ...] = (None,) * len(needed)
         if any(needed) or textures.encoded:
-            parts = batch.map(work, range(count), batch.seen, ctx.places, images, depths, weights)
+            parts = map(work, range(count), batch.seen, ctx.places, images, depths, weights)
             world = batch.world_gradients(positions, *zip(*parts, strict=True), needed)
         grad_texels = torch.zeros_like(texels) if by_texels else None
         if grad_texels is not None:
@@ -157,11 +158,11 @@ def _crossings(batch: Batch, seen: Seen) -> Crossings:
     """The outline of a view, and where its surfaces cut through each other."""
     topology = batch.topology
     edge, *edges = cross_edges(
-        seen.projected, topology.faces32, *topology.edges32, batch.culled, seen.bins, seen.face_id, seen.view, batch.inner
+        seen.projected, topology.faces32, *topology.edges32, batch.culled, seen.bins, seen.face_id, seen.view, batch.launcher
     )
     if topology.shell_count < 2:
         return Crossings(edge, edge.new_zeros(0, 2), *edges)
-    cut, *cuts = cross_cuts(seen.projected, topology.faces32, topology.shells32, seen.face_id, seen.view, batch.inner, *edges[:2])
+    cut, *cuts = cross_cuts(seen.projected, topology.faces32, topology.shells32, seen.face_id, seen.view, batch.launcher, *edges[:2])
     return Crossings(edge, cut, *(torch.cat(pair) for pair in zip(edges, cuts, strict=True)))
 
 
@@ -175,10 +176,10 @@ class _Blend(Function):
 
         def work(seen: Seen, rgb: Tensor | None) -> tuple[Blend, Tensor]:
             found = _crossings(batch, seen)
-            alpha = (seen.face_id >= 0).float()
-            return blend(found, rgb, alpha, batch.inner), alpha
+            alpha = seen.face_id.float().add_(1).clamp_(0, 1)  # several times as quick as to compare
+            return blend(found, rgb, alpha, batch.launcher), alpha
 
-        ctx.blends, alphas = zip(*batch.map(work, batch.seen, images), strict=True)
+        ctx.blends, alphas = zip(*map(work, batch.seen, images), strict=True)
         ctx.batch, ctx.colored = batch, images[0] is not None
         ctx.save_for_backward(positions)
         ctx.set_materialize_grads(False)
@@ -201,11 +202,11 @@ class _Blend(Function):
             if alpha is None and rgb is None:
                 return total, None
             return total, unblend(
-                made, rgb, alpha, seen.projected, batch.topology.faces32, batch.topology.edges32[0], seen.view, batch.inner, total,
+                made, rgb, alpha, seen.projected, batch.topology.faces32, batch.topology.edges32[0], seen.view, batch.launcher, total,
                 _wants_lens(needed, index),
             )
 
-        parts = batch.map(work, range(views), batch.seen, ctx.blends, by_alpha, by_rgb)
+        parts = map(work, range(views), batch.seen, ctx.blends, by_alpha, by_rgb)
         world = batch.world_gradients(positions, *zip(*parts, strict=True), needed)
         return (None, *world, *(by_rgb if ctx.colored else ()))
 

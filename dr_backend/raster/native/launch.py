@@ -5,13 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import warp as wp
 from torch import Tensor
-
-T = TypeVar("T")
 
 _loading = threading.Lock()
 
@@ -137,9 +135,3 @@ class Launcher:
             launch.launch()
 
         return run
-
-    def map(self, work: Callable[..., T], *items: Sequence[Any]) -> list[T]:
-        """Results of ``work`` for every item, in order; each on a thread of its own. ``work`` must not use this launcher's threads."""
-        if self._pool is None:
-            return [work(*each) for each in zip(*items, strict=True)]
-        return list(self._pool.map(work, *items))

@@ -27,7 +27,7 @@ class _Shade(Function):
         ctx.batch, ctx.lamps = batch, lamps
         ctx.save_for_backward(lines, positions, normals, *weights)
         ctx.set_materialize_grads(False)
-        return tuple(batch.map(lambda surface: shade(surface, batch.inner), surfaces))
+        return tuple(shade(surface, batch.launcher) for surface in surfaces)
 
     @staticmethod
     @once_differentiable
@@ -41,14 +41,14 @@ class _Shade(Function):
             if by_light is None:
                 return None, None, None, None
             by_light = by_light.contiguous()
-            by_lines = unlight(surface, by_light, batch.inner) if wants_lines else None
+            by_lines = unlight(surface, by_light, batch.launcher) if wants_lines else None
             if not any(moving):
                 return by_lines, None, None, None
             by_positions, by_normals = torch.zeros_like(positions), torch.zeros_like(normals)
-            by_weights = unshade(surface, by_light, batch.inner, by_positions, by_normals)
+            by_weights = unshade(surface, by_light, batch.launcher, by_positions, by_normals)
             return by_lines, by_positions, by_normals, by_weights
 
-        *shared, by_weights = zip(*batch.map(work, surfaces, gradients), strict=True)
+        *shared, by_weights = zip(*map(work, surfaces, gradients), strict=True)
         return (None, None, *(_total(parts) for parts in shared), *by_weights)
 
 

@@ -146,12 +146,7 @@ def slope_run(
 
 @_with_texels("""
 const auto mine = [&](int row) { return ((row >> 3) & mask) == owner; };
-const auto concerns = [&](const Level& level, const wp::vec3& at) {
-    const int top = below((1.0f - at[1]) * (float)level.height - 0.5f);
-    return mask == 0 || top < 0 || top + 1 >= level.height || mine(level.row + top) || mine(level.row + top + 1);
-};
 const auto give = [&](const Level& level, const wp::vec3& at, const wp::vec3& g) {
-    if (!concerns(level, at)) return;
     const Taps taps = taps_at(level, at);
     if (mine(level.row + taps.top)) {
         wp::vec3* above = level.texel + taps.top * level.width;
@@ -164,9 +159,17 @@ const auto give = [&](const Level& level, const wp::vec3& at, const wp::vec3& g)
         under[taps.right] += (taps.on_bottom * taps.on_right) * g;
     }
 };
+const Level whole = level_of(0);
+const float rows = (float)whole.height, last = rows - 1.5f;
 for (int n = pixel; n < pixel + count; ++n) {
     if (face_id.data[n] < 0) continue;
     const wp::vec3 &at = address.data[n], &g = by_rgb.data[n];
+    if (at[2] == 0.0f) {
+        const float top = (1.0f - at[1]) * rows - 0.5f;  // most pixels are somebody else's: that has to be quick to tell
+        const int row = whole.row + (int)top;
+        if (mask == 0 || top < 0.0f || top > last || mine(row) || mine(row + 1)) give(whole, at, g);
+        continue;
+    }
     const int number = (int)at[2];
     const float share = at[2] - (float)number;
     give(level_of(number), at, (1.0f - share) * g);

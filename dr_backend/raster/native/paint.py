@@ -115,19 +115,20 @@ def _repaint(
 
 
 @wp.func_native("""
+if (single) return end;
 const int material = face_material.data[face_id.data[pixel]];
 while (pixel < end && (face_id.data[pixel] < 0 || face_material.data[face_id.data[pixel]] == material)) ++pixel;
 return pixel;
 """)
-def material_end(pixel: int, end: int, face_id: Ints, face_material: Ints) -> int:
-    """The first pixel after one that shows a face of another material."""
+def material_end(pixel: int, end: int, single: int, face_id: Ints, face_material: Ints) -> int:
+    """The first pixel after one that shows a face of another material; ``single`` where there is but one."""
     ...
 
 
 @kernel
 def _gather(
-    first: int, mask: int, face_id: Ints, face_material: Ints, table: Ints, address: Vec3s, by_rgb: Vec3s, grad_texels: Vec3s,
-    grad_coarse: Vec3s,
+    first: int, mask: int, single: int, face_id: Ints, face_material: Ints, table: Ints, address: Vec3s, by_rgb: Vec3s,
+    grad_texels: Vec3s, grad_coarse: Vec3s,
 ):
     """Gradients of texels, each of which has one owner and sums in the order of pixels: so the number of owners does not matter."""
     owner = first + wp.tid()
@@ -135,7 +136,7 @@ def _gather(
     pixel = next_seen(0, end, face_id)
     while pixel < end:
         image = image_of(table, face_material[face_id[pixel]])
-        stop = material_end(pixel, end, face_id, face_material)
+        stop = material_end(pixel, end, single, face_id, face_material)
         if image.width > 0:
             give_run(image, pixel, stop - pixel, owner, mask, face_id, address, by_rgb, grad_texels, grad_coarse)
         pixel = next_seen(stop, end, face_id)
@@ -200,7 +201,10 @@ def gather_texels(
     shared = [array(face_id), array(face_material), array(textures.table), array(where, 3), array(by_rgb, 3)]
     if launcher.device.type == "cpu":
         owners = 1 << (launcher.threads.bit_length() - 1)  # a power of two: whose turn it is must be quick to tell
-        launcher.run(_gather, owners, owners - 1, *shared, array(grad_texels, 3), array(grad_coarse, 3), items=face_id.numel())
+        single = int(len(textures.sizes) == 1)
+        launcher.run(
+            _gather, owners, owners - 1, single, *shared, array(grad_texels, 3), array(grad_coarse, 3), items=face_id.numel()
+        )
         return
     place = torch.empty(face_id.numel(), 8, dtype=torch.int32, device=face_id.device)
     value = torch.empty(face_id.numel(), 8, 3, device=face_id.device)
