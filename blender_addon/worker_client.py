@@ -19,12 +19,16 @@ from dr_backend.language import phrase, told
 
 LOG_NAME = "worker.log"
 
-# The worker gives way to Blender where both want the processor, and reads the same dr_backend files. Their folder is taken off the
-# path again at once: it may hold other extensions' packages, built for Blender's Python and not for the worker's.
+# The worker gives way to Blender where both want the processor: on Linux it runs when nobody else does, which lets Blender draw as soon
+# as it wakes, where being nice lets it wait. Both read the same dr_backend files. Their folder is taken off the path again at once: it
+# may hold other extensions' packages, built for Blender's Python and not for the worker's.
 _BOOTSTRAP = """
 import os, runpy, sys
-if hasattr(os, "nice"):
-    os.nice(10)
+try:
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+except (AttributeError, OSError):
+    if hasattr(os, "nice"):
+        os.nice(10)
 folder = sys.argv.pop(1)
 sys.path.insert(0, folder)
 import dr_backend

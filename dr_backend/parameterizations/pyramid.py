@@ -69,8 +69,9 @@ class Pyramid:
 
     def to_latents(self, value: Float[Tensor, "H W 3"]) -> list[Tensor]:
         """The image in the finest level, zeros in all others."""
-        self._whole = value.detach().clamp(SMALLEST, 1 - SMALLEST).logit().contiguous()
-        self._start = _reduced(self._whole, self._shrink)
+        image = value.detach().clamp(SMALLEST, 1 - SMALLEST)
+        self._whole = image.logit().contiguous()
+        self._start = _reduced(image, self._shrink).logit().contiguous()
         return [self._start.clone()] + [self._start.new_zeros(*size, 3) for size in self.sizes[1:]]
 
     def to_value(self, latents: list[Tensor]) -> Float[Tensor, "h w 3"]:

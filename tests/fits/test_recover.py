@@ -110,6 +110,25 @@ def test_texture_alone_leaves_the_geometry():
     assert np.array_equal(fitted.meshes["Ball"].positions, sphere_scene(cameras, TRUTH).meshes["Ball"].positions)
 
 
+def test_small_photos_move_large_images_without_wiping_their_detail():
+    """Where the shape moves too, photos are small, and so are the images that are painted from them."""
+    cameras = ring(2, (96, 96))
+    photos = photograph(sphere_scene(cameras, TRUTH, painted()))
+    detail = 0.4 + 0.2 * np.random.default_rng(0).random((256, 256, 3), np.float32)
+    problem = make_problem(sphere_scene(cameras, TRUTH, detail), photos, FitSettings(quality="draft", texture_size=256))
+    both = replace(problem.stages[2], max_side=48, steps=12)
+    fit = Fit(replace(problem, stages=[both]))
+    for _ in fit.run():
+        assert fit._run._leaves[1].value().shape == (128, 128, 3)
+    found = fit.best()["materials/Paint/base_color_image"].numpy()
+
+    def fine(image: np.ndarray) -> np.ndarray:
+        return image - image.reshape(64, 4, 64, 4, 3).mean((1, 3)).repeat(4, 0).repeat(4, 1)
+
+    assert np.abs(found - detail).max() > 0.1, "photos change it"
+    assert np.corrcoef(fine(found).ravel(), fine(detail).ravel())[0, 1] > 0.95
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_the_same_seed_gives_the_same_fit():
     cameras = ring(4, (48, 48))

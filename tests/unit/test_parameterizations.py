@@ -70,6 +70,19 @@ def test_pyramid_enlarges_as_torch_does_between_the_middles_of_texels():
     assert torch.allclose(parameterization.to_value(latents), expected[0].permute(1, 2, 0).sigmoid(), atol=1e-6)
 
 
+def test_a_shrunk_pyramid_keeps_the_detail_of_its_image():
+    image = 0.1 + 0.8 * torch.rand(64, 128, 3)
+    parameterization = Pyramid(64, 128, shrink=4)
+    latents = parameterization.to_latents(image)
+    means = image.view(16, 4, 32, 4, 3).mean((1, 3))
+    assert torch.allclose(parameterization.to_value(latents), means, atol=1e-6), "texels are means"
+    assert torch.allclose(parameterization.to_leaf(latents), image, atol=1e-6)
+    latents[-1] += 0.5
+    changed = parameterization.to_leaf(latents)
+    assert changed.shape == image.shape
+    assert torch.allclose(changed.logit() - image.logit(), torch.tensor(0.5), atol=1e-4)
+
+
 def test_pyramid_gradient_matches_finite_differences():
     parameterization = Pyramid(43, 36)
     latents = [x.double().requires_grad_() for x in parameterization.to_latents(torch.rand(43, 36, 3))]
