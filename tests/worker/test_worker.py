@@ -106,8 +106,9 @@ def test_previews_come_once_asked_for(job):
     render, photo = job.load_look(), next(p for p in job.load()[1] if p.camera == "Camera 1")
     assert render.shape == (64, 64, 4)
     assert np.abs(render[..., 3] - photo.mask).mean() < 0.1, "the picture is that of this camera"
-    wait_for(process, "done")
-    process.wait(20)
+    assert wait_for(process, "step"), "the fit goes on"
+    process.kill()
+    process.communicate()
 
 
 def test_images_in_previews_are_small():
