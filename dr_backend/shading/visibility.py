@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -23,7 +22,6 @@ from .opacity import opacity_at, see_through_faces
 try:
     import warp as wp
 
-    from ..raster.native.launch import Launcher, array
     from . import rays
 except ImportError as error:
     NO_SHADOWS = told(
@@ -81,7 +79,6 @@ class Shadows:
         self._clear_faces = topology.faces[self._clear]
         self._clear_mesh: Any = None
         self._lock = threading.Lock()
-        self._launcher = Launcher(topology.faces.device, os.cpu_count() or 1)
         self._positions: Tensor | None = None
         self._mesh: Any = None
         self._margin = 0.0
@@ -156,12 +153,11 @@ class Shadows:
         count, samples = len(points.positions), directions.shape[1]
         answer = torch.zeros(count, samples, dtype=torch.uint8, device=points.positions.device)
         starts = (points.positions, points.outward, points.normals, points.lifts, directions.reshape(-1, 3))
-        vectors, reach = [v.float().contiguous() for v in starts], distances.float().contiguous()
+        vectors = [wp.from_torch(v.float().contiguous(), dtype=wp.vec3) for v in starts]
+        reach = wp.from_torch(distances.float().contiguous().reshape(-1))
+        inputs = [mesh.id, *vectors, reach, samples, int(len(directions) == 1), self._margin, wp.from_torch(answer.view(-1))]
         with _torchs_stream(answer.device):
-            self._launcher.run(
-                rays.cast, count * samples, mesh.id, *(array(v, 3) for v in vectors), array(reach), samples, int(len(directions) == 1),
-                self._margin, array(answer),
-            )
+            wp.launch(rays.cast, count * samples, inputs, device=wp.device_from_torch(answer.device))
         return answer
 
     def _dim(self, scene: FlatScene, points: Points, directions: Tensor, distances: Tensor, ray: Tensor, result: Tensor) -> None:
@@ -190,12 +186,11 @@ class Shadows:
         """The first see-through face on each ray's way, -1 for none, barycentric coordinates on it, and the distance."""
         face = torch.empty(len(start), dtype=torch.int32, device=start.device)
         weights, distance = torch.empty_like(start), torch.empty_like(reach)
-        start, toward, reach = start.contiguous(), toward.contiguous(), reach.contiguous()
+        vectors = [wp.from_torch(v.contiguous(), dtype=wp.vec3) for v in (start, toward)]
+        outputs = [wp.from_torch(face), wp.from_torch(weights, dtype=wp.vec3), wp.from_torch(distance)]
+        inputs = [self._clear_mesh.id, *vectors, wp.from_torch(reach.contiguous()), *outputs]
         with _torchs_stream(start.device):
-            self._launcher.run(
-                rays.meet, len(start), self._clear_mesh.id, array(start, 3), array(toward, 3), array(reach), array(face), array(weights, 3),
-                array(distance),
-            )
+            wp.launch(rays.meet, len(start), inputs, device=wp.device_from_torch(start.device))
         return face, weights, distance
 
 
