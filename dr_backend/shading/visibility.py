@@ -72,7 +72,7 @@ class Shadows:
     """
 
     def __init__(self, topology: Topology, see_through: Tensor | None = None) -> None:
-        wp.init()
+        load_rays(topology.faces.device)  # threads that ask first, at once, would each load them over the others
         solid = topology.casts_shadow if see_through is None else topology.casts_shadow & ~see_through
         self._faces = topology.faces[solid] if bool(solid.any()) else topology.faces[:1, :1].expand(1, 3)  # a point, which no ray meets
         self._clear = torch.nonzero(topology.casts_shadow & ~solid).squeeze(1)
