@@ -69,10 +69,12 @@ class Pyramid:
 
     def to_latents(self, value: Float[Tensor, "H W 3"]) -> list[Tensor]:
         """The image in the finest level, zeros in all others."""
-        image = value.detach().clamp(SMALLEST, 1 - SMALLEST)
-        self._whole = image.logit().contiguous()
-        self._start = _reduced(image, self._shrink).logit().contiguous()
-        return [self._start.clone()] + [self._start.new_zeros(*size, 3) for size in self.sizes[1:]]
+        image = value.detach().clamp(SMALLEST, 1 - SMALLEST).contiguous()
+        finest = image.logit()
+        if self._shrink > 1:  # ``to_leaf`` adds what has changed to the whole
+            self._whole, finest = finest, _reduced(image, self._shrink).logit()
+            self._start = finest.clone()
+        return [finest] + [finest.new_zeros(*size, 3) for size in self.sizes[1:]]
 
     def to_value(self, latents: list[Tensor]) -> Float[Tensor, "h w 3"]:
         """The image; sums from coarse to fine, so that only the last enlargement works at full size."""
@@ -85,7 +87,7 @@ class Pyramid:
             return self.to_value(latents)
         change = (self._sum(latents) - self._start).permute(2, 0, 1)[None]
         wide = F.interpolate(change, scale_factor=self._shrink, mode="bilinear", align_corners=False)[0].permute(1, 2, 0)
-        return (self._whole + wide).sigmoid_()
+        return (self._whole + wide).sigmoid_().contiguous()
 
     @staticmethod
     def _sum(latents: list[Tensor]) -> Tensor:

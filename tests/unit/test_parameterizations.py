@@ -81,6 +81,8 @@ def test_a_shrunk_pyramid_keeps_the_detail_of_its_image():
     changed = parameterization.to_leaf(latents)
     assert changed.shape == image.shape
     assert torch.allclose(changed.logit() - image.logit(), torch.tensor(0.5), atol=1e-4)
+    turned = image.permute(2, 0, 1).contiguous().permute(1, 2, 0)  # the same texels, otherwise in memory
+    assert all(map(torch.equal, parameterization.to_latents(turned), parameterization.to_latents(image)))
 
 
 def test_pyramid_gradient_matches_finite_differences():
