@@ -12,6 +12,7 @@ from torch import Tensor
 from ...geometry.topology import Topology
 from ..project import Projected, View, bend, project
 from .bins import Bins, bin_faces
+from .interpolate import Runs
 from .launch import Launcher
 from .rasterize import rasterize
 
@@ -42,6 +43,7 @@ class Batch:
         self.topology, self.culled, self.launcher, self.views = topology, culled, launcher, views
         points = positions.detach()
         self.seen = [self._see(points, view) for view in views]
+        self.runs: Sequence[Runs] = ()  # of each view: ``locate`` and ``paint_views`` count them
 
     def _see(self, points: Float[Tensor, "V 3"], view: View) -> Seen:
         with torch.no_grad():

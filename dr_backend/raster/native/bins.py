@@ -17,7 +17,7 @@ CHUNKS = 32  # parts of the list of faces; fixed, so that results do not depend 
 CHUNK_FACES_GPU = 128
 
 # mypy does not know that a kernel's annotations are Warp's
-Floats, Ints, Vec2s, Vec3s = (wp.array(dtype=kind) for kind in (wp.float32, wp.int32, wp.vec2, wp.vec3))
+Floats, Ints, Vec2s, Vec3s, Vec4s = (wp.array(dtype=kind) for kind in (wp.float32, wp.int32, wp.vec2, wp.vec3, wp.vec4))
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,6 @@ class Bins:
 
     facing: Int[Tensor, " F"]  # +1 where the outside of a face is turned to the viewer, otherwise -1
     entries: Int[Tensor, " N"]  # faces, tile by tile, ascending within a tile
-    tiles: Int[Tensor, " N"]  # the tile of each entry
     starts: Int[Tensor, " T1"]  # where each tile's entries start; the last is their number
     width: int  # of a tile, pixels
     height: int
@@ -115,7 +114,6 @@ def _fill(
     chunks: int,
     places: Ints,
     entries: Ints,
-    tiles: Ints,
 ):
     """Writes the chunk's faces where the counts left room for them. The owner is a chunk of faces; ``places`` is used up."""
     part = first + wp.tid()
@@ -126,7 +124,6 @@ def _fill(
                 tile = y * columns + x
                 place = places[tile * chunks + part]
                 entries[place] = survivors[n]
-                tiles[place] = tile
                 places[tile * chunks + part] = place + 1
 
 
@@ -154,6 +151,6 @@ def bin_faces(projected: Projected, faces: Int[Tensor, "F 3"], culled: Int[Tenso
     places = ends - counts
     total = int(ends[-1])
     starts = torch.cat([places[::chunks], ends[-1:]])
-    entries, tiles = integers(total), integers(total)
-    launcher.run(_fill, chunks, *arrays[1:5], columns, chunk, chunks, array(places), array(entries), array(tiles), items=count)
-    return Bins(facing, entries, tiles, starts, tile_width, tile_height, columns)
+    entries = integers(total)
+    launcher.run(_fill, chunks, *arrays[1:5], columns, chunk, chunks, array(places), array(entries), items=count)
+    return Bins(facing, entries, starts, tile_width, tile_height, columns)

@@ -15,7 +15,7 @@ from ...geometry.flatten import FlatMaterial
 from .batch import CAMERA_TENSORS, Batch, Seen
 from .coverage import Blend, Crossings, blend, unblend
 from .cuts import cross_cuts
-from .interpolate import interpolate
+from .interpolate import Runs, interpolate
 from .outline import cross_edges
 from .paint import gather_texels, paint, repaint
 from .pull import Painted, pull_corners
@@ -40,10 +40,10 @@ class _Locate(Function):
 
     @staticmethod
     def forward(ctx: Any, batch: Batch, positions: Tensor, *cameras: Tensor | None) -> tuple[Tensor, ...]:
-        def work(seen: Seen) -> Tensor:
+        def work(seen: Seen) -> tuple[Tensor, Runs]:
             return interpolate(seen.projected, batch.topology.faces32, seen.face_id, seen.depth, seen.bins, seen.view, batch.launcher)
 
-        weights = [work(seen) for seen in batch.seen]
+        weights, batch.runs = zip(*map(work, batch.seen), strict=True)
         ctx.batch = batch
         ctx.save_for_backward(positions)
         ctx.set_materialize_grads(False)
@@ -56,17 +56,17 @@ class _Locate(Function):
         (positions,) = ctx.saved_tensors
         count = len(batch.seen)
 
-        def work(index: int, seen: Seen, by_weight: Tensor | None, by_depth: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        def work(index: int, seen: Seen, runs: Runs, by_weight: Tensor | None, by_depth: Tensor | None) -> tuple[Tensor, Tensor | None]:
             total = torch.zeros_like(seen.projected.camera)
             if by_weight is None and by_depth is None:
                 return total, None
             return total, pull_corners(
-                seen.projected, batch.topology.faces32, seen.face_id, seen.bins, seen.view, batch.launcher, by_weight, by_depth, None,
-                total, _wants_lens(needed, index),
+                seen.projected, batch.topology.faces32, seen.face_id, seen.bins, runs, seen.view, batch.launcher, by_weight, by_depth,
+                None, total, _wants_lens(needed, index),
             )
 
         clean = _contiguous(gradients)
-        parts = map(work, range(count), batch.seen, clean[:count], clean[count:])
+        parts = map(work, range(count), batch.seen, batch.runs, clean[:count], clean[count:])
         return (None, *batch.world_gradients(positions, *zip(*parts, strict=True), needed))
 
 
@@ -81,7 +81,7 @@ class _Paint(Function):
         textures = tabulate(materials, colors, texels)
         faces, face_material = batch.topology.faces32, batch.topology.face_material32
 
-        def color(seen: Seen) -> tuple[Tensor, Tensor, Tensor | None, float]:
+        def color(seen: Seen) -> tuple[Tensor, Tensor, Tensor | None, Runs, float]:
             return paint(
                 seen.projected, faces, uvs, face_material, textures, seen.face_id, seen.depth, seen.bins, seen.view, batch.launcher, lit
             )
@@ -89,7 +89,7 @@ class _Paint(Function):
         def color_filtered(seen: Seen, place: Tensor, image: Tensor) -> None:
             repaint(seen.face_id, face_material, textures, place, seen.bins, seen.view, batch.launcher, image)
 
-        images, places, weights, highest = zip(*map(color, batch.seen), strict=True)
+        images, places, weights, batch.runs, highest = zip(*map(color, batch.seen), strict=True)
         weights = weights if lit else ()
         if not any(ctx.needs_input_grad[6:]):
             ctx.mark_non_differentiable(*weights)
@@ -116,7 +116,7 @@ class _Paint(Function):
         weights = gradients[2 * count :] or [None] * count
 
         def work(
-            index: int, seen: Seen, where: Tensor, by_rgb: Tensor | None, by_depth: Tensor | None, by_place: Tensor | None
+            index: int, seen: Seen, runs: Runs, where: Tensor, by_rgb: Tensor | None, by_depth: Tensor | None, by_place: Tensor | None
         ) -> tuple[Tensor, Tensor | None]:
             total = torch.zeros_like(seen.projected.camera)
             if by_rgb is None and by_depth is None and by_place is None:
@@ -124,13 +124,13 @@ class _Paint(Function):
             painted = None if by_rgb is None else Painted(textures, uvs, topology.face_material32, where, by_rgb)
             by_weight = None if by_place is None else by_place.contiguous()
             return total, pull_corners(
-                seen.projected, topology.faces32, seen.face_id, seen.bins, seen.view, batch.launcher, by_weight, by_depth, painted, total,
-                _wants_lens(needed, index),
+                seen.projected, topology.faces32, seen.face_id, seen.bins, runs, seen.view, batch.launcher, by_weight, by_depth,
+                painted, total, _wants_lens(needed, index),
             )
 
         world: tuple[Tensor | None, ...] = (None,) * len(needed)
         if any(needed) or textures.encoded:
-            parts = map(work, range(count), batch.seen, ctx.places, images, depths, weights)
+            parts = map(work, range(count), batch.seen, batch.runs, ctx.places, images, depths, weights)
             world = batch.world_gradients(positions, *zip(*parts, strict=True), needed)
         grad_texels = torch.zeros_like(texels) if by_texels else None
         if grad_texels is not None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..project import Projected, View
 from .bins import Floats, Ints, Vec3s
-from .interpolate import Lens, beside, cross2, lens_of, ray
+from .interpolate import Lens, lens_of
 from .launch import Launcher, array, kernel
 
 
@@ -22,6 +22,26 @@ class Plane:
     normal: wp.vec3
     area: float  # twice, on the screen and signed; 0 for a face seen edge-on
     sight: wp.vec2
+
+
+@wp.func
+def ray(lens: Lens, x_px: float, y_px: float) -> wp.vec2:
+    """Where the line of sight of a pixel position meets the plane at distance 1; an orthographic line of sight's distance from the axis."""
+    return wp.vec2((x_px - lens.centre[0]) / lens.focal[0], -(y_px - lens.centre[1]) / lens.focal[1])
+
+
+@wp.func
+def beside(p: wp.vec3, sight: wp.vec2, perspective: int) -> wp.vec2:
+    """A point's offset from a line of sight, parallel to the image plane."""
+    if perspective == 0:
+        return wp.vec2(p[0] - sight[0], p[1] - sight[1])
+    return wp.vec2(p[0] + p[2] * sight[0], p[1] + p[2] * sight[1])
+
+
+@wp.func
+def cross2(a: wp.vec2, b: wp.vec2) -> float:
+    """Twice the signed area between two vectors."""
+    return a[0] * b[1] - a[1] * b[0]
 
 
 @wp.func

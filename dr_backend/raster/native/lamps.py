@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import warp as wp
 
 from .bins import Floats, Ints, Vec3s
@@ -17,6 +14,17 @@ _LAMPS = f"""
 const int SUN = {SUN}, SPOT = {SPOT}, AREA = {AREA}, SKY = {SKY};
 """ + """
 const int lamps = shapes.shape[0];
+int corners[3] = {-1, -1, -1}, last = -1;  // vertices of the face in hand, its corners, their normals, and which side of it is seen
+wp::vec3 a, b, c, na, nb, nc;
+float side = 0.0f;
+const auto turn_to = [&](int face) {
+    if (face == last) return;
+    last = face;
+    for (int k = 0; k < 3; ++k) corners[k] = faces.data[3 * face + k];
+    a = positions.data[corners[0]], b = positions.data[corners[1]], c = positions.data[corners[2]];
+    na = normals.data[3 * face], nb = normals.data[3 * face + 1], nc = normals.data[3 * face + 2];
+    side = (float)facing.data[face];
+};
 struct Reach {
     float irradiance;  // of a lamp of strength 1
     wp::vec3 by_normal, by_axis, by_place;  // of the lamp; the opposite for the surface point
@@ -77,12 +85,11 @@ const float per_pi = 0.3183098861837907f;
 """
 
 
-def _with_lamps(text: str) -> Callable[..., Any]:
-    return wp.func_native(_LAMPS + text)
-
-
-@_with_lamps("""
+@wp.func_native(_LAMPS + """
 for (int n = pixel; n < pixel + count; ++n) {
+    light.data[n] = wp::vec3(0.0f);
+    if (face_id.data[n] < 0) continue;
+    turn_to(face_id.data[n]);
     const wp::vec3 &at = weights.data[n], mixed = mix(at, na, nb, nc), normal = turned(mixed) * mixed, point = mix(at, a, b, c);
     wp::vec3 total(0.0f);
     for (int lamp = 0; lamp < lamps; ++lamp) {
@@ -94,50 +101,68 @@ for (int n = pixel; n < pixel + count; ++n) {
     light.data[n] = per_pi * total;
 }
 """)
-def shade_run(
-    pixel: int, count: int, corners: wp.vec3i, a: wp.vec3, b: wp.vec3, c: wp.vec3, na: wp.vec3, nb: wp.vec3, nc: wp.vec3, side: float,
-    lines: Vec3s, shapes: Vec3s, shares: Floats, directions: Vec3s, power: Vec3s, weights: Vec3s, light: Vec3s,
+def shade_row(
+    pixel: int, count: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s, shares: Floats,
+    directions: Vec3s, power: Vec3s, face_id: Ints, weights: Vec3s, light: Vec3s,
 ):
-    """Irradiance over π at the pixels of a face with the given corners and their normals; ``side`` is -1 where its inside is seen."""
+    """Irradiance over π of some pixels, none where nothing is seen."""
     ...
 
 
-@_with_lamps("""
-for (int n = pixel; n < pixel + count; ++n) {
-    if (face_id.data[n] != face) continue;
-    const wp::vec3 &at = weights.data[n], mixed = mix(at, na, nb, nc), point = mix(at, a, b, c), asked = per_pi * by_light.data[n];
-    const float turn = turned(mixed);
-    const wp::vec3 normal = turn * mixed;
-    wp::vec3 on_point(0.0f), on_normal(0.0f);
-    for (int lamp = 0; lamp < lamps; ++lamp) {
-        const float share = share_of(lamp, at), pull = share * wp::dot(asked, lines.data[3 * lamp + 2]);
-        const Reach received = reach(lamp, point, normal);
-        on_point -= pull * received.by_place;
-        on_normal += pull * received.by_normal;
-        if ((int)shapes.data[lamp][0] != SKY) continue;
-        for (int s = 0; s < directions.shape[0]; ++s)
-            if (wp::dot(normal, directions.data[s]) > 0.0f) on_normal += (share * wp::dot(asked, power.data[s])) * directions.data[s];
+@wp.func_native(_LAMPS + """
+int record = first;
+for (int n = pixel, end = pixel + count; n < end; ++record) {
+    while (n < end && face_id.data[n] < 0) ++n;
+    if (n == end) break;
+    const int face = face_id.data[n];
+    turn_to(face);
+    wp::vec3 on_corner[3]{}, on_around[3]{};
+    for (; n < end && face_id.data[n] == face; ++n) {
+        const wp::vec3 &at = weights.data[n], mixed = mix(at, na, nb, nc), point = mix(at, a, b, c), asked = per_pi * by_light.data[n];
+        const float turn = turned(mixed);
+        const wp::vec3 normal = turn * mixed;
+        wp::vec3 on_point(0.0f), on_normal(0.0f);
+        for (int lamp = 0; lamp < lamps; ++lamp) {
+            const float share = share_of(lamp, at), pull = share * wp::dot(asked, lines.data[3 * lamp + 2]);
+            const Reach received = reach(lamp, point, normal);
+            on_point -= pull * received.by_place;
+            on_normal += pull * received.by_normal;
+            if ((int)shapes.data[lamp][0] != SKY) continue;
+            for (int s = 0; s < directions.shape[0]; ++s)
+                if (wp::dot(normal, directions.data[s]) > 0.0f) on_normal += (share * wp::dot(asked, power.data[s])) * directions.data[s];
+        }
+        on_normal = turn * (on_normal - wp::dot(normal, on_normal) * normal);  // of length 1 it stays
+        for (int k = 0; k < 3; ++k) {
+            const wp::vec3 &corner = k == 0 ? a : k == 1 ? b : c, &around = k == 0 ? na : k == 1 ? nb : nc;
+            by_weight.data[n][k] = wp::dot(corner, on_point) + wp::dot(around, on_normal);
+            on_corner[k] += at[k] * on_point;
+            on_around[k] += at[k] * on_normal;
+        }
     }
-    on_normal = turn * (on_normal - wp::dot(normal, on_normal) * normal);  // of length 1 it stays
     for (int k = 0; k < 3; ++k) {
-        const wp::vec3 &corner = k == 0 ? a : k == 1 ? b : c, &around = k == 0 ? na : k == 1 ? nb : nc;
-        by_weight.data[n][k] = wp::dot(corner, on_point) + wp::dot(around, on_normal);
-        by_corner.data[3 * entry + k] += at[k] * on_point;
-        by_normal.data[3 * entry + k] += at[k] * on_normal;
+        vertex.data[3 * record + k] = corners[k];
+        corner.data[3 * record + k] = 3 * face + k;
+        by_corner.data[3 * record + k] = on_corner[k];
+        by_normal.data[3 * record + k] = on_around[k];
     }
 }
 """)
 def unshade_row(
-    face: int, pixel: int, count: int, entry: int, corners: wp.vec3i, a: wp.vec3, b: wp.vec3, c: wp.vec3, na: wp.vec3, nb: wp.vec3,
-    nc: wp.vec3, side: float, lines: Vec3s, shapes: Vec3s, shares: Floats, directions: Vec3s, power: Vec3s, face_id: Ints, weights: Vec3s,
-    by_light: Vec3s, by_weight: Vec3s, by_corner: Vec3s, by_normal: Vec3s,
+    pixel: int, count: int, first: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s,
+    shares: Floats, directions: Vec3s, power: Vec3s, face_id: Ints, weights: Vec3s, by_light: Vec3s, by_weight: Vec3s, vertex: Ints,
+    corner: Ints, by_corner: Vec3s, by_normal: Vec3s,
 ):
-    """What gradients for ``shade_run`` mean for barycentric coordinates; adds up for an entry what they mean for corners and normals."""
+    """What gradients for ``shade_row`` mean for barycentric coordinates, and run by run for corners and normals.
+
+    ``first`` is the number of the first run that shows a face; ``vertex`` and ``corner`` say what the sums are for.
+    """
     ...
 
 
-@_with_lamps("""
+@wp.func_native(_LAMPS + """
 for (int n = pixel; n < pixel + count; ++n) {
+    if (face_id.data[n] < 0) continue;
+    turn_to(face_id.data[n]);
     const wp::vec3 &at = weights.data[n], mixed = mix(at, na, nb, nc), normal = turned(mixed) * mixed, point = mix(at, a, b, c);
     for (int lamp = 0; lamp < lamps; ++lamp) {
         const Reach received = reach(lamp, point, normal);
@@ -150,9 +175,9 @@ for (int n = pixel; n < pixel + count; ++n) {
     }
 }
 """)
-def unlight_run(
-    pixel: int, count: int, owner: int, corners: wp.vec3i, a: wp.vec3, b: wp.vec3, c: wp.vec3, na: wp.vec3, nb: wp.vec3, nc: wp.vec3,
-    side: float, lines: Vec3s, shapes: Vec3s, shares: Floats, weights: Vec3s, by_light: Vec3s, by_line: Vec3s,
+def unlight_row(
+    pixel: int, count: int, owner: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s,
+    shares: Floats, face_id: Ints, weights: Vec3s, by_light: Vec3s, by_line: Vec3s,
 ):
-    """Adds what gradients for ``shade_run`` mean for the lamps to an owner's lines."""
+    """Adds what gradients for ``shade_row`` mean for the lamps to an owner's lines."""
     ...

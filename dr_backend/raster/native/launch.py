@@ -18,11 +18,6 @@ BLOCKS_PER_THREAD = 4  # more blocks than threads even out owners with more and 
 TILE = 16  # pixels
 WORD = 4  # bytes of most numbers
 
-# Before a loop in C++: eight pixels at a time, the last ones too, since most rows of a face are short.
-VECTORIZED = """
-#pragma clang loop vectorize(enable) vectorize_width(8) interleave_count(1) vectorize_predicate(enable)
-"""
-
 wp.config.log_level = wp.LOG_ERROR
 # A precompiled header pays for modules that compile one after the other. Ours do so side by side, and each would make one of its own.
 wp.config.use_precompiled_headers = False

@@ -13,6 +13,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from .batch import Batch, Seen
+from .interpolate import Runs
 from .shade import Lamps, Surface, shade, unlight, unshade
 
 
@@ -53,10 +54,10 @@ class _Shade(Function):
 
 
 def _surfaces(batch: Batch, lamps: Lamps, positions: Tensor, normals: Tensor, weights: Sequence[Tensor]) -> list[Surface]:
-    def surface(seen: Seen, weight: Tensor) -> Surface:
-        return Surface(batch.topology.faces32, positions, normals, lamps, seen.projected, seen.bins, seen.face_id, weight, seen.view)
+    def surface(seen: Seen, runs: Runs, weight: Tensor) -> Surface:
+        return Surface(batch.topology.faces32, positions, normals, lamps, seen.bins, seen.face_id, runs, weight, seen.view)
 
-    return [surface(*each) for each in zip(batch.seen, weights, strict=True)]
+    return [surface(*each) for each in zip(batch.seen, batch.runs, weights, strict=True)]
 
 
 def _total(parts: Sequence[Tensor | None]) -> Tensor | None:

@@ -9,12 +9,12 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..project import Projected, View
-from .bins import Bins, Floats, Ints, Vec2s, Vec3s
-from .interpolate import color_run, run_end, shown_faces
-from .lamps import shade_run, unlight_run, unshade_row
+from ..project import View
+from .bins import Bins, Floats, Ints, Vec3s
+from .interpolate import Runs
+from .lamps import shade_row, unlight_row, unshade_row
 from .launch import Launcher, array, inside_kernel
-from .rasterize import pixel_owners, shape_of, span
+from .rasterize import pixel_owners
 from .sums import add_into
 
 
@@ -39,61 +39,26 @@ def _shade(
     owner = first + wp.tid()
     x0, y0 = (owner % own_columns) * own_width, (owner / own_columns) * own_height
     for y in range(y0, wp.min(y0 + own_height, height)):
-        x = int(x0)
-        while x < wp.min(x0 + own_width, width):
-            f = face_id[y * width + x]
-            stop = run_end(face_id, y * width, x, wp.min(x0 + own_width, width))
-            if f < 0:
-                color_run(y * width + x, stop - x, wp.vec3(0.0), light)
-            else:
-                i, j, k = faces[3 * f], faces[3 * f + 1], faces[3 * f + 2]
-                shade_run(
-                    y * width + x, stop - x, wp.vec3i(i, j, k), positions[i], positions[j], positions[k], normals[3 * f],
-                    normals[3 * f + 1], normals[3 * f + 2], float(facing[f]), lines, shapes, shares, directions, power, weights, light,
-                )
-            x = stop
+        shade_row(
+            y * width + x0, wp.min(own_width, width - x0), faces, positions, normals, facing, lines, shapes, shares, directions, power,
+            face_id, weights, light,
+        )
 
 
 @inside_kernel
 def _unshade(
     first: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s, shares: Floats,
-    directions: Vec3s, power: Vec3s, camera: Vec3s, xy: Vec2s, near: float, entries: Ints, tiles: Ints, tile_width: int,
-    tile_height: int, columns: int, width: int, height: int, face_id: Ints, shown: Ints, weights: Vec3s, by_light: Vec3s,
-    by_weight: Vec3s, vertex: Ints, corner: Ints, by_corner: Vec3s, by_normal: Vec3s,
+    directions: Vec3s, power: Vec3s, face_id: Ints, weights: Vec3s, by_light: Vec3s, width: int, height: int, own_width: int,
+    own_height: int, own_columns: int, starts: Ints, by_weight: Vec3s, vertex: Ints, corner: Ints, by_corner: Vec3s, by_normal: Vec3s,
 ):
-    """What the gradient for irradiance means for barycentric coordinates and a face's corners. The owner is an entry of a bin.
-
-    Every pixel that is seen has one: that of its face and tile. ``vertex`` and ``corner`` say what the sums are for; -1 for nothing.
-    """
-    entry = first + wp.tid()
-    f, tile = entries[entry], tiles[entry]
-    for n in range(3):
-        vertex[3 * entry + n] = -1
-        corner[3 * entry + n] = -1
-    if shown[f] == 0:
-        return
-    i, j, k = faces[3 * f], faces[3 * f + 1], faces[3 * f + 2]
-    x0, y0 = (tile % columns) * tile_width, (tile / columns) * tile_height
-    top, bottom = int(y0), wp.min(y0 + tile_height, height)
-    left, right = int(x0), wp.min(x0 + tile_width, width)
-    whole = wp.max(camera[i][2], wp.max(camera[j][2], camera[k][2])) <= -near  # otherwise corners have no place on the screen
-    shape = shape_of(xy[i], xy[j], xy[k], height)
-    if whole:
-        top, bottom = wp.max(y0, shape.first), wp.min(y0 + tile_height, shape.stop)
-    for n in range(3):
-        by_corner[3 * entry + n] = wp.vec3(0.0)
-        by_normal[3 * entry + n] = wp.vec3(0.0)
-        vertex[3 * entry + n] = faces[3 * f + n]
-        corner[3 * entry + n] = 3 * f + n
-    for y in range(top, bottom):
-        start, stop = int(left), int(right)
-        if whole:
-            run = span(shape, y, width)
-            start, stop = wp.max(left, run.first), wp.min(right, run.stop)
+    """What the gradient for irradiance means, see ``unshade_row``. The owner is a rectangle of pixels."""
+    owner = first + wp.tid()
+    column = owner % own_columns
+    x0, y0 = column * own_width, (owner / own_columns) * own_height
+    for y in range(y0, wp.min(y0 + own_height, height)):
         unshade_row(
-            f, y * width + start, stop - start, entry, wp.vec3i(i, j, k), positions[i], positions[j], positions[k], normals[3 * f],
-            normals[3 * f + 1], normals[3 * f + 2], float(facing[f]), lines, shapes, shares, directions, power, face_id, weights,
-            by_light, by_weight, by_corner, by_normal,
+            y * width + x0, wp.min(own_width, width - x0), starts[y * own_columns + column], faces, positions, normals, facing, lines,
+            shapes, shares, directions, power, face_id, weights, by_light, by_weight, vertex, corner, by_corner, by_normal,
         )
 
 
@@ -107,17 +72,10 @@ def _unlight(
     owner = first + wp.tid()
     x0, y0 = (owner % own_columns) * own_width, (owner / own_columns) * own_height
     for y in range(y0, wp.min(y0 + own_height, height)):
-        x = int(x0)
-        while x < wp.min(x0 + own_width, width):
-            f = face_id[y * width + x]
-            stop = run_end(face_id, y * width, x, wp.min(x0 + own_width, width))
-            if f >= 0:
-                i, j, k = faces[3 * f], faces[3 * f + 1], faces[3 * f + 2]
-                unlight_run(
-                    y * width + x, stop - x, owner, wp.vec3i(i, j, k), positions[i], positions[j], positions[k], normals[3 * f],
-                    normals[3 * f + 1], normals[3 * f + 2], float(facing[f]), lines, shapes, shares, weights, by_light, by_line,
-                )
-            x = stop
+        unlight_row(
+            y * width + x0, wp.min(own_width, width - x0), owner, faces, positions, normals, facing, lines, shapes, shares, face_id,
+            weights, by_light, by_line,
+        )
 
 
 @dataclass(frozen=True)
@@ -128,9 +86,9 @@ class Surface:
     positions: Float[Tensor, "V 3"]
     normals: Float[Tensor, "F 3 3"]
     lamps: Lamps
-    projected: Projected
     bins: Bins
     face_id: Int[Tensor, "H W"]
+    runs: Runs
     weights: Float[Tensor, "H W 3"]
     view: View
 
@@ -159,16 +117,14 @@ def unshade(
     grad_normals: Float[Tensor, "F 3 3"],
 ) -> Float[Tensor, "H W 3"]:
     """The gradient for barycentric coordinates, undefined where nothing is seen. Those for positions and corner normals are added up."""
-    bins, projected, view = surface.bins, surface.projected, surface.view
+    view, runs = surface.view, surface.runs
     by_weight = torch.empty_like(surface.weights)
-    count = len(bins.entries)
-    place = torch.empty(2, count, 3, dtype=torch.int32, device=by_light.device)
-    by_corner = torch.empty(2, count, 3, 3, device=by_light.device)
-    shown = shown_faces(surface.faces, surface.face_id, launcher)
+    place = torch.empty(2, runs.total, 3, dtype=torch.int32, device=by_light.device)
+    by_corner = torch.empty(2, runs.total, 3, 3, device=by_light.device)
+    owners, shape = pixel_owners(surface.bins, view, launcher)
     launcher.run(
-        _unshade, count, *surface.arguments(), array(projected.camera, 3), array(projected.xy, 2), view.near, array(bins.entries),
-        array(bins.tiles), bins.width, bins.height, bins.columns, view.width, view.height, array(surface.face_id), array(shown),
-        array(surface.weights, 3), array(by_light, 3), array(by_weight, 3), array(place[0]), array(place[1]), array(by_corner[0], 3),
+        _unshade, owners, *surface.arguments(), array(surface.face_id), array(surface.weights, 3), array(by_light, 3), view.width,
+        view.height, *shape, array(runs.starts), array(by_weight, 3), array(place[0]), array(place[1]), array(by_corner[0], 3),
         array(by_corner[1], 3), items=surface.face_id.numel(),
     )
     add_into(grad_positions, place[0], by_corner[0], launcher)
