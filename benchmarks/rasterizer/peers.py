@@ -68,11 +68,12 @@ class TorchPass:
         self.render = render
         self.positions = torch.tensor(problem.positions, dtype=torch.float32, device=device, requires_grad=True)
         self.image = torch.tensor(problem.image, dtype=torch.float32, device=device, requires_grad=textured)
-        self.weights = torch.tensor(problem.weights, dtype=torch.float32, device=device)[..., : 3 if textured else 1]
+        weights = torch.tensor(problem.weights, dtype=torch.float32, device=device)[..., : 3 if textured else 1]
+        self.weights = weights.expand(problem.case.views, -1, -1, -1).contiguous()
 
     def __call__(self) -> None:
         self.positions.grad = self.image.grad = None
-        (self.render(self.positions, self.image) * self.weights).sum().backward()
+        self.render(self.positions, self.image).backward(self.weights)
         self._finish()
 
     def forward(self) -> Tensor:
@@ -97,8 +98,8 @@ def ours(name: str, threads: int = THREADS) -> Callable[[Problem, str], TorchPas
 
         def render(positions: Tensor, image: Tensor) -> Tensor:
             scene = replace(flat, positions=positions, materials=(replace(flat.materials[0], image=image),))
-            views = own.render(scene, problem.cameras, color=color)
-            return torch.stack([view.rgb if color else view.alpha[..., None] for view in views])
+            images = [view.rgb if color else view.alpha[..., None] for view in own.render(scene, problem.cameras, color=color)]
+            return images[0][None] if len(images) == 1 else torch.stack(images)
 
         return TorchPass(problem, device, render)
 

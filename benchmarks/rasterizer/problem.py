@@ -31,7 +31,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Problem:
-    """A case as arrays. The loss is the sum of ``weights`` times the image: alpha of silhouettes, rgb of textured images."""
+    """A case as arrays. ``weights`` is the gradient that a loss hands to the image: alpha of silhouettes, rgb of textured images."""
 
     case: Case
     positions: np.ndarray  # (V, 3)
@@ -43,7 +43,10 @@ class Problem:
 
 
 def geodesic_sphere(frequency: int) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors (10 n² + 2, 3) and faces (20 n², 3), outward: an icosahedron whose edges are divided into ``frequency`` parts."""
+    """Unit vectors (10 n² + 2, 3) and faces (20 n², 3), outward: an icosahedron whose edges are divided into ``frequency`` parts.
+
+    Vertices come row by row, so that neighbours lie close together in memory, as programs write meshes.
+    """
     golden = (1 + 5**0.5) / 2
     points = [(0, s, t * golden) for s in (-1, 1) for t in (-1, 1)]
     corners = np.array([np.roll(p, k) for k in range(3) for p in points], dtype=float)
@@ -69,8 +72,9 @@ def geodesic_sphere(frequency: int) -> tuple[np.ndarray, np.ndarray]:
     faces = (local[None] + (np.arange(20) * len(row))[:, None, None]).reshape(-1, 3)
     points = lattice.reshape(-1, 3)
     _, first, merged = np.unique(np.round(points * n * 64).astype(np.int64), axis=0, return_index=True, return_inverse=True)
-    positions = points[first]
-    return positions / np.linalg.norm(positions, axis=1, keepdims=True), merged.reshape(-1)[faces]
+    order = np.argsort(first)
+    positions = points[first[order]]
+    return positions / np.linalg.norm(positions, axis=1, keepdims=True), np.argsort(order)[merged.reshape(-1)][faces]
 
 
 def bumpy(directions: np.ndarray) -> np.ndarray:

@@ -36,8 +36,12 @@ class Projected:
 
     camera: Float[Tensor, "V 3"]  # camera space, world units; where the lens distorts, moved to where a straight one would see the same
     xy: Float[Tensor, "V 2"]  # pixels; without meaning where depth <= near
-    depth: Float[Tensor, " V"]  # distance along the view axis, world units
     nearness: Float[Tensor, " V"]  # 1 / depth, or -depth for an orthographic camera: linear across the screen, larger is nearer
+
+    @property
+    def depth(self) -> Float[Tensor, " V"]:
+        """Distance along the view axis, world units."""
+        return -self.camera[:, 2]
 
 
 def view_of(camera: Camera, like: Tensor) -> View:
@@ -91,16 +95,30 @@ def to_screen(camera_positions: Float[Tensor, "*n 3"], view: View) -> tuple[Floa
     return view.centre_px + offset * nearness[..., None], nearness
 
 
+def to_camera(positions: Float[Tensor, "V 3"], view: View) -> Float[Tensor, "V 3"]:
+    """World positions in camera space, before the lens bends them. Gradients: exact.
+
+    Written out instead of as a product of matrices, whose rounding depends on the library that multiplies: kernels compute the same bits.
+    """
+    x, y, z = positions[:, :1] * view.rotation[:, 0], positions[:, 1:2] * view.rotation[:, 1], positions[:, 2:] * view.rotation[:, 2]
+    return x + y + z + view.translation
+
+
+def refuse_unless_finite(total: float) -> None:
+    """Raises a ``ValueError`` if a sum of all coordinates is not finite: rasterizers would take such faces for hidden."""
+    if not math.isfinite(total):
+        raise ValueError(
+            told("A vertex or camera is at a place that is not a number. Undo what moved it, or check its modifiers and drivers.")
+        )
+
+
 def project(positions: Float[Tensor, "V 3"], view: View) -> Projected:
     """World-space vertices on the screen, through the lens. Gradients: exact for positions and every camera tensor.
 
     Raises:
-        ValueError: A position or the camera holds a number that is not finite. Rasterizers would take the faces for hidden.
+        ValueError: A position or the camera holds a number that is not finite.
     """
-    camera = bend(torch.addmm(view.translation, positions, view.rotation.T), view)
+    camera = bend(to_camera(positions, view), view)
     xy, nearness = to_screen(camera, view)
-    if not math.isfinite(float(camera.detach().sum() + xy.detach().sum())):
-        raise ValueError(
-            told("A vertex or camera is at a place that is not a number. Undo what moved it, or check its modifiers and drivers.")
-        )
-    return Projected(camera=camera, xy=xy, depth=-camera[:, 2], nearness=nearness)
+    refuse_unless_finite(float(camera.detach().sum() + xy.detach().sum()))
+    return Projected(camera=camera, xy=xy, nearness=nearness)

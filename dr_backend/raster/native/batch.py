@@ -10,10 +10,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...geometry.topology import Topology
-from ..project import Projected, View, bend, project
+from ..project import Projected, View, bend, to_camera
 from .bins import Bins, bin_faces
 from .interpolate import Runs
 from .launch import Launcher
+from .project import add_to_world, project
 from .rasterize import rasterize
 
 CAMERA_TENSORS = 5  # of each view
@@ -48,8 +49,7 @@ class Batch:
     def _see(self, points: Float[Tensor, "V 3"], view: View) -> Seen:
         with torch.no_grad():
             fixed = replace(view, **{f.name: v.detach() for f in fields(view) if isinstance(v := getattr(view, f.name), Tensor)})
-            found = project(points, fixed)
-            projected = Projected(*(getattr(found, f.name).contiguous() for f in fields(found)))
+            projected = project(points, fixed, self.launcher)
             faces = self.topology.faces32
             bins = bin_faces(projected, faces, self.culled, fixed, self.launcher)
             return Seen(fixed, projected, bins, *rasterize(projected, faces, bins, fixed, self.launcher))
@@ -71,8 +71,7 @@ class Batch:
             rotation, translation, focal, centre, _ = needed[1 + CAMERA_TENSORS * index : 1 + CAMERA_TENSORS * (index + 1)]
             by_points, by_focal, by_centre, by_distortion = _straightened(points, seen.view, by_points, by_intrinsics)
             if needed[0]:
-                by_world = by_points @ seen.view.rotation
-                results[0] = by_world if results[0] is None else results[0].add_(by_world)
+                results[0] = add_to_world(by_points, seen.view, self.launcher, results[0])
             results.append(by_points.T @ points if rotation else None)
             results.append(by_points.sum(0) if translation else None)
             results.append(by_focal if focal else None)
@@ -89,7 +88,7 @@ def _straightened(
     if view.lens is None:
         return by_points, by_focal, by_centre, None
     with torch.enable_grad():
-        straight = torch.addmm(view.translation, points.detach(), view.rotation.T).requires_grad_()
+        straight = to_camera(points.detach(), view).requires_grad_()
         moved = [t.detach().requires_grad_() for t in (view.focal_px, view.centre_px, view.lens)]
         bent = bend(straight, replace(view, focal_px=moved[0], centre_px=moved[1], lens=moved[2]))
     by_straight, more_focal, more_centre, by_distortion = torch.autograd.grad(bent, [straight, *moved], by_points)

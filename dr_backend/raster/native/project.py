@@ -1,0 +1,97 @@
+"""Vertices in front of a camera, and handing their gradients back to the world."""
+
+from __future__ import annotations
+
+import torch
+import warp as wp
+from jaxtyping import Float
+from torch import Tensor
+
+from ..project import Projected, View, bend, refuse_unless_finite
+from .bins import CHUNKS, Floats, Vec2s, Vec3s
+from .interpolate import Lens, lens_of
+from .launch import Launcher, array, kernel
+from .rasterize import screen
+
+CHUNK_VERTICES_GPU = 64
+
+
+@wp.func
+def turned(turn: wp.mat33, p: wp.vec3) -> wp.vec3:
+    """A rotated vector; products are added in the order in which ``raster.project`` adds them."""
+    return wp.vec3(
+        (p[0] * turn[0, 0] + p[1] * turn[0, 1]) + p[2] * turn[0, 2],
+        (p[0] * turn[1, 0] + p[1] * turn[1, 1]) + p[2] * turn[1, 2],
+        (p[0] * turn[2, 0] + p[1] * turn[2, 1]) + p[2] * turn[2, 2],
+    )
+
+
+@kernel
+def _turn(first: int, points: Vec3s, turn: wp.mat33, shift: wp.vec3, chunk: int, adding: int, result: Vec3s):
+    """Rotates points and shifts them, or adds this to what is there. The owner is a chunk of points."""
+    part = first + wp.tid()
+    for v in range(part * chunk, wp.min((part + 1) * chunk, result.shape[0])):
+        moved = turned(turn, points[v]) + shift
+        if adding != 0:
+            moved += result[v]
+        result[v] = moved
+
+
+@kernel
+def _to_screen(
+    first: int, points: Vec3s, turn: wp.mat33, shift: wp.vec3, near: float, lens: Lens, chunk: int, camera: Vec3s, xy: Vec2s,
+    nearness: Floats, total: Floats,
+):
+    """Points in camera space and on the screen; ``total`` shows what is not finite. The owner is a chunk of points."""
+    part = first + wp.tid()
+    everything = float(0.0)
+    for v in range(part * chunk, wp.min((part + 1) * chunk, camera.shape[0])):
+        p = turned(turn, points[v]) + shift
+        near_p = p
+        if lens.perspective != 0:
+            near_p = wp.vec3(p[0], p[1], wp.min(p[2], -near))
+        found = screen(near_p, lens.focal, lens.centre, lens.perspective)
+        camera[v] = p
+        xy[v] = wp.vec2(found[0], found[1])
+        nearness[v] = found[2]
+        everything += p[0] + p[1] + p[2] + found[0] + found[1]
+    total[part] = everything
+
+
+def _chunks(count: int, launcher: Launcher) -> tuple[int, int]:
+    """How many owners share some points, and how many of these each has."""
+    owners = CHUNKS if launcher.device.type == "cpu" else max(1, -(-count // CHUNK_VERTICES_GPU))
+    return owners, -(-count // owners)
+
+
+def project(points: Float[Tensor, "V 3"], view: View, launcher: Launcher) -> Projected:
+    """Points of the world on the screen, without gradients: the twin of ``raster.project.project``, bit for bit.
+
+    Raises:
+        ValueError: A position or the camera holds a number that is not finite.
+    """
+    count, device = len(points), points.device
+    owners, chunk = _chunks(count, launcher)
+    camera, xy = torch.empty_like(points), torch.empty(count, 2, device=device)
+    nearness, total = torch.empty(count, device=device), torch.empty(owners, device=device)
+    turn, shift = wp.mat33(*view.rotation.flatten().tolist()), wp.vec3(*view.translation.tolist())
+    if view.lens is not None:
+        launcher.run(_turn, owners, array(points, 3), turn, shift, chunk, 0, array(camera, 3), items=count)
+        points, turn, shift = bend(camera, view).contiguous(), wp.mat33(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), wp.vec3(0.0)
+    launcher.run(
+        _to_screen, owners, array(points, 3), turn, shift, view.near, lens_of(view), chunk, array(camera, 3), array(xy, 2),
+        array(nearness), array(total), items=count,
+    )
+    refuse_unless_finite(float(total.sum()))
+    return Projected(camera=camera, xy=xy, nearness=nearness)
+
+
+def add_to_world(by_camera: Float[Tensor, "V 3"], view: View, launcher: Launcher, by_world: Float[Tensor, "V 3"] | None) -> Tensor:
+    """Gradients for points in the world from those for camera space; added to ``by_world``, if there is one."""
+    found = torch.empty_like(by_camera) if by_world is None else by_world
+    owners, chunk = _chunks(len(by_camera), launcher)
+    turn = wp.mat33(*view.rotation.T.flatten().tolist())
+    launcher.run(
+        _turn, owners, array(by_camera, 3), turn, wp.vec3(0.0), chunk, int(by_world is not None), array(found, 3), items=len(by_camera)
+    )
+    return found
