@@ -145,7 +145,7 @@ def bin_faces(projected: Projected, faces: Int[Tensor, "F 3"], culled: Int[Tenso
     arrays = [array(t) for t in (facing, survivors, rows, cols, kept, counts)]
     launcher.run(
         _find, chunks, array(faces), array(projected.camera, 3), array(projected.xy, 2), array(culled),
-        view.near, int(view.perspective), *sizes, *arrays, items=count,
+        view.near, int(view.perspective), *sizes, *arrays, items=3 * count,  # each takes as long as three pixels
     )
     ends = counts.cumsum(0, dtype=torch.int32)
     places = ends - counts

@@ -13,13 +13,13 @@ from torch.autograd.function import once_differentiable
 
 from ...geometry.flatten import FlatMaterial
 from .batch import CAMERA_TENSORS, Batch, Seen
-from .coverage import Blend, Crossings, blend, unblend
+from .coverage import Blend, Crossings, blend, copied, unblend
 from .cuts import cross_cuts
 from .interpolate import Runs, interpolate
 from .outline import cross_edges
-from .paint import gather_texels, paint, repaint
+from .paint import paint, texel_gradients
 from .pull import Painted, pull_corners
-from .texture import reduce_levels, spread_levels, tabulate
+from .texture import reduce_levels, tabulate
 
 
 def _wants_lens(needed: Sequence[bool], index: int) -> bool:
@@ -79,6 +79,7 @@ class _Paint(Function):
         positions: Tensor, *cameras: Tensor | None,
     ) -> tuple[Tensor, ...]:
         textures = tabulate(materials, colors, texels)
+        reduce_levels(textures, batch.launcher)
         faces, face_material = batch.topology.faces32, batch.topology.face_material32
 
         def color(seen: Seen) -> tuple[Tensor, Tensor, Tensor | None, Runs, float]:
@@ -86,20 +87,13 @@ class _Paint(Function):
                 seen.projected, faces, uvs, face_material, textures, seen.face_id, seen.depth, seen.bins, seen.view, batch.launcher, lit
             )
 
-        def color_filtered(seen: Seen, place: Tensor, image: Tensor) -> None:
-            repaint(seen.face_id, face_material, textures, place, seen.bins, seen.view, batch.launcher, image)
-
         images, places, weights, batch.runs, highest = zip(*map(color, batch.seen), strict=True)
         weights = weights if lit else ()
         if not any(ctx.needs_input_grad[6:]):
             ctx.mark_non_differentiable(*weights)
         ctx.filtered = max(highest) > 0
-        if ctx.filtered:
-            reduce_levels(textures, batch.launcher)
-            for each in zip(batch.seen, places, images, strict=True):
-                color_filtered(*each)
         ctx.batch, ctx.textures, ctx.uvs, ctx.places = batch, textures, uvs, places
-        ctx.save_for_backward(positions, colors, texels)
+        ctx.save_for_backward(positions, colors)
         ctx.set_materialize_grads(False)
         return (*images, *_depths(batch), *weights)
 
@@ -108,10 +102,10 @@ class _Paint(Function):
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         batch, textures, uvs = ctx.batch, ctx.textures, ctx.uvs
         by_colors, by_texels, *needed = ctx.needs_input_grad[4:]
-        positions, colors, texels = ctx.saved_tensors
+        positions, colors = ctx.saved_tensors
         count, topology = len(batch.seen), batch.topology
         # Where texels are encoded the gradient for colours is changed on the spot, and it may be somebody else's.
-        images = [None if g is None else g.clone() if textures.encoded else g.contiguous() for g in gradients[:count]]
+        images = [None if g is None else copied(g, batch.launcher) if textures.encoded else g.contiguous() for g in gradients[:count]]
         depths = _contiguous(gradients[count : 2 * count])
         weights = gradients[2 * count :] or [None] * count
 
@@ -132,16 +126,10 @@ class _Paint(Function):
         if any(needed) or textures.encoded:
             parts = map(work, range(count), batch.seen, batch.runs, ctx.places, images, depths, weights)
             world = batch.world_gradients(positions, *zip(*parts, strict=True), needed)
-        grad_texels = torch.zeros_like(texels) if by_texels else None
-        if grad_texels is not None:
-            grad_coarse = torch.zeros_like(textures.coarse)
-            for seen, where, by_rgb in zip(batch.seen, ctx.places, images, strict=True):
-                if by_rgb is not None:
-                    gather_texels(
-                        seen.face_id, topology.face_material32, textures, where, by_rgb, batch.launcher, grad_texels, grad_coarse
-                    )
-            if ctx.filtered:
-                spread_levels(textures, grad_texels, grad_coarse, batch.launcher)
+        grad_texels = None
+        if by_texels:
+            views = [(seen.face_id, where, g) for seen, where, g in zip(batch.seen, ctx.places, images, strict=True) if g is not None]
+            grad_texels = texel_gradients(views, topology.face_material32, textures, ctx.filtered, batch.launcher)
         grad_colors = None
         if by_colors:
             grad_colors = torch.zeros_like(colors)
@@ -175,9 +163,7 @@ class _Blend(Function):
         images = list(rest[CAMERA_TENSORS * views :]) or [None] * views
 
         def work(seen: Seen, rgb: Tensor | None) -> tuple[Blend, Tensor]:
-            found = _crossings(batch, seen)
-            alpha = seen.face_id.float().add_(1).clamp_(0, 1)  # several times as quick as to compare
-            return blend(found, rgb, alpha, batch.launcher), alpha
+            return blend(_crossings(batch, seen), seen.face_id, rgb, batch.launcher)
 
         ctx.blends, alphas = zip(*map(work, batch.seen, images), strict=True)
         ctx.batch, ctx.colored = batch, images[0] is not None
@@ -195,7 +181,7 @@ class _Blend(Function):
         needed = ctx.needs_input_grad[1 : 2 + CAMERA_TENSORS * views]
         (positions,) = ctx.saved_tensors
         by_alpha = _contiguous(gradients[:views])
-        by_rgb = [None if g is None else g.contiguous().clone() for g in gradients[views:]] or [None] * views
+        by_rgb = [None if g is None else copied(g, batch.launcher) for g in gradients[views:]] or [None] * views
 
         def work(index: int, seen: Seen, made: Blend, alpha: Tensor | None, rgb: Tensor | None) -> tuple[Tensor, Tensor | None]:
             total = torch.zeros_like(seen.projected.camera)

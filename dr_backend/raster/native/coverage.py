@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..project import Projected, View
-from .bins import Floats, Ints, Vec3s
+from .bins import CHUNKS, Floats, Ints, Vec3s
 from .cuts import pull_cuts
 from .interpolate import Lens, lens_of
 from .launch import Launcher, array, kernel
@@ -41,6 +41,37 @@ class Blend:
     scale: Float[Tensor, " C"]  # of the share, where several claim more than the whole pixel
     rgb: Float[Tensor, "C 3"] | None  # the other's colour less the target's
     alpha: Float[Tensor, " C"]
+
+
+@wp.func_native("""
+for (int n = start; n < stop; ++n) {
+    alpha.data[n] = face_id.data[n] < 0 ? 0.0f : 1.0f;
+    claimed.data[n] = 0.0f;
+}
+""")
+def cover_pixels(start: int, stop: int, face_id: Ints, alpha: Floats, claimed: Floats):
+    """What pixels are before any outline is blended."""
+    ...
+
+
+@kernel
+def _cover(first: int, chunk: int, face_id: Ints, alpha: Floats, claimed: Floats):
+    """Coverage of pixels, and what outlines claim of them: nothing so far. The owner is a chunk of pixels."""
+    part = first + wp.tid()
+    cover_pixels(part * chunk, wp.min((part + 1) * chunk, face_id.shape[0]), face_id, alpha, claimed)
+
+
+@wp.func_native("for (int n = start; n < stop; ++n) copy.data[n] = values.data[n];")
+def copy_part(start: int, stop: int, values: Floats, copy: Floats):
+    """Copies some of the numbers."""
+    ...
+
+
+@kernel
+def _copy(first: int, chunk: int, values: Floats, copy: Floats):
+    """The owner is a chunk of numbers."""
+    part = first + wp.tid()
+    copy_part(part * chunk, wp.min((part + 1) * chunk, values.shape[0]), values, copy)
 
 
 @kernel
@@ -170,17 +201,29 @@ def screen_offset(p: wp.vec3, lens: Lens) -> wp.vec2:
     return wp.vec2(p[0] / -p[2], p[1] / p[2])
 
 
+def copied(values: Float[Tensor, ...], launcher: Launcher) -> Float[Tensor, ...]:
+    """A copy that is contiguous, made by all threads."""
+    if not values.is_contiguous():
+        return values.contiguous()
+    copy = torch.empty_like(values)
+    chunk = -(-values.numel() // CHUNKS)
+    launcher.run(_copy, CHUNKS, chunk, array(values), array(copy), items=values.numel() // 16)
+    return copy
+
+
 def blend(
-    found: Crossings, rgb: Float[Tensor, "H W 3"] | None, alpha: Float[Tensor, "H W"], launcher: Launcher
-) -> Blend:
-    """Blends colours and coverage in place."""
-    count, device = len(found.inner), alpha.device
+    found: Crossings, face_id: Int[Tensor, "H W"], rgb: Float[Tensor, "H W 3"] | None, launcher: Launcher
+) -> tuple[Blend, Float[Tensor, "H W"]]:
+    """Blends colours in place, and coverage, which is returned too."""
+    count, device = len(found.inner), face_id.device
+    alpha, claimed = torch.empty(2, *face_id.shape, device=device).unbind(0)
+    chunk = -(-face_id.numel() // CHUNKS)
+    launcher.run(_cover, CHUNKS, chunk, array(face_id), array(alpha), array(claimed), items=face_id.numel() // 16)
     target, other = torch.empty_like(found.inner), torch.empty_like(found.inner)
     share, scale, step, more = torch.empty(4, count, device=device).unbind(0)
     launcher.run(
         _share, count, array(found.inner), array(found.outer), array(found.distance), array(target), array(other), array(share)
     )
-    claimed = torch.zeros(alpha.numel(), device=device)
     add_into(claimed, target, share, launcher)
     step_rgb, more_rgb = (None, None) if rgb is None else torch.empty(2, count, 3, device=device).unbind(0)
     launcher.run(
@@ -190,7 +233,7 @@ def blend(
     add_into(alpha, target, more, launcher)
     if rgb is not None and more_rgb is not None:
         add_into(rgb, target, more_rgb, launcher)
-    return Blend(found, target, other, share, scale, step_rgb, step)
+    return Blend(found, target, other, share, scale, step_rgb, step), alpha
 
 
 def unblend(

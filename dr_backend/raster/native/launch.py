@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import ctypes
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from queue import SimpleQueue
+from threading import Lock, Thread
 from typing import Any
 
 import torch
 import warp as wp
 from torch import Tensor
 
-_loading = threading.Lock()
+_loading = Lock()
 
-WORTH_SHARING = 50_000  # pixels or faces
+WORTH_SHARING = 20_000  # pixels or faces
 BLOCKS_PER_THREAD = 4  # more blocks than threads even out owners with more and less work
 TILE = 16  # pixels
 WORD = 4  # bytes of most numbers
@@ -68,6 +70,41 @@ def load(device: torch.device) -> None:
         wp.force_load(name, list(MODULES), max_workers=len(MODULES))
 
 
+class _Program:
+    """A kernel compiled for a processor: a C function, which lets other threads run Python while it works."""
+
+    def __init__(self, work: wp.Kernel, arguments: Sequence[Any]) -> None:
+        self._launch = wp.launch(work, dim=1, inputs=[0, *arguments], device="cpu", record_cmd=True)  # checks their types
+        bounds, *parameters = self._launch.params
+        self._bounds = type(bounds)
+        self._pack = type("Arguments", (ctypes.Structure,), {"_fields_": [(f"_{i}", type(p)) for i, p in enumerate(parameters)]})
+
+    def packed(self, arguments: Sequence[Any]) -> ctypes.Structure:
+        """Arguments as the function reads them. Warp packs them anew for each launch, in ten times the time."""
+        return self._pack(0, *(a.__ctype__() if hasattr(a, "__ctype__") else a for a in arguments))
+
+    def run(self, packed: ctypes.Structure, blocks: Iterator[tuple[int, int]]) -> None:
+        """Works through blocks of owners, each from one number to another."""
+        own = self._pack.from_buffer_copy(packed)  # of this thread: the first argument changes
+        for start, stop in blocks:
+            own._0 = start
+            self._launch.hooks.forward(ctypes.byref(self._bounds(stop - start)), ctypes.byref(own))
+
+
+def _help(tasks: SimpleQueue[Any]) -> None:
+    """What a helping thread does: takes its share of each task that is not yet done, until there is a ``None``."""
+    while (task := tasks.get()) is not None:
+        work, tickets, done = task
+        if next(tickets, None) is None:
+            continue
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - for the thread that waits
+            done.put(error)
+        else:
+            done.put(None)
+
+
 class Launcher:
     """A device, and how many threads may work on it.
 
@@ -78,9 +115,11 @@ class Launcher:
     def __init__(self, device: torch.device, threads: int) -> None:
         self.device = device
         self.threads = threads if device.type == "cpu" else 1
-        self.name = "cpu" if device.type == "cpu" else f"cuda:{device.index or 0}"
-        self._recorded = threading.local()  # a launch of each kernel for each thread
-        self._pool = ThreadPoolExecutor(self.threads, "raster") if self.threads > 1 else None
+        self._programs: dict[str, _Program] = {}
+        self._tasks: SimpleQueue[Any] = SimpleQueue()
+        for number in range(1, self.threads):
+            Thread(target=_help, args=(self._tasks,), name=f"raster {number}", daemon=True).start()
+        weakref.finalize(self, _dismiss, self._tasks, self.threads - 1)
 
     @property
     def tile(self) -> tuple[int, int]:
@@ -94,39 +133,35 @@ class Launcher:
         """
         if owners <= 0:
             return
-        if self._pool is None or alone or owners < 2 or max(owners, items) < WORTH_SHARING:
-            self._record(work, arguments)(0, owners)
+        if self.device.type != "cpu":
+            wp.launch(work, dim=owners, inputs=[0, *arguments], device=f"cuda:{self.device.index or 0}")
+            return
+        program = self._programs.get(work.key)
+        if program is None:
+            program = self._programs[work.key] = _Program(work, arguments)
+        packed = program.packed(arguments)
+        if self.threads == 1 or alone or owners < 2 or max(owners, items) < WORTH_SHARING:
+            program.run(packed, iter([(0, owners)]))
             return
         count = min(owners, self.threads * BLOCKS_PER_THREAD)
         limits = [owners * i // count for i in range(count + 1)]
-        blocks = iter(list(zip(limits, limits[1:], strict=False)))
+        blocks = iter(list(zip(limits, limits[1:], strict=False)))  # a list's iterator may be shared between threads
+        self._share(lambda: program.run(packed, blocks), min(self.threads, count) - 1)
 
-        def work_through() -> None:
-            launch = self._record(work, arguments)
-            for start, stop in blocks:  # a list's iterator may be shared between threads
-                launch(start, stop)
+    def _share(self, work: Callable[[], None], helpers: int) -> None:
+        """Does what is to be done on this thread and on helping ones, as far as these wake up before there is nothing left."""
+        tickets, done = iter(range(helpers)), SimpleQueue[Any]()
+        for _ in range(helpers):
+            self._tasks.put((work, tickets, done))
+        try:
+            work()
+        finally:
+            begun = helpers - sum(1 for _ in tickets)
+            errors = [error for error in (done.get() for _ in range(begun)) if error is not None]
+        if errors:
+            raise errors[0]
 
-        others = [self._pool.submit(work_through) for _ in range(min(self.threads, count) - 1)]
-        work_through()
-        for other in others:
-            other.result()
 
-    def _record(self, work: wp.Kernel, arguments: Sequence[Any]) -> Callable[[int, int], None]:
-        """What launches a kernel for the owners from one to another.
-
-        This thread's last launch of the kernel is changed: to pack all arguments anew, and check them, takes Warp five times as long.
-        """
-        launches = self._recorded.__dict__
-        launch = launches.get(work.key)
-        if launch is None:
-            launch = launches[work.key] = wp.launch(work, dim=1, inputs=[0, *arguments], device=self.name, record_cmd=True)
-        else:
-            for index, argument in enumerate(arguments, 1):
-                launch.set_param_at_index_from_ctype(index, argument.__ctype__() if hasattr(argument, "__ctype__") else argument)
-
-        def run(start: int, stop: int) -> None:
-            launch.set_dim(stop - start)
-            launch.set_param_at_index_from_ctype(0, start)
-            launch.launch()
-
-        return run
+def _dismiss(tasks: SimpleQueue[Any], helpers: int) -> None:
+    for _ in range(helpers):
+        tasks.put(None)

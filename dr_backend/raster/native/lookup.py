@@ -71,13 +71,13 @@ const auto taps_at = [&](const Level& level, const wp::vec3& at) {
     }
     return taps;
 };
-struct Inner { const float *above, *under; float right, bottom; };  // four texels of which none lies beyond the image's edge
+struct Inner { float *above, *under; float right, bottom; int row; };  // four texels of which none lies beyond the image's edge
 const auto inner_at = [&](const Level& level, float u, float v) {
     const float x = u * (float)level.width - 0.5f, y = (1.0f - v) * (float)level.height - 0.5f;
     const int left = (int)x, top = (int)y;
     if (!(x >= 0.0f && y >= 0.0f && left + 1 < level.width && top + 1 < level.height) || image.closest) return Inner{nullptr};
-    const float* above = &level.texel[top * level.width + left][0];
-    return Inner{above, above + 3 * level.width, x - (float)left, y - (float)top};
+    float* above = &level.texel[top * level.width + left][0];
+    return Inner{above, above + 3 * level.width, x - (float)left, y - (float)top, top};
 };
 const auto look = [&](const Level& level, float u, float v) {
     const Inner inner = inner_at(level, u, v);
@@ -102,15 +102,8 @@ const auto look_between = [&](const wp::vec3& at) {
 """
 
 
-_DECODE = """
+@wp.func_native(_TEXELS + SPOTS + f"const float sharp = {texture.SHARP}f;" + """
 const auto decode = [](float value) { return value <= 0.04045f ? value / 12.92f : wp::pow((value + 0.055f) / 1.055f, 2.4f); };
-const auto shown_as = [&](const wp::vec3& color) {
-    return image.encoded ? wp::vec3(decode(color[0]), decode(color[1]), decode(color[2])) : color;
-};
-"""
-
-
-@wp.func_native(_TEXELS + SPOTS + _DECODE + f"const float sharp = {texture.SHARP}f;" + """
 const auto kept = [](float value) { return value < -1.0e4f ? -1.0e4f : value > 1.0e4f ? 1.0e4f : value; };
 const float per_area = 1.0f / (sharp * lens.focal[0] * lens.focal[1]);
 int material = -1, found = 0;
@@ -141,8 +134,11 @@ float highest = 0.0f;
         address.data[k] = image.extension == 0 ? wp::vec3(u - wp::floor(u), v - wp::floor(v), level) : wp::vec3(u, v, level);
     }
     if (image.width == 0) for (int k = start; k < n; ++k) rgb.data[k] = colors.data[material];
-    else for (int k = start; k < n; ++k)
-        if (address.data[k][2] == 0.0f) rgb.data[k] = shown_as(look(level_of(0), address.data[k][0], address.data[k][1]));
+    else for (int k = start; k < n; ++k) {
+        const wp::vec3& at = address.data[k];
+        const wp::vec3 color = at[2] == 0.0f ? look(level_of(0), at[0], at[1]) : look_between(at);
+        rgb.data[k] = image.encoded ? wp::vec3(decode(color[0]), decode(color[1]), decode(color[2])) : color;
+    }
 }
 return wp::vec2((float)found, highest);
 """)
@@ -153,23 +149,8 @@ def paint_row(
     """Texture coordinates, level, depth and base colours of pixels of a row, black where nothing is seen.
 
     Barycentric coordinates too if there is room for them. Texture coordinates lose the whole repeats that would cost their fraction, and
-    are never too large for a number of texels. Pixels that read a smaller level get no colour. Returns the number of runs that show a
-    face, and the highest level.
+    are never too large for a number of texels. Returns the number of runs that show a face, and the highest level.
     """
-    ...
-
-
-@wp.func_native(_TEXELS + _DECODE + """
-for (int n = pixel; n < end; ++n) {
-    if (face_id.data[n] < 0 || address.data[n][2] <= 0.0f) continue;
-    image = image_of(face_material.data[face_id.data[n]]);
-    rgb.data[n] = shown_as(look_between(address.data[n]));
-}
-""")
-def repaint_row(
-    pixel: int, end: int, face_id: Ints, face_material: Ints, table: Ints, texels: Vec3s, coarse: Vec3s, address: Vec3s, rgb: Vec3s
-):
-    """Colours of those of some pixels that read smaller levels."""
     ...
 
 
@@ -269,8 +250,38 @@ def pull_row(
 
 
 @wp.func_native(_TEXELS + """
+for (int material = 0; material < table.shape[0] / 9; ++material) {
+    image = image_of(material);
+    for (int number = 0; number < (filtered ? image.levels : image.levels > 0); ++number) {
+        const Level level = level_of(number);
+        for (int row = 0; row < level.height; ++row)
+            if ((((level.row + row) >> 3) & mask) == owner)
+                for (int k = 0; k < level.width; ++k) level.texel[row * level.width + k] = wp::vec3(0.0f);
+    }
+}
+""")
+def clear_rows(table: Ints, owner: int, mask: int, filtered: int, texels: Vec3s, coarse: Vec3s):
+    """Clears the owner's rows of all images, see ``give_run``; those of smaller levels only if something is ``filtered``."""
+    ...
+
+
+@wp.func_native(_TEXELS + """
 const auto mine = [&](int row) { return ((row >> 3) & mask) == owner; };
+const auto add = [](float* pair, float left, float right, const wp::vec3& g) {
+    for (int k = 0; k < 3; ++k) {
+        pair[k] += left * g[k];
+        pair[k + 3] += right * g[k];
+    }
+};
 const auto give = [&](const Level& level, const wp::vec3& at, const wp::vec3& g) {
+    const Inner inner = inner_at(level, at[0], at[1]);
+    if (inner.above) {
+        const int row = level.row + inner.row;
+        const float lower = inner.bottom, upper = 1.0f - lower, right = inner.right, left = 1.0f - right;
+        if (mine(row)) add(inner.above, upper * left, upper * right, g);
+        if (mine(row + 1)) add(inner.under, lower * left, lower * right, g);
+        return;
+    }
     const Taps taps = taps_at(level, at);
     if (mine(level.row + taps.top)) {
         wp::vec3* above = level.texel + taps.top * level.width;

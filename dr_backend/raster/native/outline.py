@@ -165,6 +165,41 @@ def seen(faces: Ints, camera: Vec3s, inner: int, outer: int, nearness: float, le
     return depth_on(faces, camera, inner, lens, x_px, y_px) <= depth + INNER * size + tolerance
 
 
+@wp.func_native("""
+int kept = 0;
+const int mask = slots.shape[0] - 1;
+const auto slot_of = [&](int n) {  // the number of the pair's outermost crossing so far is there, or will be
+    const long long pair = keys.data[n] >> 31;
+    int place = (int)((unsigned long long)pair * 0x9e3779b97f4a7c15ull >> 33) & mask;
+    while (slots.data[place] >= 0 && keys.data[slots.data[place]] >> 31 != pair) place = (place + 1) & mask;
+    return place;
+};
+for (int n = 0; n < keys.shape[0]; ++n) {
+    if (keys.data[n] == none) continue;
+    int& best = slots.data[slot_of(n)];
+    if (best < 0 || keys.data[n] >= keys.data[best]) best = n;
+}
+for (int n = 0; n < keys.shape[0]; ++n) {
+    if (keys.data[n] == none || slots.data[slot_of(n)] != n) continue;
+    edges.data[kept] = edges.data[n];
+    inners.data[kept] = inners.data[n];
+    outers.data[kept] = outers.data[n];
+    distances.data[kept] = distances.data[n];
+    ++kept;
+}
+return kept;
+""")
+def choose(keys: Longs, none: wp.int64, slots: Ints, edges: Ints, inners: Ints, outers: Ints, distances: Floats) -> int:
+    """Moves the outermost crossing of each pair of pixels to the front; ``slots`` are -1, a power of two of them, twice as many as keys."""
+    ...
+
+
+@kernel
+def _choose(first: int, keys: Longs, slots: Ints, edges: Ints, inners: Ints, outers: Ints, distances: Floats, kept: Ints):
+    """See ``choose``. There is one owner."""
+    kept[0] = choose(keys, NONE, slots, edges, inners, outers, distances)
+
+
 def cross_edges(
     projected: Projected, faces: Int[Tensor, "F 3"], edge_vertices: Int[Tensor, "E 2"], edge_faces: Int[Tensor, "E 2"],
     edge_direction: Int[Tensor, "E 2"], culled: Int[Tensor, " F"] | None, bins: Bins, face_id: Int[Tensor, "H W"], view: View,
@@ -197,10 +232,16 @@ def cross_edges(
         _cross, chunks, *table, array(faces), array(projected.camera, 3), array(face_id), view.near, lens, chunk, array(found), array(kept),
         array(ends), array(counts), array(keys), array(edges), array(inners), array(outers), array(distances), items=count,
     )
+    results = edges, inners, outers, distances
+    if launcher.device.type == "cpu":
+        slots = torch.full((1 << (2 * total).bit_length(),), -1, dtype=torch.int32)
+        last = integers(1)
+        launcher.run(_choose, 1, array(keys), array(slots), *(array(result) for result in results), array(last), alone=True)
+        kept = int(last)
+        return edges[:kept], inners[:kept], outers[:kept], distances[:kept]
     # The outermost of each pair comes last among its equals.
     keys, order = torch.sort(keys, stable=True)
     pairs = keys >> 31
-    last = (pairs[1:] != pairs[:-1]).nonzero().squeeze(1)
-    last = torch.cat([last, last.new_tensor([total - 1])]) if total else last
-    chosen = order[last[keys[last] != NONE_KEY]]
+    ends = torch.cat([pairs[1:] != pairs[:-1], pairs.new_ones(min(total, 1), dtype=torch.bool)])
+    chosen = order[ends & (keys != NONE_KEY)]
     return edges[chosen], inners[chosen], outers[chosen], distances[chosen]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import warp as wp
 from jaxtyping import Float, Int
@@ -11,10 +13,10 @@ from ..project import Projected, View
 from .bins import Bins, Floats, Ints, Vec2s, Vec3s
 from .interpolate import Lens, Runs, count_runs, lens_of
 from .launch import Launcher, array, inside_kernel, kernel
-from .lookup import give_run, offer, paint_row, repaint_row
+from .lookup import clear_rows, give_run, offer, paint_row
 from .rasterize import pixel_owners
 from .sums import add_into
-from .texture import FIELDS, Textures
+from .texture import FIELDS, Textures, spread_levels
 
 
 @wp.func_native("""
@@ -47,19 +49,6 @@ def _paint(
     highest_of[owner] = highest
 
 
-@inside_kernel
-def _repaint(
-    first: int, face_id: Ints, face_material: Ints, table: Ints, texels: Vec3s, coarse: Vec3s, address: Vec3s, width: int, height: int,
-    own_width: int, own_height: int, own_columns: int, rgb: Vec3s,
-):
-    """Base colours at pixel centres that read a smaller level. The owner is a rectangle of pixels."""
-    owner = first + wp.tid()
-    x0, y0 = (owner % own_columns) * own_width, (owner / own_columns) * own_height
-    for y in range(y0, wp.min(y0 + own_height, height)):
-        end = y * width + wp.min(x0 + own_width, width)
-        repaint_row(y * width + x0, end, face_id, face_material, table, texels, coarse, address, rgb)
-
-
 @wp.func_native("""
 if (single) return end;
 const int material = face_material.data[face_id.data[pixel]];
@@ -73,11 +62,16 @@ def material_end(pixel: int, end: int, single: int, face_id: Ints, face_material
 
 @kernel
 def _gather(
-    first: int, mask: int, single: int, face_id: Ints, face_material: Ints, table: Ints, address: Vec3s, by_rgb: Vec3s,
-    grad_texels: Vec3s, grad_coarse: Vec3s,
+    first: int, mask: int, single: int, fresh: int, filtered: int, face_id: Ints, face_material: Ints, table: Ints, address: Vec3s,
+    by_rgb: Vec3s, grad_texels: Vec3s, grad_coarse: Vec3s,
 ):
-    """Gradients of texels, each of which has one owner and sums in the order of pixels: so the number of owners does not matter."""
+    """Gradients of texels, each of which has one owner and sums in the order of pixels: so the number of owners does not matter.
+
+    With ``fresh`` they are cleared first; those of smaller levels only if something is ``filtered``.
+    """
     owner = first + wp.tid()
+    if fresh != 0:
+        clear_rows(table, owner, mask, filtered, grad_texels, grad_coarse)
     end = face_id.shape[0]
     pixel = next_seen(0, end, face_id)
     while pixel < end:
@@ -108,7 +102,7 @@ def paint(
     projected: Projected, faces: Int[Tensor, "F 3"], uvs: Float[Tensor, "F 3 2"], face_material: Int[Tensor, " F"], textures: Textures,
     face_id: Int[Tensor, "H W"], depth: Float[Tensor, "H W"], bins: Bins, view: View, launcher: Launcher, weigh: bool,
 ) -> tuple[Float[Tensor, "H W 3"], Float[Tensor, "H W 3"], Float[Tensor, "H W 3"] | None, Runs, float]:
-    """Base colours of pixels that need no smaller level, texture coordinates and level of all, and with ``weigh`` barycentric coordinates.
+    """Base colours of pixels, texture coordinates and level, and with ``weigh`` barycentric coordinates.
 
     Where nothing is seen the first and the last are zero, the second undefined. Makes ``depth`` exact.
 
@@ -129,35 +123,34 @@ def paint(
     return rgb, address, weights, count_runs(runs), float(highest.max())
 
 
-def repaint(
-    face_id: Int[Tensor, "H W"], face_material: Int[Tensor, " F"], textures: Textures, address: Float[Tensor, "H W 3"], bins: Bins,
-    view: View, launcher: Launcher, rgb: Float[Tensor, "H W 3"],
-) -> None:
-    """Writes the base colours of pixels that need a smaller level."""
-    owners, shape = pixel_owners(bins, view, launcher)
-    launcher.run(
-        _repaint, owners, array(face_id), array(face_material), array(textures.table), array(textures.texels, 3),
-        array(textures.coarse, 3), array(address, 3), view.width, view.height, *shape, array(rgb, 3), items=face_id.numel(),
-    )
+def texel_gradients(
+    views: Sequence[tuple[Int[Tensor, "_ _"], Float[Tensor, "_ _ 3"], Float[Tensor, "_ _ 3"]]], face_material: Int[Tensor, " F"],
+    textures: Textures, filtered: bool, launcher: Launcher,
+) -> Float[Tensor, "T 3"]:
+    """The gradient for all texels from faces, texture coordinates and the gradient for colours of each view's pixels.
 
-
-def gather_texels(
-    face_id: Int[Tensor, "H W"], face_material: Int[Tensor, " F"], textures: Textures, where: Float[Tensor, "H W 3"],
-    by_rgb: Float[Tensor, "H W 3"], launcher: Launcher, grad_texels: Float[Tensor, "T 3"], grad_coarse: Float[Tensor, "C 3"],
-) -> None:
-    """Adds a view's gradient for colours to that of the textures and their levels."""
-    shared = [array(face_id), array(face_material), array(textures.table), array(where, 3), array(by_rgb, 3)]
-    if launcher.device.type == "cpu":
-        owners = 1 << (launcher.threads.bit_length() - 1)  # a power of two: whose turn it is must be quick to tell
-        single = int(len(textures.sizes) == 1)
-        launcher.run(
-            _gather, owners, owners - 1, single, *shared, array(grad_texels, 3), array(grad_coarse, 3), items=face_id.numel()
-        )
-        return
-    place = torch.empty(face_id.numel(), 8, dtype=torch.int32, device=face_id.device)
-    value = torch.empty(face_id.numel(), 8, 3, device=face_id.device)
-    launcher.run(_offer, face_id.numel(), *shared, array(grad_texels, 3), array(grad_coarse, 3), array(place), array(value, 3))
-    total = torch.cat([grad_texels, grad_coarse])
-    add_into(total, place, value, launcher)
-    grad_texels.copy_(total[: len(grad_texels)])
-    grad_coarse.copy_(total[len(grad_texels) :])
+    ``filtered`` says whether any pixel reads a smaller level.
+    """
+    grad_texels, grad_coarse = torch.empty_like(textures.texels), torch.empty_like(textures.coarse)
+    on_cpu = launcher.device.type == "cpu"
+    if not views or not on_cpu:
+        grad_texels.zero_()
+        grad_coarse.zero_()
+    for number, (face_id, where, by_rgb) in enumerate(views):
+        shared = [array(face_id), array(face_material), array(textures.table), array(where, 3), array(by_rgb, 3)]
+        pixels = face_id.numel()
+        if on_cpu:
+            owners = 1 << (launcher.threads.bit_length() - 1)  # a power of two: whose turn it is must be quick to tell
+            flags = int(len(textures.sizes) == 1), int(number == 0), int(filtered)
+            launcher.run(_gather, owners, owners - 1, *flags, *shared, array(grad_texels, 3), array(grad_coarse, 3), items=pixels)
+            continue
+        place = torch.empty(pixels, 8, dtype=torch.int32, device=face_id.device)
+        value = torch.empty(pixels, 8, 3, device=face_id.device)
+        launcher.run(_offer, pixels, *shared, array(grad_texels, 3), array(grad_coarse, 3), array(place), array(value, 3))
+        total = torch.cat([grad_texels, grad_coarse])
+        add_into(total, place, value, launcher)
+        grad_texels.copy_(total[: len(grad_texels)])
+        grad_coarse.copy_(total[len(grad_texels) :])
+    if filtered:
+        spread_levels(textures, grad_texels, grad_coarse, launcher)
+    return grad_texels

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import torch
 import warp as wp
 from jaxtyping import Float
@@ -74,7 +76,7 @@ def project(points: Float[Tensor, "V 3"], view: View, launcher: Launcher) -> Pro
     owners, chunk = _chunks(count, launcher)
     camera, xy = torch.empty_like(points), torch.empty(count, 2, device=device)
     nearness, total = torch.empty(count, device=device), torch.empty(owners, device=device)
-    turn, shift = wp.mat33(*view.rotation.flatten().tolist()), wp.vec3(*view.translation.tolist())
+    turn, shift = wp.mat33(*chain(*view.rotation.tolist())), wp.vec3(*view.translation.tolist())
     if view.lens is not None:
         launcher.run(_turn, owners, array(points, 3), turn, shift, chunk, 0, array(camera, 3), items=count)
         points, turn, shift = bend(camera, view).contiguous(), wp.mat33(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), wp.vec3(0.0)
@@ -90,7 +92,7 @@ def add_to_world(by_camera: Float[Tensor, "V 3"], view: View, launcher: Launcher
     """Gradients for points in the world from those for camera space; added to ``by_world``, if there is one."""
     found = torch.empty_like(by_camera) if by_world is None else by_world
     owners, chunk = _chunks(len(by_camera), launcher)
-    turn = wp.mat33(*view.rotation.T.flatten().tolist())
+    turn = wp.mat33(*chain(*view.rotation.T.tolist()))
     launcher.run(
         _turn, owners, array(by_camera, 3), turn, wp.vec3(0.0), chunk, int(by_world is not None), array(found, 3), items=len(by_camera)
     )

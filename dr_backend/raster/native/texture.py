@@ -126,6 +126,25 @@ def level_of(image: Image, number: int) -> Level:
     return found
 
 
+@wp.func_native("""
+for (int n = 0; n < count; ++n) {
+    const wp::vec3 *top = fine.data + above + 2 * n, *bottom = top + width;
+    for (int k = 0; k < 3; ++k) coarse.data[place + n][k] = 0.25f * ((top[0][k] + top[1][k]) + (bottom[0][k] + bottom[1][k]));
+}
+""")
+def halve_row(place: int, count: int, above: int, width: int, fine: Vec3s, coarse: Vec3s):
+    """Means of two by two texels of which the first is ``above``, in an image of a ``width``."""
+    ...
+
+
+@wp.func_native("""
+for (int n = 0; n < 2 * count; ++n) for (int k = 0; k < 3; ++k) fine.data[place + n][k] += 0.25f * coarse.data[above + n / 2][k];
+""")
+def double_row(place: int, count: int, above: int, fine: Vec3s, coarse: Vec3s):
+    """Gives every other texel of a row, and the one after it, a quarter of the one above them."""
+    ...
+
+
 @kernel
 def _reduce(first: int, table: Ints, material: int, number: int, fine: Vec3s, coarse: Vec3s):
     """Means of the texels under each texel of the next level. The owner is one of its rows."""
@@ -134,11 +153,7 @@ def _reduce(first: int, table: Ints, material: int, number: int, fine: Vec3s, co
     below, level = level_of(image, number), level_of(image, number + 1)
     place = level.texel + row * level.width
     if below.width == 2 * level.width and below.height == 2 * level.height:
-        above = below.texel + 2 * row * below.width
-        under = above + below.width
-        for column in range(level.width):
-            top, bottom = fine[above + 2 * column] + fine[above + 2 * column + 1], fine[under + 2 * column] + fine[under + 2 * column + 1]
-            coarse[place + column] = 0.25 * (top + bottom)
+        halve_row(place, level.width, below.texel + 2 * row * below.width, below.width, fine, coarse)
     else:
         rows = window(row, below.height, level.height)
         for column in range(level.width):
@@ -164,10 +179,7 @@ def _spread(first: int, table: Ints, material: int, number: int, grad_fine: Vec3
     below, level = level_of(image, number), level_of(image, number + 1)
     place, above = below.texel + row * below.width, level.texel + (row / 2) * level.width
     if below.width == 2 * level.width and below.height == 2 * level.height:
-        for column in range(level.width):
-            share = grad_coarse[above + column] * 0.25
-            grad_fine[place + 2 * column] = grad_fine[place + 2 * column] + share
-            grad_fine[place + 2 * column + 1] = grad_fine[place + 2 * column + 1] + share
+        double_row(place, level.width, above, grad_fine, grad_coarse)
     else:
         for column in range(below.width):
             near_y, near_x = row * level.height / below.height, column * level.width / below.width
@@ -192,7 +204,7 @@ def reduce_levels(textures: Textures, launcher: Launcher) -> None:
             fine = textures.texels if number == 0 else textures.coarse
             launcher.run(
                 _reduce, rows, array(textures.table), material, number, array(fine, 3), array(textures.coarse, 3),
-                items=rows * sizes[number][0],
+                items=rows * sizes[number][0] // 4,  # each takes a fraction of a pixel's time
             )
 
 
@@ -205,5 +217,5 @@ def spread_levels(
             fine = grad_texels if number == 0 else grad_coarse
             launcher.run(
                 _spread, sizes[number][1], array(textures.table), material, number, array(fine, 3), array(grad_coarse, 3),
-                items=sizes[number][0] * sizes[number][1],
+                items=sizes[number][0] * sizes[number][1] // 8,
             )
