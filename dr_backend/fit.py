@@ -2,18 +2,21 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from .geometry.flatten import FlatScene, cut
 from .job import JobError
 from .language import told
 from .losses import normal_consistency, photometric, silhouette
-from .optim import AdamUniform
+from .optim import Adam, AdamUniform
 from .parameterizations import LargeSteps, Parameterization
 from .photos import Target, exposed, reduced
 from .problem import Problem, moved
@@ -75,6 +78,20 @@ def view_loss(out: RenderOutput, target: Target, stage: Stage) -> Tensor:
     return loss
 
 
+class _Given(torch.autograd.Function):
+    """Zero, with given derivatives: to take them itself ``torch.autograd.grad`` loads a computer algebra system, a third of a second."""
+
+    @staticmethod
+    def forward(ctx: Any, gradients: Sequence[Tensor], *values: Tensor) -> Tensor:
+        ctx.gradients = gradients
+        return values[0].new_zeros(())
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, one: Tensor) -> tuple[Tensor | None, ...]:
+        return None, *ctx.gradients
+
+
 class Fit:
     """A fit in progress. Iterate ``run()``; ``best()`` is valid at any time, also before the first step and after the last."""
 
@@ -131,7 +148,7 @@ class Fit:
     def _run_stage(self, index: int, stage: Stage) -> Iterator[Progress]:
         problem = self.problem
         renderer, why = problem.choose_renderer(stage)
-        targets = problem.targets(stage)
+        targets = list(self._pool.map(partial(problem.target, stage), problem.photos))
         views = problem.views_per_step(stage, renderer, targets)
         steps, rate, retries = stage.steps, stage.rate, 0
         run = _StageRun(problem, stage, renderer, targets, self._order, self._pool)
@@ -183,13 +200,12 @@ class _StageRun:
         """Makes latents and optimizers for what moves, starting from the problem's scene."""
         values = leaves(self.problem.scene)
         self._leaves: list[_Leaf] = []
-        self._optimizers: list[tuple[torch.optim.Optimizer, float]] = []
+        self._optimizers: list[tuple[Adam | AdamUniform, float]] = []
         for path, parameter in self.problem.moving(self.stage):
             parameterization = self.problem.parameterization(path, parameter, values[path], self.stage)
             latents = [latent.requires_grad_() for latent in parameterization.to_latents(values[path])]
             lr = rate * self.problem.rate(parameter, values[path])
-            uniform = isinstance(parameterization, LargeSteps)
-            optimizer = AdamUniform(latents, lr) if uniform else torch.optim.Adam(latents, lr, betas=(0.8, 0.95), fused=True)
+            optimizer = (AdamUniform if isinstance(parameterization, LargeSteps) else Adam)(latents, lr)
             self._leaves.append(_Leaf(path, parameterization, latents))
             self._optimizers.append((optimizer, lr))
         self.keep()
@@ -221,8 +237,10 @@ class _StageRun:
     def advance(self, views: int, schedule: float) -> float:
         """One step over the next views; the running mean of the data loss over all of them."""
         for optimizer, lr in self._optimizers:
-            optimizer.param_groups[0]["lr"] = lr * schedule
-            optimizer.zero_grad()
+            optimizer.rate = lr * schedule
+        latents = [latent for leaf in self._leaves for latent in leaf.latents]
+        for latent in latents:
+            latent.grad = None
         picked = self._next_views(views)
         problem = moved(self.problem, {leaf.path: leaf.value() for leaf in self._leaves})
         coarse = problem.flat(color=self.stage.photometric > 0, before=self._before)
@@ -235,10 +253,9 @@ class _StageRun:
         self._steps += 1
         found = self._gradients(self._for_views(flat), picked)
         if self.stage.geometry:
-            found.append((FLATTEN * normal_consistency(coarse.positions, coarse.faces, self.problem.face_pairs).mean(), None))
+            found.append(FLATTEN * normal_consistency(coarse.positions, coarse.faces, self.problem.face_pairs).mean())
         if found:
-            latents = [latent for leaf in self._leaves for latent in leaf.latents]
-            gradients = torch.autograd.grad([t for t, _ in found], latents, [g for _, g in found], allow_unused=True)
+            gradients = torch.autograd.grad(found, latents, allow_unused=True)
             for latent, gradient in zip(latents, gradients, strict=True):
                 # ``backward`` would copy those of large images; torch's fused Adam reads them as if they lay in memory as the latents do
                 latent.grad = None if gradient is None else gradient.contiguous()
@@ -275,8 +292,8 @@ class _StageRun:
         """Whether the renderer takes all views of a step in one call: on a GPU, or with threads and kernels of its own."""
         return self.problem.device != "cpu" or (self.renderer.capabilities.batches and see_through_faces(flat) is None)
 
-    def _gradients(self, flat: FlatScene, picked: list[int]) -> list[tuple[Tensor, Tensor | None]]:
-        """What moves of the scene, with the gradient of the mean data loss of some views for it; notes each view's loss.
+    def _gradients(self, flat: FlatScene, picked: list[int]) -> list[Tensor]:
+        """Zeros with the derivatives of the mean data loss of some views for what moves of the scene; notes each view's loss.
 
         Views that do not go together have a thread each; of those that do only the losses have. Sums are taken in the order of the views,
         so that the result does not depend on how many threads there are.
@@ -302,11 +319,11 @@ class _StageRun:
             if not reached:
                 return (None,) * len(copies)
             images, gradients = zip(*reached, strict=True)
-            return torch.autograd.grad(images, copies, gradients, allow_unused=True)
+            return torch.autograd.grad(_Given.apply(gradients, *images), copies, allow_unused=True)
 
         parts = (self._pool.map if len(groups) > 1 else map)(differentiate, groups, pieces)
         summed = [[g for g in column if g is not None] for column in zip(*parts, strict=True)]
-        return [(source, sum(column[1:], column[0])) for source, column in zip(pieces[0][1], summed, strict=True) if column]
+        return [_Given.apply([sum(g[1:], g[0])], source) for source, g in zip(pieces[0][1], summed, strict=True) if g]
 
     def _judge(self, running: float) -> None:
         """Whether the step just measured is the best of the stage, once every view was seen.

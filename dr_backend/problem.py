@@ -96,9 +96,9 @@ class Problem:
             return parameter.rate
         return parameter.rate * float((value - value.mean(0)).norm(dim=1).max())
 
-    def targets(self, stage: Stage) -> list[Target]:
-        """The fitted photos at this stage's size."""
-        return [make_target(p, self.scene.cameras[p.camera], stage.max_side, self.device) for p in self.photos]
+    def target(self, stage: Stage, photo: Photo) -> Target:
+        """A photo at this stage's size."""
+        return make_target(photo, self.scene.cameras[photo.camera], stage.max_side, self.device)
 
     def views_per_step(self, stage: Stage, renderer: Renderer, targets: list[Target]) -> int:
         """As many photos a step as the stage wants and memory allows.

@@ -63,12 +63,12 @@ def race(name: str) -> Race:
     sphere = _scene(*geodesic_sphere(FREQUENCY))
     large_steps = LargeSteps(sphere.faces, len(sphere.positions), SMOOTHING)
     latents = [latent.requires_grad_() for latent in large_steps.to_latents(sphere.positions)]
-    optimizer = AdamUniform(latents, lr=RATE)
+    optimizer = AdamUniform(latents, RATE)
     seconds, reached = 0.0, []
     for step in range(MOST_STEPS):
         start = perf_counter()
         chosen = torch.randperm(VIEWS)[:VIEWS_PER_STEP].tolist()
-        optimizer.zero_grad()
+        latents[0].grad = None
         moved = replace(sphere, positions=large_steps.to_value(latents))
         views = ours.render(moved, [cameras[index] for index in chosen], color=False)
         sum((view.alpha - masks[index].float()).square().mean() for view, index in zip(views, chosen, strict=True)).backward()

@@ -10,6 +10,7 @@ MODULE.options["enable_backward"] = False
 
 @wp.kernel(module=MODULE)
 def cast(
+    first: int,
     mesh: wp.uint64,
     origins: wp.array(dtype=wp.vec3),
     outward: wp.array(dtype=wp.vec3),
@@ -22,9 +23,12 @@ def cast(
     margin: float,
     visible: wp.array(dtype=wp.uint8),
 ):
-    """One thread per surface point and sample. ``outward`` is the geometric normal on the lit side, ``lifts`` moves a point from its facet
-    toward the smooth surface that it stands for; the lift grows as the ray comes to graze the facet."""
-    index = wp.tid()
+    """Whether nothing is in the way. The owner is a surface point and a sample.
+
+    ``outward`` is the geometric normal on the lit side, ``lifts`` moves a point from its facet toward the smooth surface that it stands
+    for; the lift grows as the ray comes to graze the facet.
+    """
+    index = first + wp.tid()
     point = index // samples
     place = index
     if shared == 1:
@@ -46,6 +50,7 @@ def cast(
 
 @wp.kernel(module=MODULE)
 def meet(
+    first: int,
     mesh: wp.uint64,
     origins: wp.array(dtype=wp.vec3),
     directions: wp.array(dtype=wp.vec3),
@@ -54,8 +59,11 @@ def meet(
     weights: wp.array(dtype=wp.vec3),
     distance: wp.array(dtype=wp.float32),
 ):
-    """The first face of the mesh on each ray's way, -1 where there is none; where on it, in barycentric coordinates, and how far."""
-    index = wp.tid()
+    """The first face of the mesh on each ray's way, -1 where there is none; where on it, in barycentric coordinates, and how far.
+
+    The owner is a ray.
+    """
+    index = first + wp.tid()
     face[index] = -1
     if reach[index] > 0.0:
         hit = wp.mesh_query_ray(mesh, origins[index], directions[index], reach[index])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -22,6 +24,7 @@ from .opacity import opacity_at, see_through_faces
 try:
     import warp as wp
 
+    from ..raster.native.launch import Launcher, array
     from . import rays
 except ImportError as error:
     NO_SHADOWS = told(
@@ -42,6 +45,11 @@ def load_rays(device: torch.device) -> None:
     """Compiles the ray queries for a device, or takes them from Warp's cache: the first shadow then has not to wait for that."""
     if not NO_SHADOWS:
         wp.load_module(rays.MODULE, device="cpu" if device.type == "cpu" else f"cuda:{device.index or 0}")
+
+
+@cache
+def _launcher(device: torch.device) -> Launcher:
+    return Launcher(device, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,7 @@ class Shadows:
         self._clear_faces = topology.faces[self._clear]
         self._clear_mesh: Any = None
         self._lock = threading.Lock()
+        self._launcher = _launcher(topology.faces.device)
         self._positions: Tensor | None = None
         self._mesh: Any = None
         self._margin = 0.0
@@ -153,11 +162,12 @@ class Shadows:
         count, samples = len(points.positions), directions.shape[1]
         answer = torch.zeros(count, samples, dtype=torch.uint8, device=points.positions.device)
         starts = (points.positions, points.outward, points.normals, points.lifts, directions.reshape(-1, 3))
-        vectors = [wp.from_torch(v.float().contiguous(), dtype=wp.vec3) for v in starts]
-        reach = wp.from_torch(distances.float().contiguous().reshape(-1))
-        inputs = [mesh.id, *vectors, reach, samples, int(len(directions) == 1), self._margin, wp.from_torch(answer.view(-1))]
+        vectors, reach = [v.float().contiguous() for v in starts], distances.float().contiguous()
         with _torchs_stream(answer.device):
-            wp.launch(rays.cast, count * samples, inputs, device=wp.device_from_torch(answer.device))
+            self._launcher.run(
+                rays.cast, count * samples, mesh.id, *(array(v, 3) for v in vectors), array(reach), samples, int(len(directions) == 1),
+                self._margin, array(answer),
+            )
         return answer
 
     def _dim(self, scene: FlatScene, points: Points, directions: Tensor, distances: Tensor, ray: Tensor, result: Tensor) -> None:
@@ -186,11 +196,12 @@ class Shadows:
         """The first see-through face on each ray's way, -1 for none, barycentric coordinates on it, and the distance."""
         face = torch.empty(len(start), dtype=torch.int32, device=start.device)
         weights, distance = torch.empty_like(start), torch.empty_like(reach)
-        vectors = [wp.from_torch(v.contiguous(), dtype=wp.vec3) for v in (start, toward)]
-        outputs = [wp.from_torch(face), wp.from_torch(weights, dtype=wp.vec3), wp.from_torch(distance)]
-        inputs = [self._clear_mesh.id, *vectors, wp.from_torch(reach.contiguous()), *outputs]
+        start, toward, reach = start.contiguous(), toward.contiguous(), reach.contiguous()
         with _torchs_stream(start.device):
-            wp.launch(rays.meet, len(start), inputs, device=wp.device_from_torch(start.device))
+            self._launcher.run(
+                rays.meet, len(start), self._clear_mesh.id, array(start, 3), array(toward, 3), array(reach), array(face), array(weights, 3),
+                array(distance),
+            )
         return face, weights, distance
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from dr_backend.optim import AdamUniform
+from dr_backend.optim import Adam, AdamUniform
 from dr_backend.parameterizations import LargeSteps, Pyramid
 from tests.scenes import uv_sphere
 
@@ -101,7 +101,7 @@ def test_pyramid_gradient_matches_finite_differences():
 
 def test_adam_uniform_keeps_the_direction_and_length_of_a_step():
     x = torch.zeros(5, 3, requires_grad=True)
-    optimizer = AdamUniform([x], lr=0.1)
+    optimizer = AdamUniform([x], rate=0.1)
     x.grad = torch.tensor([[1.0, 0.0, 0.0]] * 4 + [[0.25, 0.0, 0.0]])
     optimizer.step()
     assert torch.allclose(x[0], torch.tensor([-0.1, 0.0, 0.0]))
@@ -110,7 +110,24 @@ def test_adam_uniform_keeps_the_direction_and_length_of_a_step():
 
 def test_adam_uniform_ignores_zero_gradients():
     x = torch.ones(2, 3, requires_grad=True)
-    optimizer = AdamUniform([x], lr=0.1)
+    optimizer = AdamUniform([x], rate=0.1)
     x.grad = torch.zeros_like(x)
     optimizer.step()
     assert torch.equal(x.detach(), torch.ones(2, 3))
+
+
+def test_adam_does_what_torchs_does():
+    generator = torch.Generator().manual_seed(0)
+    ours, theirs = ([torch.ones(3, 2, requires_grad=True), torch.ones(4, requires_grad=True)] for _ in range(2))
+    adam, expected = Adam(ours, 0.1), torch.optim.Adam(theirs, 0.1, betas=(0.8, 0.95))
+    for step in range(4):
+        adam.rate = expected.param_groups[0]["lr"] = 0.1 / (step + 1)
+        for p, q in zip(ours, theirs, strict=True):
+            p.grad = torch.randn(p.shape, generator=generator)
+            q.grad = p.grad.clone()
+        if step == 2:
+            ours[1].grad = theirs[1].grad = None
+        adam.step()
+        expected.step()
+    for p, q in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(p, q)
