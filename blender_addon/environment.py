@@ -25,7 +25,7 @@ NEEDED = {
     "PIL": "pillow>=10",
     "psutil": "psutil>=5.9",
 }
-OPTIONAL = {"warp": ("warp-lang>=1.19",), "pytorch3d": ("torch==2.11.0", "easypytorch3d==0.7.9.post1")}
+OPTIONAL = {"warp": ("warp-lang>=1.19,<1.20",), "pytorch3d": ("torch==2.11.0", "easypytorch3d==0.7.9.post1")}
 RECORD = "fit_to_photo_requirements.txt"  # in an environment made here: what it was made for
 _MODULES = (*NEEDED, *OPTIONAL)
 
