@@ -1,5 +1,7 @@
 """The native renderer gives the same bits however many threads work for it, and to however many threads that ask at once."""
 
+import gc
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -43,7 +45,7 @@ def bits(renderer: NativeRenderer, kind: str, views: int) -> list[torch.Tensor]:
 
 @pytest.fixture(autouse=True)
 def all_work_is_shared(monkeypatch):
-    monkeypatch.setattr(launch, "WORTH_SHARING", 0)
+    monkeypatch.setattr(launch, "WORTH_SHARING", 1)
 
 
 @pytest.fixture(autouse=True)
@@ -72,3 +74,30 @@ def test_same_bits_for_several_that_ask_at_once(threads):
     with ThreadPoolExecutor(4) as pool:
         for each, found in zip(asked, pool.map(lambda each: bits(renderer, *each), asked), strict=True):
             assert all(torch.equal(*pair) for pair in zip(found, expected[each], strict=True)), each
+
+
+def test_what_goes_wrong_on_a_helping_thread_is_told():
+    own, helped = threading.get_ident(), threading.Event()
+
+    def work() -> None:
+        if threading.get_ident() == own:
+            assert helped.wait(10)
+            return
+        helped.set()
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        launch.Launcher(torch.device("cpu"), 2)._share(work, 1)
+
+
+def test_helping_threads_leave_with_their_launcher():
+    before = set(threading.enumerate())
+    launcher = launch.Launcher(torch.device("cpu"), 3)
+    launcher._share(lambda: None, 2)
+    helpers = set(threading.enumerate()) - before
+    assert len(helpers) == 2
+    del launcher
+    gc.collect()
+    for helper in helpers:
+        helper.join(10)
+        assert not helper.is_alive()

@@ -15,7 +15,7 @@ from torch import Tensor
 
 _loading = Lock()
 
-WORTH_SHARING = 20_000  # pixels or faces
+WORTH_SHARING = 20_000  # pixels or faces for each thread that helps
 BLOCKS_PER_THREAD = 4  # more blocks than threads even out owners with more and less work
 TILE = 16  # pixels
 WORD = 4  # bytes of most numbers
@@ -92,7 +92,7 @@ class _Program:
 
 
 def _help(tasks: SimpleQueue[Any]) -> None:
-    """What a helping thread does: takes its share of each task that is not yet done, until there is a ``None``."""
+    """What a helping thread does: takes its share of each task that is not yet done, until there is a ``None``, which others see too."""
     while (task := tasks.get()) is not None:
         work, tickets, done = task
         if next(tickets, None) is None:
@@ -103,6 +103,7 @@ def _help(tasks: SimpleQueue[Any]) -> None:
             done.put(error)
         else:
             done.put(None)
+    tasks.put(None)
 
 
 class Launcher:
@@ -117,9 +118,9 @@ class Launcher:
         self.threads = threads if device.type == "cpu" else 1
         self._programs: dict[str, _Program] = {}
         self._tasks: SimpleQueue[Any] = SimpleQueue()
-        for number in range(1, self.threads):
-            Thread(target=_help, args=(self._tasks,), name=f"raster {number}", daemon=True).start()
-        weakref.finalize(self, _dismiss, self._tasks, self.threads - 1)
+        self._helpers = 0  # threads that wait for tasks
+        self._hiring = Lock()
+        weakref.finalize(self, self._tasks.put, None)
 
     @property
     def tile(self) -> tuple[int, int]:
@@ -140,16 +141,21 @@ class Launcher:
         if program is None:
             program = self._programs[work.key] = _Program(work, arguments)
         packed = program.packed(arguments)
-        if self.threads == 1 or alone or owners < 2 or max(owners, items) < WORTH_SHARING:
+        threads = 1 if alone else min(self.threads, owners, 1 + max(owners, items) // WORTH_SHARING)
+        if threads == 1:
             program.run(packed, iter([(0, owners)]))
             return
-        count = min(owners, self.threads * BLOCKS_PER_THREAD)
+        count = min(owners, threads * BLOCKS_PER_THREAD)
         limits = [owners * i // count for i in range(count + 1)]
         blocks = iter(list(zip(limits, limits[1:], strict=False)))  # a list's iterator may be shared between threads
-        self._share(lambda: program.run(packed, blocks), min(self.threads, count) - 1)
+        self._share(lambda: program.run(packed, blocks), threads - 1)
 
     def _share(self, work: Callable[[], None], helpers: int) -> None:
         """Does what is to be done on this thread and on helping ones, as far as these wake up before there is nothing left."""
+        with self._hiring:
+            for number in range(self._helpers, helpers):
+                Thread(target=_help, args=(self._tasks,), name=f"raster {number}", daemon=True).start()
+            self._helpers = max(self._helpers, helpers)
         tickets, done = iter(range(helpers)), SimpleQueue[Any]()
         for _ in range(helpers):
             self._tasks.put((work, tickets, done))
@@ -160,8 +166,3 @@ class Launcher:
             errors = [error for error in (done.get() for _ in range(begun)) if error is not None]
         if errors:
             raise errors[0]
-
-
-def _dismiss(tasks: SimpleQueue[Any], helpers: int) -> None:
-    for _ in range(helpers):
-        tasks.put(None)
