@@ -143,7 +143,7 @@ class NativeRenderer:
         shown = None if scene.culled is None else (turned > 0) | (scene.culled == 0)
 
         def behind(layer: Layer) -> tuple[Tensor, Tensor]:
-            return rasterize(seen.projected, faces, seen.bins, seen.view, batch.launcher, layer)
+            return batch.launcher.together([rasterize(seen.projected, faces, seen.bins, seen.view, batch.launcher, layer)])[0]
 
         return through_layers(scene, projected, view, turned, shown, behind, color)
 

@@ -24,7 +24,7 @@ from .opacity import opacity_at, see_through_faces
 try:
     import warp as wp
 
-    from ..raster.native.launch import Launcher, array
+    from ..raster.native.launch import Launch, Launcher, array
     from . import rays
 except ImportError as error:
     NO_SHADOWS = told(
@@ -164,10 +164,9 @@ class Shadows:
         starts = (points.positions, points.outward, points.normals, points.lifts, directions.reshape(-1, 3))
         vectors, reach = [v.float().contiguous() for v in starts], distances.float().contiguous()
         with _torchs_stream(answer.device):
-            self._launcher.run(
-                rays.cast, count * samples, mesh.id, *(array(v, 3) for v in vectors), array(reach), samples, int(len(directions) == 1),
-                self._margin, array(answer),
-            )
+            shared = int(len(directions) == 1)
+            arrays = [*(array(v, 3) for v in vectors), array(reach)]
+            self._launcher.run(Launch(rays.cast, count * samples, mesh.id, *arrays, samples, shared, self._margin, array(answer)))
         return answer
 
     def _dim(self, scene: FlatScene, points: Points, directions: Tensor, distances: Tensor, ray: Tensor, result: Tensor) -> None:
@@ -198,10 +197,8 @@ class Shadows:
         weights, distance = torch.empty_like(start), torch.empty_like(reach)
         start, toward, reach = start.contiguous(), toward.contiguous(), reach.contiguous()
         with _torchs_stream(start.device):
-            self._launcher.run(
-                rays.meet, len(start), self._clear_mesh.id, array(start, 3), array(toward, 3), array(reach), array(face), array(weights, 3),
-                array(distance),
-            )
+            arrays = [array(start, 3), array(toward, 3), array(reach), array(face), array(weights, 3), array(distance)]
+            self._launcher.run(Launch(rays.meet, len(start), self._clear_mesh.id, *arrays))
         return face, weights, distance
 
 

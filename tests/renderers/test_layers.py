@@ -16,6 +16,10 @@ from dr_backend.scene import Camera, Mesh, Scene
 from tests.renderers.test_native_fuzz import MAKERS
 
 
+def native(seen, flat, view, launcher, layer) -> tuple[torch.Tensor, torch.Tensor]:
+    return launcher.together([rasterize_native(seen.projected, flat.topology.faces32, seen.bins, view, launcher, layer)])[0]
+
+
 def _peeled(rasterizer, shape) -> list[Layer]:
     """All layers, the last of them empty."""
     layers = [Layer(torch.full(shape, -1, dtype=torch.int32), torch.full(shape, torch.inf))]
@@ -45,7 +49,7 @@ def test_peeling_finds_every_face_once_and_in_order(seed):
     load(torch.device("cpu"))
     launcher = Launcher(torch.device("cpu"), 1)
     seen = Batch(flat.topology, flat.positions, None, [view], launcher).seen[0]
-    ours = _peeled(lambda layer: rasterize_native(seen.projected, flat.topology.faces32, seen.bins, view, launcher, layer), (24, 24))
+    ours = _peeled(lambda layer: native(seen, flat, view, launcher, layer), (24, 24))
     twins = _peeled(lambda layer: rasterize(projected, flat.faces, view, None, layer), (24, 24))
     only = [torch.arange(len(faces)) == face for face in range(len(faces))]
     ours_alone = [_face_id(positions, faces[face : face + 1], camera, launcher) for face in range(len(faces))]
@@ -73,4 +77,4 @@ def test_nothing_is_drawn_where_nothing_more_is_wanted():
     seen = Batch(flat.topology, flat.positions, None, [view], launcher).seen[0]
     first = Layer(start.face_id.int(), start.nearness)
     assert torch.equal(rasterize(projected, flat.faces, view, None, start)[0] >= 0, wanted)
-    assert torch.equal(rasterize_native(seen.projected, flat.topology.faces32, seen.bins, view, launcher, first)[0] >= 0, wanted)
+    assert torch.equal(native(seen, flat, view, launcher, first)[0] >= 0, wanted)

@@ -13,7 +13,7 @@ from ...geometry.topology import Topology
 from ..project import Projected, View, bend, to_camera
 from .bins import Bins, bin_faces
 from .interpolate import Runs
-from .launch import Launcher
+from .launch import Launcher, Steps
 from .project import add_to_world, project
 from .rasterize import rasterize
 
@@ -32,7 +32,7 @@ class Seen:
 
 
 class Batch:
-    """Views of one scene, one after the other: all threads share each view's tiles.
+    """Views of one scene, side by side: their kernels run together, and all threads share all tiles.
 
     A thread for each view would be no faster: between kernels all would wait for Python, which only one of them can run.
     """
@@ -43,16 +43,17 @@ class Batch:
     ) -> None:
         self.topology, self.culled, self.launcher, self.views = topology, culled, launcher, views
         points = positions.detach()
-        self.seen = [self._see(points, view) for view in views]
+        with torch.no_grad():
+            self.seen = launcher.together(self._see(points, view) for view in views)
         self.runs: Sequence[Runs] = ()  # of each view: ``locate`` and ``paint_views`` count them
 
-    def _see(self, points: Float[Tensor, "V 3"], view: View) -> Seen:
-        with torch.no_grad():
-            fixed = replace(view, **{f.name: v.detach() for f in fields(view) if isinstance(v := getattr(view, f.name), Tensor)})
-            projected = project(points, fixed, self.launcher)
-            faces = self.topology.faces32
-            bins = bin_faces(projected, faces, self.culled, fixed, self.launcher)
-            return Seen(fixed, projected, bins, *rasterize(projected, faces, bins, fixed, self.launcher))
+    def _see(self, points: Float[Tensor, "V 3"], view: View) -> Steps[Seen]:
+        fixed = replace(view, **{f.name: v.detach() for f in fields(view) if isinstance(v := getattr(view, f.name), Tensor)})
+        projected = yield from project(points, fixed, self.launcher)
+        faces = self.topology.faces32
+        bins = yield from bin_faces(projected, faces, self.culled, fixed, self.launcher)
+        found = yield from rasterize(projected, faces, bins, fixed, self.launcher)
+        return Seen(fixed, projected, bins, *found)
 
     def camera_tensors(self) -> list[Tensor | None]:
         """Rotation, translation, focal length, centre and lens of each view, with their gradients: what ``world_gradients`` answers for."""

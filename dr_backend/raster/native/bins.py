@@ -11,7 +11,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ..project import Projected, View
-from .launch import Launcher, array, kernel
+from .launch import Launch, Launcher, Steps, array, kernel
 
 CHUNKS = 32  # parts of the list of faces; fixed, so that results do not depend on the number of threads
 CHUNK_FACES_GPU = 128
@@ -127,7 +127,9 @@ def _fill(
                 places[tile * chunks + part] = place + 1
 
 
-def bin_faces(projected: Projected, faces: Int[Tensor, "F 3"], culled: Int[Tensor, " F"] | None, view: View, launcher: Launcher) -> Bins:
+def bin_faces(
+    projected: Projected, faces: Int[Tensor, "F 3"], culled: Int[Tensor, " F"] | None, view: View, launcher: Launcher
+) -> Steps[Bins]:
     """The bins of one view. ``culled`` marks faces that do not show their inside."""
     device, count = faces.device, len(faces)
     tile_width, tile_height = launcher.tile
@@ -143,7 +145,7 @@ def bin_faces(projected: Projected, faces: Int[Tensor, "F 3"], culled: Int[Tenso
     counts = torch.zeros(lines * columns * chunks, dtype=torch.int32, device=device)
     sizes: tuple[Any, ...] = (view.width, view.height, tile_width, tile_height, columns, chunk, chunks)
     arrays = [array(t) for t in (facing, survivors, rows, cols, kept, counts)]
-    launcher.run(
+    yield Launch(
         _find, chunks, array(faces), array(projected.camera, 3), array(projected.xy, 2), array(culled),
         view.near, int(view.perspective), *sizes, *arrays, items=3 * count,  # each takes as long as three pixels
     )
@@ -152,5 +154,5 @@ def bin_faces(projected: Projected, faces: Int[Tensor, "F 3"], culled: Int[Tenso
     total = int(ends[-1])
     starts = torch.cat([places[::chunks], ends[-1:]])
     entries = integers(total)
-    launcher.run(_fill, chunks, *arrays[1:5], columns, chunk, chunks, array(places), array(entries), items=count)
+    yield Launch(_fill, chunks, *arrays[1:5], columns, chunk, chunks, array(places), array(entries), items=count)
     return Bins(facing, entries, starts, tile_width, tile_height, columns)

@@ -16,10 +16,13 @@ from .batch import CAMERA_TENSORS, Batch, Seen
 from .coverage import Blend, Crossings, blend, copied, unblend
 from .cuts import cross_cuts
 from .interpolate import Runs, interpolate
+from .launch import Launcher, Steps
 from .outline import cross_edges
 from .paint import paint, texel_gradients
 from .pull import Painted, pull_corners
 from .texture import reduce_levels, tabulate
+
+Pulled = tuple[Tensor, Tensor | None]  # gradients for vertices in camera space, and for the intrinsics
 
 
 def _wants_lens(needed: Sequence[bool], index: int) -> bool:
@@ -40,10 +43,10 @@ class _Locate(Function):
 
     @staticmethod
     def forward(ctx: Any, batch: Batch, positions: Tensor, *cameras: Tensor | None) -> tuple[Tensor, ...]:
-        def work(seen: Seen) -> tuple[Tensor, Runs]:
+        def work(seen: Seen) -> Steps[tuple[Tensor, Runs]]:
             return interpolate(seen.projected, batch.topology.faces32, seen.face_id, seen.depth, seen.bins, seen.view, batch.launcher)
 
-        weights, batch.runs = zip(*map(work, batch.seen), strict=True)
+        weights, batch.runs = zip(*batch.launcher.together(map(work, batch.seen)), strict=True)
         ctx.batch = batch
         ctx.save_for_backward(positions)
         ctx.set_materialize_grads(False)
@@ -56,17 +59,18 @@ class _Locate(Function):
         (positions,) = ctx.saved_tensors
         count = len(batch.seen)
 
-        def work(index: int, seen: Seen, runs: Runs, by_weight: Tensor | None, by_depth: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        def work(index: int, seen: Seen, runs: Runs, by_weight: Tensor | None, by_depth: Tensor | None) -> Steps[Pulled]:
             total = torch.zeros_like(seen.projected.camera)
             if by_weight is None and by_depth is None:
                 return total, None
-            return total, pull_corners(
+            by_lens = yield from pull_corners(
                 seen.projected, batch.topology.faces32, seen.face_id, seen.bins, runs, seen.view, batch.launcher, by_weight, by_depth,
                 None, total, _wants_lens(needed, index),
             )
+            return total, by_lens
 
         clean = _contiguous(gradients)
-        parts = map(work, range(count), batch.seen, batch.runs, clean[:count], clean[count:])
+        parts = batch.launcher.together(map(work, range(count), batch.seen, batch.runs, clean[:count], clean[count:]))
         return (None, *batch.world_gradients(positions, *zip(*parts, strict=True), needed))
 
 
@@ -82,12 +86,12 @@ class _Paint(Function):
         reduce_levels(textures, batch.launcher)
         faces, face_material = batch.topology.faces32, batch.topology.face_material32
 
-        def color(seen: Seen) -> tuple[Tensor, Tensor, Tensor | None, Runs, float]:
+        def color(seen: Seen) -> Steps[tuple[Tensor, Tensor, Tensor | None, Runs, float]]:
             return paint(
                 seen.projected, faces, uvs, face_material, textures, seen.face_id, seen.depth, seen.bins, seen.view, batch.launcher, lit
             )
 
-        images, places, weights, batch.runs, highest = zip(*map(color, batch.seen), strict=True)
+        images, places, weights, batch.runs, highest = zip(*batch.launcher.together(map(color, batch.seen)), strict=True)
         weights = weights if lit else ()
         if not any(ctx.needs_input_grad[6:]):
             ctx.mark_non_differentiable(*weights)
@@ -104,32 +108,38 @@ class _Paint(Function):
         by_colors, by_texels, *needed = ctx.needs_input_grad[4:]
         positions, colors = ctx.saved_tensors
         count, topology = len(batch.seen), batch.topology
-        # Where texels are encoded the gradient for colours is changed on the spot, and it may be somebody else's.
-        images = [None if g is None else copied(g, batch.launcher) if textures.encoded else g.contiguous() for g in gradients[:count]]
+        images = _contiguous(gradients[:count])
+        if textures.encoded:  # the gradient for colours is changed on the spot, and it may be somebody else's
+            images = _copied(images, batch.launcher)
         depths = _contiguous(gradients[count : 2 * count])
         weights = gradients[2 * count :] or [None] * count
 
         def work(
             index: int, seen: Seen, runs: Runs, where: Tensor, by_rgb: Tensor | None, by_depth: Tensor | None, by_place: Tensor | None
-        ) -> tuple[Tensor, Tensor | None]:
+        ) -> Steps[Pulled]:
             total = torch.zeros_like(seen.projected.camera)
             if by_rgb is None and by_depth is None and by_place is None:
                 return total, None
             painted = None if by_rgb is None else Painted(textures, uvs, topology.face_material32, where, by_rgb)
             by_weight = None if by_place is None else by_place.contiguous()
-            return total, pull_corners(
+            by_lens = yield from pull_corners(
                 seen.projected, topology.faces32, seen.face_id, seen.bins, runs, seen.view, batch.launcher, by_weight, by_depth,
                 painted, total, _wants_lens(needed, index),
             )
+            return total, by_lens
 
-        world: tuple[Tensor | None, ...] = (None,) * len(needed)
+        pulls: list[Steps[Any]] = []
         if any(needed) or textures.encoded:
-            parts = map(work, range(count), batch.seen, batch.runs, ctx.places, images, depths, weights)
-            world = batch.world_gradients(positions, *zip(*parts, strict=True), needed)
-        grad_texels = None
-        if by_texels:
-            views = [(seen.face_id, where, g) for seen, where, g in zip(batch.seen, ctx.places, images, strict=True) if g is not None]
-            grad_texels = texel_gradients(views, topology.face_material32, textures, ctx.filtered, batch.launcher)
+            pulls = list(map(work, range(count), batch.seen, batch.runs, ctx.places, images, depths, weights))
+        views = [(seen.face_id, where, g) for seen, where, g in zip(batch.seen, ctx.places, images, strict=True) if g is not None]
+        gather = [texel_gradients(views, topology.face_material32, textures, ctx.filtered, batch.launcher)] if by_texels else []
+        # Gradients for encoded texels are those that the pulls leave behind.
+        found = [*map(batch.launcher.together, (pulls, gather))] if textures.encoded else [batch.launcher.together(pulls + gather)]
+        results = [result for part in found for result in part]
+        grad_texels = results.pop() if gather else None
+        world: tuple[Tensor | None, ...] = (None,) * len(needed)
+        if results:
+            world = batch.world_gradients(positions, *zip(*results, strict=True), needed)
         grad_colors = None
         if by_colors:
             grad_colors = torch.zeros_like(colors)
@@ -142,15 +152,22 @@ class _Paint(Function):
         return (None, None, None, None, grad_colors, grad_texels, *world)
 
 
-def _crossings(batch: Batch, seen: Seen) -> Crossings:
+def _copied(gradients: Sequence[Tensor | None], launcher: Launcher) -> list[Tensor | None]:
+    given = launcher.together(copied(g, launcher) for g in gradients if g is not None)
+    return [None if g is None else given.pop(0) for g in gradients]
+
+
+def _crossings(batch: Batch, seen: Seen) -> Steps[Crossings]:
     """The outline of a view, and where its surfaces cut through each other."""
     topology = batch.topology
-    edge, *edges = cross_edges(
+    edge, *edges = yield from cross_edges(
         seen.projected, topology.faces32, *topology.edges32, batch.culled, seen.bins, seen.face_id, seen.view, batch.launcher
     )
     if topology.shell_count < 2:
         return Crossings(edge, edge.new_zeros(0, 2), *edges)
-    cut, *cuts = cross_cuts(seen.projected, topology.faces32, topology.shells32, seen.face_id, seen.view, batch.launcher, *edges[:2])
+    cut, *cuts = yield from cross_cuts(
+        seen.projected, topology.faces32, topology.shells32, seen.face_id, seen.view, batch.launcher, *edges[:2]
+    )
     return Crossings(edge, cut, *(torch.cat(pair) for pair in zip(edges, cuts, strict=True)))
 
 
@@ -162,10 +179,11 @@ class _Blend(Function):
         views = len(batch.seen)
         images = list(rest[CAMERA_TENSORS * views :]) or [None] * views
 
-        def work(seen: Seen, rgb: Tensor | None) -> tuple[Blend, Tensor]:
-            return blend(_crossings(batch, seen), seen.face_id, rgb, batch.launcher)
+        def work(seen: Seen, rgb: Tensor | None) -> Steps[tuple[Blend, Tensor]]:
+            found = yield from _crossings(batch, seen)
+            return (yield from blend(found, seen.face_id, rgb, batch.launcher))
 
-        ctx.blends, alphas = zip(*map(work, batch.seen, images), strict=True)
+        ctx.blends, alphas = zip(*batch.launcher.together(map(work, batch.seen, images)), strict=True)
         ctx.batch, ctx.colored = batch, images[0] is not None
         ctx.save_for_backward(positions)
         ctx.set_materialize_grads(False)
@@ -181,18 +199,19 @@ class _Blend(Function):
         needed = ctx.needs_input_grad[1 : 2 + CAMERA_TENSORS * views]
         (positions,) = ctx.saved_tensors
         by_alpha = _contiguous(gradients[:views])
-        by_rgb = [None if g is None else copied(g, batch.launcher) for g in gradients[views:]] or [None] * views
+        by_rgb = _copied(gradients[views:], batch.launcher) or [None] * views
 
-        def work(index: int, seen: Seen, made: Blend, alpha: Tensor | None, rgb: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        def work(index: int, seen: Seen, made: Blend, alpha: Tensor | None, rgb: Tensor | None) -> Steps[Pulled]:
             total = torch.zeros_like(seen.projected.camera)
             if alpha is None and rgb is None:
                 return total, None
-            return total, unblend(
+            by_lens = yield from unblend(
                 made, rgb, alpha, seen.projected, batch.topology.faces32, batch.topology.edges32[0], seen.view, batch.launcher, total,
                 _wants_lens(needed, index),
             )
+            return total, by_lens
 
-        parts = map(work, range(views), batch.seen, ctx.blends, by_alpha, by_rgb)
+        parts = batch.launcher.together(map(work, range(views), batch.seen, ctx.blends, by_alpha, by_rgb))
         world = batch.world_gradients(positions, *zip(*parts, strict=True), needed)
         return (None, *world, *(by_rgb if ctx.colored else ()))
 

@@ -13,7 +13,7 @@ from ..project import Projected, View
 from .bins import CHUNKS, Floats, Ints, Vec3s
 from .cuts import pull_cuts
 from .interpolate import Lens, lens_of
-from .launch import Launcher, array, kernel
+from .launch import Launch, Launcher, Steps, array, kernel
 from .outline import line_of
 from .rasterize import cut
 from .sums import add_into
@@ -201,38 +201,38 @@ def screen_offset(p: wp.vec3, lens: Lens) -> wp.vec2:
     return wp.vec2(p[0] / -p[2], p[1] / p[2])
 
 
-def copied(values: Float[Tensor, ...], launcher: Launcher) -> Float[Tensor, ...]:
+def copied(values: Float[Tensor, ...], launcher: Launcher) -> Steps[Float[Tensor, ...]]:
     """A copy that is contiguous, made by all threads."""
     if not values.is_contiguous():
         return values.contiguous()
     copy = torch.empty_like(values)
     chunk = -(-values.numel() // CHUNKS)
-    launcher.run(_copy, CHUNKS, chunk, array(values), array(copy), items=values.numel() // 16)
+    yield Launch(_copy, CHUNKS, chunk, array(values), array(copy), items=values.numel() // 16)
     return copy
 
 
 def blend(
     found: Crossings, face_id: Int[Tensor, "H W"], rgb: Float[Tensor, "H W 3"] | None, launcher: Launcher
-) -> tuple[Blend, Float[Tensor, "H W"]]:
+) -> Steps[tuple[Blend, Float[Tensor, "H W"]]]:
     """Blends colours in place, and coverage, which is returned too."""
     count, device = len(found.inner), face_id.device
     alpha, claimed = torch.empty(2, *face_id.shape, device=device).unbind(0)
     chunk = -(-face_id.numel() // CHUNKS)
-    launcher.run(_cover, CHUNKS, chunk, array(face_id), array(alpha), array(claimed), items=face_id.numel() // 16)
+    yield Launch(_cover, CHUNKS, chunk, array(face_id), array(alpha), array(claimed), items=face_id.numel() // 16)
     target, other = torch.empty_like(found.inner), torch.empty_like(found.inner)
     share, scale, step, more = torch.empty(4, count, device=device).unbind(0)
-    launcher.run(
+    yield Launch(
         _share, count, array(found.inner), array(found.outer), array(found.distance), array(target), array(other), array(share)
     )
-    add_into(claimed, target, share, launcher)
+    yield from add_into(claimed, target, share, launcher)
     step_rgb, more_rgb = (None, None) if rgb is None else torch.empty(2, count, 3, device=device).unbind(0)
-    launcher.run(
+    yield Launch(
         _mix, count, array(target), array(other), array(share), array(claimed), array(rgb, 3), array(alpha), array(scale),
         array(step_rgb, 3), array(step), array(more_rgb, 3), array(more),
     )
-    add_into(alpha, target, more, launcher)
+    yield from add_into(alpha, target, more, launcher)
     if rgb is not None and more_rgb is not None:
-        add_into(rgb, target, more_rgb, launcher)
+        yield from add_into(rgb, target, more_rgb, launcher)
     return Blend(found, target, other, share, scale, step_rgb, step), alpha
 
 
@@ -240,7 +240,7 @@ def unblend(
     made: Blend, by_rgb: Float[Tensor, "H W 3"] | None, by_alpha: Float[Tensor, "H W"] | None, projected: Projected,
     faces: Int[Tensor, "F 3"], edge_vertices: Int[Tensor, "E 2"], view: View, launcher: Launcher, grad_camera: Float[Tensor, "V 3"],
     intrinsics: bool,
-) -> Float[Tensor, " 4"] | None:
+) -> Steps[Float[Tensor, " 4"] | None]:
     """The adjoint of ``blend``: ``by_rgb`` becomes the gradient for the unblended colours in place, vertices' goes into ``grad_camera``.
 
     Exact for the outline's position and the colours beside it; which pixels see what is constant.
@@ -253,29 +253,29 @@ def unblend(
     by_distance = torch.empty(count, device=device)
     pixels = torch.empty(count, 2, dtype=torch.int32, device=device)
     more_rgb = None if by_rgb is None else torch.empty(count, 2, 3, device=device)
-    launcher.run(
+    yield Launch(
         _ask, count, array(found.inner), array(found.outer), array(found.distance), array(made.target), array(made.share),
         array(made.scale), array(made.rgb, 3), array(made.alpha), array(by_rgb, 3), array(by_alpha), array(by_distance), array(pixels),
         array(more_rgb, 3),
     )
     if by_rgb is not None and more_rgb is not None:
-        add_into(by_rgb, pixels, more_rgb, launcher)
+        yield from add_into(by_rgb, pixels, more_rgb, launcher)
     place = torch.empty(edges, 2, dtype=torch.int32, device=device)
     by_end = torch.empty(edges, 2, 3, device=device)
     by_lens = torch.zeros(edges + cuts, 4, device=device) if intrinsics else None
     lens = lens_of(view)
-    launcher.run(
+    yield Launch(
         _pull_edges, edges, array(found.edge), array(found.inner), array(found.outer), array(by_distance), array(edge_vertices),
         array(projected.camera, 3), view.near, lens, array(place), array(by_end, 3), array(by_lens),
     )
-    add_into(grad_camera, place, by_end, launcher)
+    yield from add_into(grad_camera, place, by_end, launcher)
     if cuts:
         place = torch.empty(cuts, 6, dtype=torch.int32, device=device)
         by_corner = torch.empty(cuts, 6, 3, device=device)
         tail = None if by_lens is None else by_lens[edges:]
-        launcher.run(
+        yield Launch(
             pull_cuts, cuts, array(found.cut), array(found.inner[edges:]), array(found.outer[edges:]), array(by_distance[edges:]),
             array(faces), array(projected.camera, 3), lens, array(place), array(by_corner, 3), array(tail),
         )
-        add_into(grad_camera, place, by_corner, launcher)
+        yield from add_into(grad_camera, place, by_corner, launcher)
     return None if by_lens is None else by_lens.double().sum(0).float()

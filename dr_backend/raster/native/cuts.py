@@ -10,7 +10,7 @@ from torch import Tensor
 from ..project import Projected, View
 from .bins import Floats, Ints, Vec3s
 from .interpolate import Lens, lens_of
-from .launch import Launcher, array, kernel
+from .launch import Launch, Launcher, Steps, array, kernel
 
 
 @wp.struct
@@ -162,14 +162,14 @@ def pull_cuts(
 def cross_cuts(
     projected: Projected, faces: Int[Tensor, "F 3"], shells: Int[Tensor, " F"], face_id: Int[Tensor, "H W"], view: View,
     launcher: Launcher, inner: Int[Tensor, " E"], outer: Int[Tensor, " E"],
-) -> tuple[Int[Tensor, "D 2"], Int[Tensor, " D"], Int[Tensor, " D"], Float[Tensor, " D"]]:
+) -> Steps[tuple[Int[Tensor, "D 2"], Int[Tensor, " D"], Int[Tensor, " D"], Float[Tensor, " D"]]]:
     """The two faces, inner and outer pixel and distance of every cut; ``inner`` and ``outer`` are the pixels beside outline edges.
 
     Two pixels that show different shells lie on either side of a cut if each shell's plane, continued to the other pixel, lies behind
     there, and if no outline passes between them: beyond its outline a surface has no plane.
     """
     right, below = torch.empty(2, view.height, view.width, device=faces.device).unbind(0)
-    launcher.run(
+    yield Launch(
         _meet, view.height, array(faces), array(projected.camera, 3), array(shells), array(face_id), lens_of(view), array(right),
         array(below), items=face_id.numel(),
     )

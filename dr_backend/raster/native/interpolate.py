@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..project import Projected, View
 from .bins import Bins, Floats, Ints, Vec3s
-from .launch import Launcher, array, inside_kernel
+from .launch import Launch, Launcher, Steps, array, inside_kernel
 from .rasterize import pixel_owners
 
 
@@ -139,12 +139,12 @@ def count_runs(counts: Int[Tensor, " R"]) -> Runs:
 def interpolate(
     projected: Projected, faces: Int[Tensor, "F 3"], face_id: Int[Tensor, "H W"], depth: Float[Tensor, "H W"], bins: Bins, view: View,
     launcher: Launcher,
-) -> tuple[Float[Tensor, "H W 3"], Runs]:
+) -> Steps[tuple[Float[Tensor, "H W 3"], Runs]]:
     """Barycentric coordinates at pixel centres, zero where nothing is seen, and the runs; ``depth`` is made exact in place."""
     weights = torch.empty(view.height, view.width, 3, device=faces.device)
     owners, shape = pixel_owners(bins, view, launcher)
     runs = torch.empty(view.height * shape[2], dtype=torch.int32, device=faces.device)
-    launcher.run(
+    yield Launch(
         _locate, owners, array(faces), array(projected.camera, 3), array(face_id), lens_of(view), *shape, array(weights, 3), array(depth),
         array(runs), items=face_id.numel(),
     )

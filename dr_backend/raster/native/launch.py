@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import warp as wp
 from torch import Tensor
+
+T = TypeVar("T")
 
 _loading = Lock()
 
@@ -70,6 +72,22 @@ def load(device: torch.device) -> None:
         wp.force_load(name, list(MODULES), max_workers=len(MODULES))
 
 
+class Launch:
+    """A kernel that is to be called for ``owners`` owners, who have ``items`` pixels or faces between them if these are more.
+
+    Few items are left to one thread: waking others would take longer. With ``alone`` one thread works through the owners in order.
+    """
+
+    __slots__ = ("alone", "arguments", "items", "owners", "work")
+
+    def __init__(self, work: wp.Kernel, owners: int, *arguments: Any, items: int = 0, alone: bool = False) -> None:
+        self.work, self.owners, self.arguments, self.items, self.alone = work, owners, arguments, max(owners, items), alone
+
+
+# What is done for one view: it hands out launches, is resumed when they are done, and ends with a result.
+Steps = Generator[Launch, None, T]
+
+
 class _Program:
     """A kernel compiled for a processor: a C function, which lets other threads run Python while it works."""
 
@@ -83,12 +101,11 @@ class _Program:
         """Arguments as the function reads them. Warp packs them anew for each launch, in ten times the time."""
         return self._pack(0, *(a.__ctype__() if hasattr(a, "__ctype__") else a for a in arguments))
 
-    def run(self, packed: ctypes.Structure, blocks: Iterator[tuple[int, int]]) -> None:
-        """Works through blocks of owners, each from one number to another."""
+    def run(self, packed: ctypes.Structure, start: int, stop: int) -> None:
+        """Calls the function for the owners from one number to another."""
         own = self._pack.from_buffer_copy(packed)  # of this thread: the first argument changes
-        for start, stop in blocks:
-            own._0 = start
-            self._launch.hooks.forward(ctypes.byref(self._bounds(stop - start)), ctypes.byref(own))
+        own._0 = start
+        self._launch.hooks.forward(ctypes.byref(self._bounds(stop - start)), ctypes.byref(own))
 
 
 def _help(tasks: SimpleQueue[Any]) -> None:
@@ -127,28 +144,51 @@ class Launcher:
         """Width and height in pixels of what one bin covers; width 0 means the whole row."""
         return (0, TILE) if self.device.type == "cpu" else (TILE, TILE)
 
-    def run(self, work: wp.Kernel, owners: int, *arguments: Any, items: int = 0, alone: bool = False) -> None:
-        """Calls a kernel for ``owners`` owners, who have ``items`` pixels or faces between them if these are more.
-
-        Few items are left to one thread: waking others would take longer. With ``alone`` one thread works through the owners in order.
-        """
-        if owners <= 0:
-            return
+    def run(self, *launches: Launch) -> None:
+        """Calls kernels of which none needs what another does; all threads take part in all of them."""
         if self.device.type != "cpu":
-            wp.launch(work, dim=owners, inputs=[0, *arguments], device=f"cuda:{self.device.index or 0}")
+            for each in launches:
+                if each.owners > 0:
+                    wp.launch(each.work, dim=each.owners, inputs=[0, *each.arguments], device=f"cuda:{self.device.index or 0}")
             return
-        program = self._programs.get(work.key)
+        blocks = [block for each in launches if each.owners > 0 for block in self._blocks(each)]
+        todo = iter(blocks)  # a list's iterator may be shared between threads
+
+        def work() -> None:
+            for program, packed, start, stop in todo:
+                program.run(packed, start, stop)
+
+        threads = min(self.threads, len(blocks), 1 + sum(each.items for each in launches) // WORTH_SHARING)
+        if threads > 1:
+            self._share(work, threads - 1)
+        else:
+            work()
+
+    def _blocks(self, launch: Launch) -> list[tuple[_Program, ctypes.Structure, int, int]]:
+        """A launch in parts: what to call, with which arguments, and for which owners."""
+        program = self._programs.get(launch.work.key)
         if program is None:
-            program = self._programs[work.key] = _Program(work, arguments)
-        packed = program.packed(arguments)
-        threads = 1 if alone else min(self.threads, owners, 1 + max(owners, items) // WORTH_SHARING)
-        if threads == 1:
-            program.run(packed, iter([(0, owners)]))
-            return
-        count = min(owners, threads * BLOCKS_PER_THREAD)
-        limits = [owners * i // count for i in range(count + 1)]
-        blocks = iter(list(zip(limits, limits[1:], strict=False)))  # a list's iterator may be shared between threads
-        self._share(lambda: program.run(packed, blocks), threads - 1)
+            program = self._programs[launch.work.key] = _Program(launch.work, launch.arguments)
+        threads = 1 if launch.alone else min(self.threads, 1 + launch.items // WORTH_SHARING)
+        count = min(launch.owners, threads * BLOCKS_PER_THREAD) if threads > 1 else 1
+        limits = [launch.owners * i // count for i in range(count + 1)]
+        packed = program.packed(launch.arguments)
+        return [(program, packed, start, stop) for start, stop in zip(limits, limits[1:], strict=False)]
+
+    def together(self, routines: Iterable[Steps[T]]) -> list[T]:
+        """The results of what is done for several views, side by side: each time all have handed out a launch, these run."""
+        going = dict(enumerate(routines))
+        results: dict[int, T] = {}
+        while going:
+            launches = []
+            for index, routine in list(going.items()):
+                try:
+                    launches.append(next(routine))
+                except StopIteration as end:
+                    results[index] = end.value
+                    del going[index]
+            self.run(*launches)
+        return [results[index] for index in sorted(results)]
 
     def _share(self, work: Callable[[], None], helpers: int) -> None:
         """Does what is to be done on this thread and on helping ones, as far as these wake up before there is nothing left."""

@@ -14,6 +14,7 @@ from torch.autograd.function import once_differentiable
 
 from .batch import Batch, Seen
 from .interpolate import Runs
+from .launch import Steps
 from .shade import Lamps, Surface, shade, unlight, unshade
 
 
@@ -28,7 +29,7 @@ class _Shade(Function):
         ctx.batch, ctx.lamps = batch, lamps
         ctx.save_for_backward(lines, positions, normals, *weights)
         ctx.set_materialize_grads(False)
-        return tuple(shade(surface, batch.launcher) for surface in surfaces)
+        return tuple(batch.launcher.together(shade(surface, batch.launcher) for surface in surfaces))
 
     @staticmethod
     @once_differentiable
@@ -38,18 +39,18 @@ class _Shade(Function):
         surfaces = _surfaces(batch, replace(ctx.lamps, lines=lines), positions, normals, weights)
         wants_lines, *moving = ctx.needs_input_grad[2:]
 
-        def work(surface: Surface, by_light: Tensor | None) -> tuple[Tensor | None, ...]:
+        def work(surface: Surface, by_light: Tensor | None) -> Steps[tuple[Tensor | None, ...]]:
             if by_light is None:
                 return None, None, None, None
             by_light = by_light.contiguous()
-            by_lines = unlight(surface, by_light, batch.launcher) if wants_lines else None
+            by_lines = (yield from unlight(surface, by_light, batch.launcher)) if wants_lines else None
             if not any(moving):
                 return by_lines, None, None, None
             by_positions, by_normals = torch.zeros_like(positions), torch.zeros_like(normals)
-            by_weights = unshade(surface, by_light, batch.launcher, by_positions, by_normals)
+            by_weights = yield from unshade(surface, by_light, batch.launcher, by_positions, by_normals)
             return by_lines, by_positions, by_normals, by_weights
 
-        *shared, by_weights = zip(*map(work, surfaces, gradients), strict=True)
+        *shared, by_weights = zip(*batch.launcher.together(map(work, surfaces, gradients)), strict=True)
         return (None, None, *(_total(parts) for parts in shared), *by_weights)
 
 

@@ -11,7 +11,7 @@ from ..coverage import INNER_TOLERANCE_PX, OUTER_TOLERANCE
 from ..project import Projected, View
 from .bins import CHUNKS, Bins, Floats, Ints, Vec3s
 from .interpolate import Lens, lens_of, surface_depth
-from .launch import Launcher, array, kernel
+from .launch import Launch, Launcher, Steps, array, kernel
 from .rasterize import cut, screen
 
 CHUNK_EDGES_GPU = 128
@@ -204,7 +204,7 @@ def cross_edges(
     projected: Projected, faces: Int[Tensor, "F 3"], edge_vertices: Int[Tensor, "E 2"], edge_faces: Int[Tensor, "E 2"],
     edge_direction: Int[Tensor, "E 2"], culled: Int[Tensor, " F"] | None, bins: Bins, face_id: Int[Tensor, "H W"], view: View,
     launcher: Launcher,
-) -> tuple[Int[Tensor, " C"], Int[Tensor, " C"], Int[Tensor, " C"], Float[Tensor, " C"]]:
+) -> Steps[tuple[Int[Tensor, " C"], Int[Tensor, " C"], Int[Tensor, " C"], Float[Tensor, " C"]]]:
     """Edge, inner and outer pixel and distance of the crossings that make the outline of a view.
 
     See ``raster.silhouettes`` and ``raster.coverage`` for the rules.
@@ -219,7 +219,7 @@ def cross_edges(
     found, kept, counts = integers(count), integers(chunks), integers(chunks)
     table = [array(edge_vertices), array(edge_faces), array(edge_direction), array(bins.facing)]
     lens = lens_of(view)
-    launcher.run(
+    yield Launch(
         _outline, chunks, *table, array(culled), array(projected.camera, 3), view.near, lens, chunk, array(found), array(kept),
         array(counts), items=count,
     )
@@ -228,7 +228,7 @@ def cross_edges(
     edges, inners, outers = integers(total), integers(total), integers(total)
     keys = torch.empty(total, dtype=torch.int64, device=device)
     distances = torch.empty(total, device=device)
-    launcher.run(
+    yield Launch(
         _cross, chunks, *table, array(faces), array(projected.camera, 3), array(face_id), view.near, lens, chunk, array(found), array(kept),
         array(ends), array(counts), array(keys), array(edges), array(inners), array(outers), array(distances), items=count,
     )
@@ -236,7 +236,7 @@ def cross_edges(
     if launcher.device.type == "cpu":
         slots = torch.full((1 << (2 * total).bit_length(),), -1, dtype=torch.int32)
         last = integers(1)
-        launcher.run(_choose, 1, array(keys), array(slots), *(array(result) for result in results), array(last), alone=True)
+        yield Launch(_choose, 1, array(keys), array(slots), *(array(result) for result in results), array(last), alone=True)
         kept = int(last)
         return edges[:kept], inners[:kept], outers[:kept], distances[:kept]
     # The outermost of each pair comes last among its equals.

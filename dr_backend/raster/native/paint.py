@@ -12,7 +12,7 @@ from torch import Tensor
 from ..project import Projected, View
 from .bins import Bins, Floats, Ints, Vec2s, Vec3s
 from .interpolate import Lens, Runs, count_runs, lens_of
-from .launch import Launcher, array, inside_kernel, kernel
+from .launch import Launch, Launcher, Steps, array, inside_kernel, kernel
 from .lookup import clear_rows, give_run, offer, paint_row
 from .rasterize import pixel_owners
 from .sums import add_into
@@ -101,7 +101,7 @@ def _offer(
 def paint(
     projected: Projected, faces: Int[Tensor, "F 3"], uvs: Float[Tensor, "F 3 2"], face_material: Int[Tensor, " F"], textures: Textures,
     face_id: Int[Tensor, "H W"], depth: Float[Tensor, "H W"], bins: Bins, view: View, launcher: Launcher, weigh: bool,
-) -> tuple[Float[Tensor, "H W 3"], Float[Tensor, "H W 3"], Float[Tensor, "H W 3"] | None, Runs, float]:
+) -> Steps[tuple[Float[Tensor, "H W 3"], Float[Tensor, "H W 3"], Float[Tensor, "H W 3"] | None, Runs, float]]:
     """Base colours of pixels, texture coordinates and level, and with ``weigh`` barycentric coordinates.
 
     Where nothing is seen the first and the last are zero, the second undefined. Makes ``depth`` exact.
@@ -114,7 +114,7 @@ def paint(
     address, weights = torch.empty_like(rgb), torch.empty_like(rgb) if weigh else None
     highest = torch.empty(owners, device=faces.device)
     runs = torch.empty(view.height * shape[2], dtype=torch.int32, device=faces.device)
-    launcher.run(
+    yield Launch(
         _paint, owners, array(faces), array(projected.camera, 3), array(uvs, 2), array(face_material), array(textures.table),
         array(textures.colors, 3), array(textures.texels, 3), array(textures.coarse, 3), array(face_id), lens_of(view), *shape,
         array(address, 3), array(weights, 3), array(depth), array(runs), array(highest), array(rgb, 3),
@@ -126,7 +126,7 @@ def paint(
 def texel_gradients(
     views: Sequence[tuple[Int[Tensor, "_ _"], Float[Tensor, "_ _ 3"], Float[Tensor, "_ _ 3"]]], face_material: Int[Tensor, " F"],
     textures: Textures, filtered: bool, launcher: Launcher,
-) -> Float[Tensor, "T 3"]:
+) -> Steps[Float[Tensor, "T 3"]]:
     """The gradient for all texels from faces, texture coordinates and the gradient for colours of each view's pixels.
 
     ``filtered`` says whether any pixel reads a smaller level.
@@ -142,13 +142,13 @@ def texel_gradients(
         if on_cpu:
             owners = 1 << (launcher.threads.bit_length() - 1)  # a power of two: whose turn it is must be quick to tell
             flags = int(len(textures.sizes) == 1), int(number == 0), int(filtered)
-            launcher.run(_gather, owners, owners - 1, *flags, *shared, array(grad_texels, 3), array(grad_coarse, 3), items=pixels)
+            yield Launch(_gather, owners, owners - 1, *flags, *shared, array(grad_texels, 3), array(grad_coarse, 3), items=pixels)
             continue
         place = torch.empty(pixels, 8, dtype=torch.int32, device=face_id.device)
         value = torch.empty(pixels, 8, 3, device=face_id.device)
-        launcher.run(_offer, pixels, *shared, array(grad_texels, 3), array(grad_coarse, 3), array(place), array(value, 3))
+        yield Launch(_offer, pixels, *shared, array(grad_texels, 3), array(grad_coarse, 3), array(place), array(value, 3))
         total = torch.cat([grad_texels, grad_coarse])
-        add_into(total, place, value, launcher)
+        yield from add_into(total, place, value, launcher)
         grad_texels.copy_(total[: len(grad_texels)])
         grad_coarse.copy_(total[len(grad_texels) :])
     if filtered:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..project import Projected, View, bend, refuse_unless_finite
 from .bins import CHUNKS, Floats, Vec2s, Vec3s
 from .interpolate import Lens, lens_of
-from .launch import Launcher, array, kernel
+from .launch import Launch, Launcher, Steps, array, kernel
 from .rasterize import screen
 
 CHUNK_VERTICES_GPU = 64
@@ -66,7 +66,7 @@ def _chunks(count: int, launcher: Launcher) -> tuple[int, int]:
     return owners, -(-count // owners)
 
 
-def project(points: Float[Tensor, "V 3"], view: View, launcher: Launcher) -> Projected:
+def project(points: Float[Tensor, "V 3"], view: View, launcher: Launcher) -> Steps[Projected]:
     """Points of the world on the screen, without gradients: the twin of ``raster.project.project``, bit for bit.
 
     Raises:
@@ -78,9 +78,9 @@ def project(points: Float[Tensor, "V 3"], view: View, launcher: Launcher) -> Pro
     nearness, total = torch.empty(count, device=device), torch.empty(owners, device=device)
     turn, shift = wp.mat33(*chain(*view.rotation.tolist())), wp.vec3(*view.translation.tolist())
     if view.lens is not None:
-        launcher.run(_turn, owners, array(points, 3), turn, shift, chunk, 0, array(camera, 3), items=count)
+        yield Launch(_turn, owners, array(points, 3), turn, shift, chunk, 0, array(camera, 3), items=count)
         points, turn, shift = bend(camera, view).contiguous(), wp.mat33(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), wp.vec3(0.0)
-    launcher.run(
+    yield Launch(
         _to_screen, owners, array(points, 3), turn, shift, view.near, lens_of(view), chunk, array(camera, 3), array(xy, 2),
         array(nearness), array(total), items=count,
     )
@@ -93,7 +93,8 @@ def add_to_world(by_camera: Float[Tensor, "V 3"], view: View, launcher: Launcher
     found = torch.empty_like(by_camera) if by_world is None else by_world
     owners, chunk = _chunks(len(by_camera), launcher)
     turn = wp.mat33(*chain(*view.rotation.T.tolist()))
+    adding = int(by_world is not None)
     launcher.run(
-        _turn, owners, array(by_camera, 3), turn, wp.vec3(0.0), chunk, int(by_world is not None), array(found, 3), items=len(by_camera)
+        Launch(_turn, owners, array(by_camera, 3), turn, wp.vec3(0.0), chunk, adding, array(found, 3), items=len(by_camera))
     )
     return found

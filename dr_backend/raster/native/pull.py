@@ -13,7 +13,7 @@ from torch import Tensor
 from ..project import Projected, View
 from .bins import Bins, Floats, Ints, Vec2s, Vec3s, Vec4s
 from .interpolate import Lens, Runs, lens_of
-from .launch import Launcher, array, inside_kernel
+from .launch import Launch, Launcher, Steps, array, inside_kernel
 from .lookup import pull_row
 from .rasterize import pixel_owners
 from .sums import add_into
@@ -61,7 +61,7 @@ def pull_corners(
     projected: Projected, faces: Int[Tensor, "F 3"], face_id: Int[Tensor, "H W"], bins: Bins, runs: Runs, view: View, launcher: Launcher,
     by_weight: Float[Tensor, "H W 3"] | None, by_depth: Float[Tensor, "H W"] | None, painted: Painted | None,
     grad_camera: Float[Tensor, "V 3"], intrinsics: bool,
-) -> Float[Tensor, " 4"] | None:
+) -> Steps[Float[Tensor, " 4"] | None]:
     """Adds the gradient for vertices in camera space to ``grad_camera``; exact within faces.
 
     It comes from those for barycentric coordinates, for depth, and for colours; where texels are encoded ``painted.by_rgb`` becomes
@@ -75,10 +75,10 @@ def pull_corners(
     by_corner = torch.empty(runs.total, 3, 3, device=device)
     by_lens = torch.empty(runs.total, 4, device=device) if intrinsics else None
     owners, shape = pixel_owners(bins, view, launcher)
-    launcher.run(
+    yield Launch(
         _pull, owners, array(faces), array(projected.camera, 3), array(face_id), lens_of(view), *shape, array(runs.starts),
         array(by_weight, 3), array(by_depth), *_arguments(painted), array(place), array(by_corner, 3), array(by_lens, 4),
         items=face_id.numel(),
     )
-    add_into(grad_camera, place, by_corner, launcher)
+    yield from add_into(grad_camera, place, by_corner, launcher)
     return None if by_lens is None else by_lens.double().sum(0).float()

@@ -11,7 +11,7 @@ from ..project import Projected, View
 from ..rasterize import FAR as FAR_NEARNESS
 from ..rasterize import Layer
 from .bins import Bins, Floats, Ints, Vec2s, Vec3s, first_centre
-from .launch import Launcher, array, kernel
+from .launch import Launch, Launcher, Steps, array, kernel
 
 FAR = wp.constant(wp.float32(FAR_NEARNESS))
 
@@ -252,7 +252,7 @@ def pixel_owners(bins: Bins, view: View, launcher: Launcher) -> tuple[int, tuple
 
 def rasterize(
     projected: Projected, faces: Int[Tensor, "F 3"], bins: Bins, view: View, launcher: Launcher, behind: Layer | None = None
-) -> tuple[Int[Tensor, "H W"], Float[Tensor, "H W"]]:
+) -> Steps[tuple[Int[Tensor, "H W"], Float[Tensor, "H W"]]]:
     """Index and depth of the nearest face at each pixel centre; -1 and infinite where there is none.
 
     With ``behind`` the next face after that layer's, and its nearness (``FAR`` where there is none).
@@ -261,7 +261,7 @@ def rasterize(
     face_id = torch.empty(view.height, view.width, dtype=torch.int32, device=faces.device)
     depth = torch.empty(view.height, view.width, dtype=torch.float32, device=faces.device)
     owners, shape = pixel_owners(bins, view, launcher)
-    launcher.run(
+    yield Launch(
         _raster, owners, array(faces), array(projected.camera, 3), array(projected.xy, 2), array(projected.nearness),
         array(bins.entries), array(bins.starts), view.near, wp.vec2(*view.focal_px.tolist()), wp.vec2(*view.centre_px.tolist()),
         int(view.perspective), view.width, view.height, bins.width, bins.height, bins.columns, *shape,

@@ -13,7 +13,7 @@ from ..project import View
 from .bins import Bins, Floats, Ints, Vec3s
 from .interpolate import Runs
 from .lamps import shade_row, unlight_row, unshade_row
-from .launch import Launcher, array, inside_kernel
+from .launch import Launch, Launcher, Steps, array, inside_kernel
 from .rasterize import pixel_owners
 from .sums import add_into
 
@@ -100,12 +100,12 @@ class Surface:
         return lit + [array(lamps.directions, 3), array(lamps.power, 3)] if sky else lit
 
 
-def shade(surface: Surface, launcher: Launcher) -> Float[Tensor, "H W 3"]:
+def shade(surface: Surface, launcher: Launcher) -> Steps[Float[Tensor, "H W 3"]]:
     """Irradiance over π of pixels, none where nothing is seen; the twin of ``shading.diffuse.reflected``."""
     view = surface.view
     owners, shape = pixel_owners(surface.bins, view, launcher)
     light = torch.empty_like(surface.weights)
-    launcher.run(
+    yield Launch(
         _shade, owners, *surface.arguments(), array(surface.face_id), array(surface.weights, 3), view.width, view.height, *shape,
         array(light, 3), items=surface.face_id.numel(),
     )
@@ -115,29 +115,29 @@ def shade(surface: Surface, launcher: Launcher) -> Float[Tensor, "H W 3"]:
 def unshade(
     surface: Surface, by_light: Float[Tensor, "H W 3"], launcher: Launcher, grad_positions: Float[Tensor, "V 3"],
     grad_normals: Float[Tensor, "F 3 3"],
-) -> Float[Tensor, "H W 3"]:
+) -> Steps[Float[Tensor, "H W 3"]]:
     """The gradient for barycentric coordinates, undefined where nothing is seen. Those for positions and corner normals are added up."""
     view, runs = surface.view, surface.runs
     by_weight = torch.empty_like(surface.weights)
     place = torch.empty(2, runs.total, 3, dtype=torch.int32, device=by_light.device)
     by_corner = torch.empty(2, runs.total, 3, 3, device=by_light.device)
     owners, shape = pixel_owners(surface.bins, view, launcher)
-    launcher.run(
+    yield Launch(
         _unshade, owners, *surface.arguments(), array(surface.face_id), array(surface.weights, 3), array(by_light, 3), view.width,
         view.height, *shape, array(runs.starts), array(by_weight, 3), array(place[0]), array(place[1]), array(by_corner[0], 3),
         array(by_corner[1], 3), items=surface.face_id.numel(),
     )
-    add_into(grad_positions, place[0], by_corner[0], launcher)
-    add_into(grad_normals.view(-1, 3), place[1], by_corner[1], launcher)
+    yield from add_into(grad_positions, place[0], by_corner[0], launcher)
+    yield from add_into(grad_normals.view(-1, 3), place[1], by_corner[1], launcher)
     return by_weight
 
 
-def unlight(surface: Surface, by_light: Float[Tensor, "H W 3"], launcher: Launcher) -> Float[Tensor, "L 3 3"]:
+def unlight(surface: Surface, by_light: Float[Tensor, "H W 3"], launcher: Launcher) -> Steps[Float[Tensor, "L 3 3"]]:
     """The gradient for the lamps' lines."""
     view = surface.view
     owners, shape = pixel_owners(surface.bins, view, launcher)
     by_line = torch.zeros(owners, *surface.lamps.lines.shape, device=by_light.device)
-    launcher.run(
+    yield Launch(
         _unlight, owners, *surface.arguments(sky=False), array(surface.face_id), array(surface.weights, 3), array(by_light, 3),
         view.width, view.height, *shape, array(by_line, 3), items=surface.face_id.numel(),
     )

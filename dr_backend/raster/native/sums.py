@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from .bins import Floats, Ints
-from .launch import Launcher, array, kernel
+from .launch import Launch, Launcher, Steps, array, kernel
 
 
 @wp.func_native("""
@@ -28,11 +28,11 @@ def _add(first: int, place: Ints, value: Floats, width: int, total: Floats):
     add_rows(place, value, width, total)
 
 
-def add_into(total: Float[Tensor, ...], place: Int[Tensor, ...], value: Float[Tensor, ...], launcher: Launcher) -> None:
+def add_into(total: Float[Tensor, ...], place: Int[Tensor, ...], value: Float[Tensor, ...], launcher: Launcher) -> Steps[None]:
     """``total[place] += value`` row by row; where a place repeats, in the order of the list. Negative places take nothing."""
     width = value.numel() // max(1, place.numel())
     if launcher.device.type == "cpu":
-        launcher.run(_add, 1, array(place), array(value), width, array(total), alone=True)
+        yield Launch(_add, 1, array(place), array(value), width, array(total), alone=True)
         return
     rows = place.reshape(-1).long()
     kept = rows >= 0

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...geometry.flatten import FlatMaterial
 from .bins import Ints, Vec3s
-from .launch import Launcher, array, kernel
+from .launch import Launch, Launcher, array, kernel
 
 EXTENSIONS = {"repeat": 0, "extend": 1, "clip": 2, "mirror": 3}
 FIELDS = wp.constant(9)  # numbers per material in the table
@@ -202,10 +202,9 @@ def reduce_levels(textures: Textures, launcher: Launcher) -> None:
     for material, sizes in _levels(textures):
         for number, (_, rows) in enumerate(sizes[1:]):
             fine = textures.texels if number == 0 else textures.coarse
-            launcher.run(
-                _reduce, rows, array(textures.table), material, number, array(fine, 3), array(textures.coarse, 3),
-                items=rows * sizes[number][0] // 4,  # each takes a fraction of a pixel's time
-            )
+            items = rows * sizes[number][0] // 4  # each takes a fraction of a pixel's time
+            arrays = [array(textures.table), material, number, array(fine, 3), array(textures.coarse, 3)]
+            launcher.run(Launch(_reduce, rows, *arrays, items=items))
 
 
 def spread_levels(
@@ -215,7 +214,6 @@ def spread_levels(
     for material, sizes in _levels(textures):
         for number in range(len(sizes) - 2, -1, -1):
             fine = grad_texels if number == 0 else grad_coarse
-            launcher.run(
-                _spread, sizes[number][1], array(textures.table), material, number, array(fine, 3), array(grad_coarse, 3),
-                items=sizes[number][0] * sizes[number][1] // 8,
-            )
+            items = sizes[number][0] * sizes[number][1] // 8
+            arrays = [array(textures.table), material, number, array(fine, 3), array(grad_coarse, 3)]
+            launcher.run(Launch(_spread, sizes[number][1], *arrays, items=items))
