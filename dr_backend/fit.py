@@ -63,8 +63,8 @@ class _Leaf:
 
 
 def _normalized(error: Tensor, weight: Tensor) -> Tensor:
-    """Sum of an error map per pixel that the object covers, so that small and large objects weigh the same."""
-    return error.sum() / weight.sum().clamp_min(16.0)
+    """An error summed over pixels, per pixel that the object covers, so that small and large objects weigh the same."""
+    return error / weight.sum().clamp_min(16.0)
 
 
 def view_loss(out: RenderOutput, target: Target, stage: Stage) -> Tensor:
@@ -72,7 +72,7 @@ def view_loss(out: RenderOutput, target: Target, stage: Stage) -> Tensor:
     if target.mask is None:
         seen = out.alpha.detach()
         return stage.photometric * _normalized(photometric(exposed(out.rgb, target.camera), target.rgb * seen[..., None]), seen)
-    loss = stage.silhouette * _normalized(silhouette(out.alpha, target.mask), target.mask)
+    loss = stage.silhouette * _normalized(silhouette(out.alpha, target.mask).sum(), target.mask)
     if stage.photometric:
         loss = loss + stage.photometric * _normalized(photometric(exposed(out.rgb, target.camera), target.rgb), target.mask)
     return loss
@@ -295,8 +295,8 @@ class _StageRun:
     def _gradients(self, flat: FlatScene, picked: list[int]) -> list[Tensor]:
         """Zeros with the derivatives of the mean data loss of some views for what moves of the scene; notes each view's loss.
 
-        Views that do not go together have a thread each; of those that do only the losses have. Sums are taken in the order of the views,
-        so that the result does not depend on how many threads there are.
+        Views that do not go together have a thread each. Sums are taken in the order of the views, so that the result does not depend on
+        how many threads there are.
         """
         groups = [picked] if self._together(flat) else [[index] for index in picked]
         # Each thread has leaves of its own: two that use one leaf at once may wait for each other for ever, in torch 2.11.
@@ -314,8 +314,7 @@ class _StageRun:
         def differentiate(group: list[int], piece: tuple[FlatScene, list[Tensor], list[Tensor]]) -> tuple[Tensor | None, ...]:
             loose, _, copies = piece
             outputs = self.renderer.render(loose, [self.targets[i].camera for i in group], color=self.stage.photometric > 0)
-            judged = (self._pool.map if len(group) > 1 else map)(judge, group, outputs)
-            reached = [pair for pairs in judged for pair in pairs]
+            reached = [pair for pairs in map(judge, group, outputs) for pair in pairs]
             if not reached:
                 return (None,) * len(copies)
             images, gradients = zip(*reached, strict=True)

@@ -12,28 +12,24 @@ SCALE = 0.1  # linear colour difference beyond which a pixel counts as an outlie
 
 
 class _Charbonnier(Function):
-    """Written out, because torch would walk over the image twice as often."""
+    """The sum and its gradient in one go, because torch would walk over the image three times as often."""
 
     @staticmethod
     def forward(ctx: Any, rgb: Tensor, photo: Tensor) -> Tensor:
-        step = (rgb - photo).div_(SCALE)
-        root = step.square().add_(1).sqrt_()
-        ctx.save_for_backward(step, root)
-        red, green, blue = root.unbind(-1)
-        return (red + green).add_(blue).sub_(3).mul_(SCALE / 3)
+        step = rgb - photo
+        root = torch.addcmul(step.new_tensor(SCALE * SCALE), step, step).sqrt_()
+        ctx.save_for_backward(step.div_(root))
+        return root.sub_(SCALE).sum() / 3
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        step, root = ctx.saved_tensors
-        by_rgb, share = torch.div(step, root), grad / 3
-        for channel in by_rgb.unbind(-1):
-            channel.mul_(share)
-        return by_rgb, None
+        (slope,) = ctx.saved_tensors
+        return slope * (grad / 3), None
 
 
-def photometric(rgb: Float[Tensor, "H W 3"], photo: Float[Tensor, "H W 3"]) -> Float[Tensor, "H W"]:
-    """Charbonnier distance of linear colours per pixel, averaged over channels and 0 where they agree.
+def photometric(rgb: Float[Tensor, "H W 3"], photo: Float[Tensor, "H W 3"]) -> Float[Tensor, ""]:
+    """Charbonnier distance of linear colours, averaged over channels and summed over pixels; 0 where they agree.
 
     Quadratic for small differences, linear for large ones (Charbonnier et al., "Two deterministic half-quadratic
     regularization algorithms for computed imaging", ICIP 1994): highlights and wrong pixels cannot dominate.
