@@ -13,7 +13,7 @@ from ..raster.interpolate import spread
 from ..raster.native.batch import Batch
 from ..raster.native.bridge import blend_views, locate, paint_views
 from ..raster.native.launch import Launcher, load
-from ..raster.native.lit import shade_views
+from ..raster.native.lit import multiply_views, shade_views
 from ..raster.native.rasterize import rasterize
 from ..raster.native.shade import Lamps
 from ..raster.project import project, view_of
@@ -114,7 +114,7 @@ class NativeRenderer:
         assert scene.corner_normals is not None  # the scene is lit
         albedos, depths, weights = cls._paint(scene, batch, positions)
         lights = shade_views(batch, lamps, positions, scene.corner_normals, weights)
-        return [albedo * light for albedo, light in zip(albedos, lights, strict=True)], depths
+        return multiply_views(batch, albedos, lights), depths
 
     @staticmethod
     def _shade(

@@ -14,8 +14,8 @@ from torch.autograd.function import once_differentiable
 
 from .batch import Batch, Seen
 from .interpolate import Runs
-from .launch import Steps
-from .shade import Lamps, Surface, shade, unlight, unshade
+from .launch import Launcher, Steps
+from .shade import Lamps, Surface, multiply, shade, unlight, unmultiply, unshade
 
 
 class _Shade(Function):
@@ -52,6 +52,35 @@ class _Shade(Function):
 
         *shared, by_weights = zip(*batch.launcher.together(map(work, surfaces, gradients)), strict=True)
         return (None, None, *(_total(parts) for parts in shared), *by_weights)
+
+
+class _Product(Function):
+    """The products of two images for every view."""
+
+    @staticmethod
+    def forward(ctx: Any, launcher: Launcher, *images: Tensor) -> tuple[Tensor, ...]:
+        half = len(images) // 2
+        ctx.launcher = launcher
+        ctx.save_for_backward(*images)
+        ctx.set_materialize_grads(False)
+        return tuple(launcher.together(multiply(*pair, launcher) for pair in zip(images[:half], images[half:], strict=True)))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        launcher, half = ctx.launcher, len(gradients)
+        factors = zip(ctx.saved_tensors[:half], ctx.saved_tensors[half:], gradients, strict=True)
+        needed = ctx.needs_input_grad[1], ctx.needs_input_grad[1 + half]
+        found = launcher.together(unmultiply(*each, needed, launcher) for each in factors if each[2] is not None)
+        pairs = [(None, None) if g is None else found.pop(0) for g in gradients]
+        return (None, *(by for by, _ in pairs), *(by for _, by in pairs))
+
+
+def multiply_views(
+    batch: Batch, left: Sequence[Float[Tensor, "_ _ 3"]], right: Sequence[Float[Tensor, "_ _ 3"]]
+) -> list[Float[Tensor, "_ _ 3"]]:
+    """The product of two images of each view. Gradients: exact for both."""
+    return list(_Product.apply(batch.launcher, *left, *right))
 
 
 def _surfaces(batch: Batch, lamps: Lamps, positions: Tensor, normals: Tensor, weights: Sequence[Tensor]) -> list[Surface]:

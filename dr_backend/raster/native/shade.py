@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..project import View
-from .bins import Bins, Floats, Ints, Vec3s
+from .bins import CHUNKS, Bins, Floats, Ints, Vec3s
 from .interpolate import Runs
 from .lamps import shade_row, unlight_row, unshade_row
 from .launch import Launch, Launcher, Steps, array, inside_kernel
@@ -78,6 +79,37 @@ def _unlight(
         )
 
 
+@wp.func_native("for (int n = start; n < stop; ++n) product.data[n] = left.data[n] * right.data[n];")
+def multiply_part(start: int, stop: int, left: Floats, right: Floats, product: Floats):
+    """Products of some of the numbers."""
+    ...
+
+
+@wp.func_native("""
+for (int n = start; n < stop; ++n) {
+    if (by_left.data) by_left.data[n] = by_product.data[n] * right.data[n];
+    if (by_right.data) by_right.data[n] = by_product.data[n] * left.data[n];
+}
+""")
+def unmultiply_part(start: int, stop: int, left: Floats, right: Floats, by_product: Floats, by_left: Floats, by_right: Floats):
+    """Gradients for some of the factors, as far as there is room for them."""
+    ...
+
+
+@inside_kernel
+def _multiply(first: int, chunk: int, left: Floats, right: Floats, product: Floats):
+    """The owner is a chunk of numbers."""
+    part = first + wp.tid()
+    multiply_part(part * chunk, wp.min((part + 1) * chunk, product.shape[0]), left, right, product)
+
+
+@inside_kernel
+def _unmultiply(first: int, chunk: int, left: Floats, right: Floats, by_product: Floats, by_left: Floats, by_right: Floats):
+    """The owner is a chunk of numbers."""
+    part = first + wp.tid()
+    unmultiply_part(part * chunk, wp.min((part + 1) * chunk, by_product.shape[0]), left, right, by_product, by_left, by_right)
+
+
 @dataclass(frozen=True)
 class Surface:
     """The triangles that are lit, and one view of them."""
@@ -142,3 +174,23 @@ def unlight(surface: Surface, by_light: Float[Tensor, "H W 3"], launcher: Launch
         view.width, view.height, *shape, array(by_line, 3), items=surface.face_id.numel(),
     )
     return by_line.double().sum(0).float()
+
+
+def multiply(left: Float[Tensor, "H W 3"], right: Float[Tensor, "H W 3"], launcher: Launcher) -> Steps[Float[Tensor, "H W 3"]]:
+    """The product of two images."""
+    product = torch.empty_like(left)
+    chunk = -(-product.numel() // CHUNKS)
+    yield Launch(_multiply, CHUNKS, chunk, array(left), array(right), array(product), items=product.numel() // 16)
+    return product
+
+
+def unmultiply(
+    left: Float[Tensor, "H W 3"], right: Float[Tensor, "H W 3"], by_product: Float[Tensor, "H W 3"], needed: Sequence[bool],
+    launcher: Launcher,
+) -> Steps[tuple[Float[Tensor, "H W 3"] | None, ...]]:
+    """The gradients for two images from that for their product, as far as they are ``needed``."""
+    by_product = by_product.contiguous()
+    found = tuple(torch.empty_like(left) if wanted else None for wanted in needed)
+    chunk, items = -(-left.numel() // CHUNKS), left.numel() // 8
+    yield Launch(_unmultiply, CHUNKS, chunk, array(left), array(right), array(by_product), *map(array, found), items=items)
+    return found
