@@ -1,6 +1,6 @@
 """Photos as a stage compares with them: reduced, premultiplied by their masks, with cameras to match."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from .scene import Camera, Photo
 from .scene.exposure import photo_gain
+from .scene.resize import resized
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,7 @@ def reduced(camera: Camera, max_side: int) -> Camera:
     shrink = min(1.0, max_side / max(width, height))
     size = max(1, round(width * shrink)), max(1, round(height * shrink))
     factor = torch.tensor([size[0] / width, size[1] / height], device=camera.focal_px.device)
-    measures = ("focal_px", "centre_px", "distortion_focal_px", "distortion_centre_px")
-    return replace(camera, size=size, **{name: value * factor for name in measures if (value := getattr(camera, name)) is not None})
+    return resized(camera, size, factor)
 
 
 def make_target(photo: Photo, camera: Camera, max_side: int, device: str) -> Target:

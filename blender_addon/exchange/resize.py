@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from dr_backend.scene import Camera, Photo
-
-_MEASURES = ("focal_px", "centre_px", "distortion_focal_px", "distortion_centre_px")
+from dr_backend.scene.resize import resized
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -58,5 +57,4 @@ def resized_camera(camera: Camera, size: tuple[int, int]) -> Camera:
     """The camera of a photo that was made another ``size``: width and height in pixels."""
     if size == tuple(camera.size):
         return camera
-    factor = np.array(size) / np.array(camera.size)
-    return replace(camera, size=size, **{n: (v * factor).astype(v.dtype) for n in _MEASURES if (v := getattr(camera, n)) is not None})
+    return resized(camera, size, (np.array(size) / np.array(camera.size)).astype(camera.focal_px.dtype))
