@@ -76,12 +76,17 @@ def test_cancel_keeps_the_best(job):
     assert np.isfinite(values["meshes/Ball/positions"]).all()
 
 
-def test_pause_keeps_a_checkpoint_and_waits_and_resume_goes_on(job):
-    process = start(job)
-    wait_for(process, "step")
+def pause(process) -> None:
+    """Pauses a fit, which keeps a checkpoint then: small fits end before they keep one by themselves."""
     process.stdin.write('{"command": "pause"}\n')
     process.stdin.flush()
     wait_for(process, "checkpoint")
+
+
+def test_pause_keeps_a_checkpoint_and_waits_and_resume_goes_on(job):
+    process = start(job)
+    wait_for(process, "step")
+    pause(process)
     assert np.isfinite(job.load_checkpoint()["meshes/Ball/positions"]).all()
     time.sleep(1.0)
     assert process.poll() is None
@@ -160,8 +165,9 @@ def test_a_killed_worker_leaves_no_half_result(job):
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
 def test_a_killed_fit_goes_on_where_it_stopped(job):
     process = start(job)
-    while wait_for(process, "checkpoint")[-1].data["step"] <= 80:  # in a later stage than the first
+    while wait_for(process, "step")[-1].data["step"] <= 80:  # in a later stage than the first
         pass
+    pause(process)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     stage, kept = job.load_checkpoint_stage(), job.load_checkpoint()
@@ -176,7 +182,9 @@ def test_a_killed_fit_goes_on_where_it_stopped(job):
 
 def test_a_stopped_fit_goes_on_and_a_whole_one_begins_anew(job):
     process = start(job)
-    wait_for(process, "checkpoint")
+    wait_for(process, "step")
+    pause(process)
+    process.stdin.write('{"command": "resume"}\n')
     process.stdin.close()
     process.stdin = None
     assert process.wait(5) == 3
