@@ -13,7 +13,7 @@ from ..project import Projected, View
 from .bins import CHUNKS, Floats, Ints, Vec3s
 from .cuts import pull_cuts
 from .interpolate import Lens, lens_of
-from .launch import Launch, Launcher, Steps, array, kernel
+from .launch import Launch, Launcher, Steps, array, inside_kernel, kernel
 from .outline import line_of
 from .rasterize import cut
 from .sums import add_into
@@ -54,7 +54,7 @@ def cover_pixels(start: int, stop: int, face_id: Ints, alpha: Floats, claimed: F
     ...
 
 
-@kernel
+@inside_kernel
 def _cover(first: int, chunk: int, face_id: Ints, alpha: Floats, claimed: Floats):
     """Coverage of pixels, and what outlines claim of them: nothing so far. The owner is a chunk of pixels."""
     part = first + wp.tid()
@@ -67,7 +67,7 @@ def copy_part(start: int, stop: int, values: Floats, copy: Floats):
     ...
 
 
-@kernel
+@inside_kernel
 def _copy(first: int, chunk: int, values: Floats, copy: Floats):
     """The owner is a chunk of numbers."""
     part = first + wp.tid()

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...geometry.flatten import FlatMaterial
 from .bins import Ints, Vec3s
-from .launch import Launch, Launcher, array, kernel
+from .launch import Launch, Launcher, array, inside_kernel
 
 EXTENSIONS = {"repeat": 0, "extend": 1, "clip": 2, "mirror": 3}
 FIELDS = wp.constant(9)  # numbers per material in the table
@@ -145,7 +145,7 @@ def double_row(place: int, count: int, above: int, fine: Vec3s, coarse: Vec3s):
     ...
 
 
-@kernel
+@inside_kernel
 def _reduce(first: int, table: Ints, material: int, number: int, fine: Vec3s, coarse: Vec3s):
     """Means of the texels under each texel of the next level. The owner is one of its rows."""
     row = first + wp.tid()
@@ -171,7 +171,7 @@ def window(place: int, size: int, smaller: int) -> wp.vec2i:
     return wp.vec2i(place * size / smaller, ((place + 1) * size + smaller - 1) / smaller)
 
 
-@kernel
+@inside_kernel
 def _spread(first: int, table: Ints, material: int, number: int, grad_fine: Vec3s, grad_coarse: Vec3s):
     """The adjoint of ``_reduce``: each texel gathers from those whose mean it entered. The owner is a row of texels."""
     row = first + wp.tid()
