@@ -79,7 +79,7 @@ def view_loss(out: RenderOutput, target: Target, stage: Stage) -> Tensor:
 
 
 class _Given(torch.autograd.Function):
-    """Zero, with given derivatives: to take them itself ``torch.autograd.grad`` loads a computer algebra system, a third of a second."""
+    """Zero with given derivatives, where a backward pass begins: ``torch.autograd.grad`` loads an algebra system to take them itself."""
 
     @staticmethod
     def forward(ctx: Any, gradients: Sequence[Tensor], *values: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ from torch import Tensor
 from ..project import Projected, View
 from .launch import Launch, Launcher, Steps, array, kernel
 
-CHUNKS = 32  # parts of the list of faces; fixed, so that results do not depend on the number of threads
 CHUNK_FACES_GPU = 128
 
 # mypy does not know that a kernel's annotations are Warp's
@@ -135,8 +134,7 @@ def bin_faces(
     tile_width, tile_height = launcher.tile
     tile_width = tile_width or view.width
     columns, lines = -(-view.width // tile_width), -(-view.height // tile_height)
-    chunks = CHUNKS if launcher.device.type == "cpu" else max(1, -(-count // CHUNK_FACES_GPU))
-    chunk = -(-count // chunks)
+    chunks, chunk = launcher.chunks(count, CHUNK_FACES_GPU)
 
     def integers(size: int) -> Tensor:
         return torch.empty(size, dtype=torch.int32, device=device)

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..project import Projected, View
-from .bins import CHUNKS, Floats, Ints, Vec3s
+from .bins import Floats, Ints, Vec3s
 from .cuts import pull_cuts
 from .interpolate import Lens, lens_of
 from .launch import Launch, Launcher, Steps, array, inside_kernel, kernel
@@ -206,8 +206,8 @@ def copied(values: Float[Tensor, ...], launcher: Launcher) -> Steps[Float[Tensor
     if not values.is_contiguous():
         return values.contiguous()
     copy = torch.empty_like(values)
-    chunk = -(-values.numel() // CHUNKS)
-    yield Launch(_copy, CHUNKS, chunk, array(values), array(copy), items=values.numel() // 16)
+    owners, chunk = launcher.chunks(values.numel(), 1)
+    yield Launch(_copy, owners, chunk, array(values), array(copy), items=values.numel() // 16)
     return copy
 
 
@@ -217,8 +217,8 @@ def blend(
     """Blends colours in place, and coverage, which is returned too."""
     count, device = len(found.inner), face_id.device
     alpha, claimed = torch.empty(2, *face_id.shape, device=device).unbind(0)
-    chunk = -(-face_id.numel() // CHUNKS)
-    yield Launch(_cover, CHUNKS, chunk, array(face_id), array(alpha), array(claimed), items=face_id.numel() // 16)
+    owners, chunk = launcher.chunks(face_id.numel(), 1)
+    yield Launch(_cover, owners, chunk, array(face_id), array(alpha), array(claimed), items=face_id.numel() // 16)
     target, other = torch.empty_like(found.inner), torch.empty_like(found.inner)
     share, scale, step, more = torch.empty(4, count, device=device).unbind(0)
     yield Launch(

@@ -20,6 +20,7 @@ _loading = Lock()
 WORTH_SHARING = 20_000  # pixels or faces for each thread that helps
 BLOCKS_PER_THREAD = 4  # more blocks than threads even out owners with more and less work
 TILE = 16  # pixels
+CHUNKS = 32  # parts of a list on a processor; fixed, so that results do not depend on the number of threads
 WORD = 4  # bytes of most numbers
 
 wp.config.log_level = wp.LOG_ERROR
@@ -143,6 +144,11 @@ class Launcher:
     def tile(self) -> tuple[int, int]:
         """Width and height in pixels of what one bin covers; width 0 means the whole row."""
         return (0, TILE) if self.device.type == "cpu" else (TILE, TILE)
+
+    def chunks(self, count: int, on_gpu: int) -> tuple[int, int]:
+        """How many owners share ``count`` things, and how many of these each has: ``on_gpu`` on a GPU."""
+        owners = CHUNKS if self.device.type == "cpu" else max(1, -(-count // on_gpu))
+        return owners, -(-count // owners)
 
     def run(self, *launches: Launch) -> None:
         """Calls kernels of which none needs what another does; all threads take part in all of them."""

@@ -11,12 +11,13 @@ import warp as wp
 from .. import texture
 from .bins import Floats, Ints, Vec2s, Vec3s, Vec4s
 from .interpolate import CORNERS, RUNS, SPOTS, Lens
+from .texture import FIELDS
 
 # Texel edges lie at 0 and 1, row 0 on top, as in Blender. A clipped image is black outside.
-_TEXELS = """
+_TEXELS = f"const int fields = {FIELDS};" + """
 struct Image { int width, height, extension, levels, texel, coarse, row, closest, encoded; };
 const auto image_of = [&](int material) {
-    const int* line = table.data + 9 * material;
+    const int* line = table.data + fields * material;
     return Image{line[0], line[1], line[2], line[3], line[4], line[5], line[6], line[7], line[8]};
 };
 Image image{};
@@ -250,7 +251,7 @@ def pull_row(
 
 
 @wp.func_native(_TEXELS + """
-for (int material = 0; material < table.shape[0] / 9; ++material) {
+for (int material = 0; material < table.shape[0] / fields; ++material) {
     image = image_of(material);
     for (int number = 0; number < (filtered ? image.levels : image.levels > 0); ++number) {
         const Level level = level_of(number);

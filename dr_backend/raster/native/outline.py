@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..coverage import INNER_TOLERANCE_PX, OUTER_TOLERANCE
 from ..project import Projected, View
-from .bins import CHUNKS, Bins, Floats, Ints, Vec3s
+from .bins import Bins, Floats, Ints, Vec3s
 from .interpolate import Lens, lens_of, surface_depth
 from .launch import Launch, Launcher, Steps, array, kernel
 from .rasterize import cut, screen
@@ -210,8 +210,7 @@ def cross_edges(
     See ``raster.silhouettes`` and ``raster.coverage`` for the rules.
     """
     device, count = faces.device, len(edge_vertices)
-    chunks = CHUNKS if launcher.device.type == "cpu" else max(1, -(-count // CHUNK_EDGES_GPU))
-    chunk = -(-count // chunks)
+    chunks, chunk = launcher.chunks(count, CHUNK_EDGES_GPU)
 
     def integers(size: int) -> Tensor:
         return torch.empty(size, dtype=torch.int32, device=device)

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..project import Projected, View, bend, refuse_unless_finite
-from .bins import CHUNKS, Floats, Vec2s, Vec3s
+from .bins import Floats, Vec2s, Vec3s
 from .interpolate import Lens, lens_of
 from .launch import Launch, Launcher, Steps, array, kernel
 from .rasterize import screen
@@ -60,12 +60,6 @@ def _to_screen(
     total[part] = everything
 
 
-def _chunks(count: int, launcher: Launcher) -> tuple[int, int]:
-    """How many owners share some points, and how many of these each has."""
-    owners = CHUNKS if launcher.device.type == "cpu" else max(1, -(-count // CHUNK_VERTICES_GPU))
-    return owners, -(-count // owners)
-
-
 def project(points: Float[Tensor, "V 3"], view: View, launcher: Launcher) -> Steps[Projected]:
     """Points of the world on the screen, without gradients: the twin of ``raster.project.project``, bit for bit.
 
@@ -73,7 +67,7 @@ def project(points: Float[Tensor, "V 3"], view: View, launcher: Launcher) -> Ste
         ValueError: A position or the camera holds a number that is not finite.
     """
     count, device = len(points), points.device
-    owners, chunk = _chunks(count, launcher)
+    owners, chunk = launcher.chunks(count, CHUNK_VERTICES_GPU)
     camera, xy = torch.empty_like(points), torch.empty(count, 2, device=device)
     nearness, total = torch.empty(count, device=device), torch.empty(owners, device=device)
     turn, shift = wp.mat33(*chain(*view.rotation.tolist())), wp.vec3(*view.translation.tolist())
@@ -91,7 +85,7 @@ def project(points: Float[Tensor, "V 3"], view: View, launcher: Launcher) -> Ste
 def add_to_world(by_camera: Float[Tensor, "V 3"], view: View, launcher: Launcher, by_world: Float[Tensor, "V 3"] | None) -> Tensor:
     """Gradients for points in the world from those for camera space; added to ``by_world``, if there is one."""
     found = torch.empty_like(by_camera) if by_world is None else by_world
-    owners, chunk = _chunks(len(by_camera), launcher)
+    owners, chunk = launcher.chunks(len(by_camera), CHUNK_VERTICES_GPU)
     turn = wp.mat33(*chain(*view.rotation.T.tolist()))
     adding = int(by_world is not None)
     launcher.run(

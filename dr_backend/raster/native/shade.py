@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..project import View
-from .bins import CHUNKS, Bins, Floats, Ints, Vec3s
+from .bins import Bins, Floats, Ints, Vec3s
 from .interpolate import Runs
 from .lamps import shade_row, unlight_row, unshade_row
 from .launch import Launch, Launcher, Steps, array, inside_kernel
@@ -179,8 +179,8 @@ def unlight(surface: Surface, by_light: Float[Tensor, "H W 3"], launcher: Launch
 def multiply(left: Float[Tensor, "H W 3"], right: Float[Tensor, "H W 3"], launcher: Launcher) -> Steps[Float[Tensor, "H W 3"]]:
     """The product of two images."""
     product = torch.empty_like(left)
-    chunk = -(-product.numel() // CHUNKS)
-    yield Launch(_multiply, CHUNKS, chunk, array(left), array(right), array(product), items=product.numel() // 16)
+    owners, chunk = launcher.chunks(product.numel(), 1)
+    yield Launch(_multiply, owners, chunk, array(left), array(right), array(product), items=product.numel() // 16)
     return product
 
 
@@ -191,6 +191,7 @@ def unmultiply(
     """The gradients for two images from that for their product, as far as they are ``needed``."""
     by_product = by_product.contiguous()
     found = tuple(torch.empty_like(left) if wanted else None for wanted in needed)
-    chunk, items = -(-left.numel() // CHUNKS), left.numel() // 8
-    yield Launch(_unmultiply, CHUNKS, chunk, array(left), array(right), array(by_product), *map(array, found), items=items)
+    owners, chunk = launcher.chunks(left.numel(), 1)
+    factors = array(left), array(right), array(by_product)
+    yield Launch(_unmultiply, owners, chunk, *factors, *map(array, found), items=left.numel() // 8)
     return found
