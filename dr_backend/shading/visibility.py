@@ -166,7 +166,7 @@ class Shadows:
         with _torchs_stream(answer.device):
             shared = int(len(directions) == 1)
             arrays = [*(array(v, 3) for v in vectors), array(reach)]
-            self._launcher.run(Launch(rays.cast, count * samples, mesh.id, *arrays, samples, shared, self._margin, array(answer)))
+            self._launcher.run([Launch(rays.cast, count * samples, mesh.id, *arrays, samples, shared, self._margin, array(answer))])
         return answer
 
     def _dim(self, scene: FlatScene, points: Points, directions: Tensor, distances: Tensor, ray: Tensor, result: Tensor) -> None:
@@ -198,7 +198,7 @@ class Shadows:
         start, toward, reach = start.contiguous(), toward.contiguous(), reach.contiguous()
         with _torchs_stream(start.device):
             arrays = [array(start, 3), array(toward, 3), array(reach), array(face), array(weights, 3), array(distance)]
-            self._launcher.run(Launch(rays.meet, len(start), self._clear_mesh.id, *arrays))
+            self._launcher.run([Launch(rays.meet, len(start), self._clear_mesh.id, *arrays)])
         return face, weights, distance
 
 

@@ -83,7 +83,7 @@ class _Paint(Function):
         positions: Tensor, *cameras: Tensor | None,
     ) -> tuple[Tensor, ...]:
         textures = tabulate(materials, colors, texels)
-        reduce_levels(textures, batch.launcher)
+        batch.launcher.run(*([launch] for launch in reduce_levels(textures)))
         faces, face_material = batch.topology.faces32, batch.topology.face_material32
 
         def color(seen: Seen) -> Steps[tuple[Tensor, Tensor, Tensor | None, Runs, float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -29,9 +30,15 @@ class Lens:
 
 def lens_of(view: View) -> Any:
     """A view's intrinsics as an argument of kernels."""
+    return _lens(*view.focal_px.tolist(), *view.centre_px.tolist(), int(view.perspective), view.width, view.height)
+
+
+@lru_cache(256)
+def _lens(focal_x: float, focal_y: float, centre_x: float, centre_y: float, perspective: int, width: int, height: int) -> Any:
+    """Made once for all kernels of a view: Warp takes 20 microseconds."""
     lens = Lens()
-    lens.focal, lens.centre = wp.vec2(*view.focal_px.tolist()), wp.vec2(*view.centre_px.tolist())
-    lens.perspective, lens.width, lens.height = int(view.perspective), view.width, view.height
+    lens.focal, lens.centre = wp.vec2(focal_x, focal_y), wp.vec2(centre_x, centre_y)
+    lens.perspective, lens.width, lens.height = perspective, width, height
     return lens
 
 

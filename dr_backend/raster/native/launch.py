@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import ctypes
-import weakref
+import struct
 from collections.abc import Callable, Generator, Iterable, Sequence
-from queue import SimpleQueue
-from threading import Lock, Thread
+from itertools import zip_longest
+from threading import Lock
 from typing import Any, TypeVar
 
 import torch
 import warp as wp
 from torch import Tensor
 
+from .crew import MOST_BYTES, TASK, Crew, follow, lead
+
 T = TypeVar("T")
 
 _loading = Lock()
 
-WORTH_SHARING = 20_000  # pixels or faces for each thread that helps
+WORTH_WAKING = 20_000  # pixels or faces for each thread that is woken to help
+BLOCK = 1_000  # pixels or faces; fewer are not worth being shared even with a thread that is awake
 BLOCKS_PER_THREAD = 4  # more blocks than threads even out owners with more and less work
 TILE = 16  # pixels
 CHUNKS = 32  # parts of a list on a processor; fixed, so that results do not depend on the number of threads
@@ -32,8 +35,9 @@ _INSIDES.options.update({"enable_backward": False})
 MODULES = (_OUTLINES, _INSIDES)
 
 _Descriptor = type(wp.from_torch(torch.empty(1), return_ctype=True))  # how Warp hands arrays to kernels
+_describe = struct.Struct("QQ4i4iHH4x").pack  # the same as bytes: data, gradient, shape, strides, dimensions, flags
 # Empty ones have strides too, or Warp takes its slower code for strided arrays.
-_EMPTY = {width: _Descriptor(ndim=1, strides=(WORD * width,)) for width in (1, 2, 3, 4)}
+_EMPTY = {width: _describe(0, 0, 0, 0, 0, 0, WORD * width, 0, 0, 0, 1, 0) for width in (1, 2, 3, 4)}
 
 
 def kernel(function: Callable[..., None]) -> wp.Kernel:
@@ -50,20 +54,16 @@ def inside_kernel(function: Callable[..., None]) -> wp.Kernel:
     return wp.kernel(function, module=_INSIDES)
 
 
-def array(tensor: Tensor | None, width: int = 1) -> Any:
+def array(tensor: Tensor | None, width: int = 1) -> bytes:
     """A contiguous tensor as an argument of a kernel: a list of numbers, or of vectors of ``width`` numbers. ``None`` is an empty one.
 
-    Nothing is copied: the caller keeps the tensor alive while the kernel runs. Warp's own conversion does the same in five times the time.
+    Nothing is copied: the caller keeps the tensor alive while the kernel runs. Warp's own conversion does the same in ten times the time.
     """
-    found = _Descriptor.from_buffer_copy(_EMPTY[width])
-    if tensor is not None:
-        if not tensor.is_contiguous():
-            raise ValueError("Kernels read contiguous tensors only.")
-        found.data = tensor.data_ptr()
-        found.shape[0] = tensor.numel() // width
-        if tensor.element_size() != WORD:
-            found.strides[0] = tensor.element_size() * width
-    return found
+    if tensor is None:
+        return _EMPTY[width]
+    if not tensor.is_contiguous():
+        raise ValueError("Kernels read contiguous tensors only.")
+    return _describe(tensor.data_ptr(), 0, tensor.numel() // width, 0, 0, 0, tensor.element_size() * width, 0, 0, 0, 1, 0)
 
 
 def load(device: torch.device) -> None:
@@ -85,43 +85,61 @@ class Launch:
         self.work, self.owners, self.arguments, self.items, self.alone = work, owners, arguments, max(owners, items), alone
 
 
-# What is done for one view: it hands out launches, is resumed when they are done, and ends with a result.
-Steps = Generator[Launch, None, T]
+# What is done for one view: it hands out launches, of which each may need what those before it did, is resumed when they are done, and ends
+# with a result.
+Steps = Generator[Launch | Sequence[Launch], None, T]
+
+
+@inside_kernel
+def _lead(first: int, crew: wp.uint64, plan: wp.uint64, tasks: int):
+    """See ``lead``. There is one owner."""
+    lead(crew, plan, tasks)
+
+
+@inside_kernel
+def _follow(first: int, crew: wp.uint64, patience: int):
+    """See ``follow``. There is one owner."""
+    follow(crew, patience)
 
 
 class _Program:
     """A kernel compiled for a processor: a C function, which lets other threads run Python while it works."""
 
     def __init__(self, work: wp.Kernel, arguments: Sequence[Any]) -> None:
-        self._launch = wp.launch(work, dim=1, inputs=[0, *arguments], device="cpu", record_cmd=True)  # checks their types
-        bounds, *parameters = self._launch.params
-        self._bounds = type(bounds)
-        self._pack = type("Arguments", (ctypes.Structure,), {"_fields_": [(f"_{i}", type(p)) for i, p in enumerate(parameters)]})
+        found = wp.launch(work, dim=1, inputs=[0, *map(_typed, arguments)], device="cpu", record_cmd=True)  # checks their types
+        bounds, *parameters = found.params
+        self._hooks, self._bounds = found.hooks, bounds  # of one owner
+        self.address = ctypes.cast(found.hooks.forward, ctypes.c_void_p).value
+        kinds = [type(p) for p in parameters]
+        fields = type("Arguments", (ctypes.Structure,), {"_fields_": [(f"_{i}", kind) for i, kind in enumerate(kinds)]})
+        layout, end = "=", 0
+        for number, kind in enumerate(kinds):
+            field = getattr(fields, f"_{number}")
+            layout += f"{field.offset - end}x{_NUMBERS.get(kind, f'{field.size}s')}"
+            end = field.offset + field.size
+        self._layout = struct.Struct(layout + f"{-end % 8}x")
+        self._vectors = [n for n, kind in enumerate(kinds[1:]) if kind not in _NUMBERS and kind is not _Descriptor]
+        assert self._layout.size <= MOST_BYTES
 
-    def packed(self, arguments: Sequence[Any]) -> ctypes.Structure:
-        """Arguments as the function reads them. Warp packs them anew for each launch, in ten times the time."""
-        return self._pack(0, *(a.__ctype__() if hasattr(a, "__ctype__") else a for a in arguments))
+    def packed(self, arguments: Sequence[Any]) -> bytes:
+        """Arguments as the function reads them, for owners from 0 on. Warp packs them anew for each launch, in ten times the time."""
+        if self._vectors:
+            arguments = list(arguments)
+            for n in self._vectors:
+                arguments[n] = bytes(arguments[n].__ctype__() if hasattr(arguments[n], "__ctype__") else arguments[n])
+        return self._layout.pack(0, *arguments)
 
-    def run(self, packed: ctypes.Structure, start: int, stop: int) -> None:
-        """Calls the function for the owners from one number to another."""
-        own = self._pack.from_buffer_copy(packed)  # of this thread: the first argument changes
-        own._0 = start
-        self._launch.hooks.forward(ctypes.byref(self._bounds(stop - start)), ctypes.byref(own))
+    def __call__(self, *arguments: Any) -> None:
+        """Calls the function for one owner."""
+        self._hooks.forward(ctypes.byref(self._bounds), self.packed(arguments))
 
 
-def _help(tasks: SimpleQueue[Any]) -> None:
-    """What a helping thread does: takes its share of each task that is not yet done, until there is a ``None``, which others see too."""
-    while (task := tasks.get()) is not None:
-        work, tickets, done = task
-        if next(tickets, None) is None:
-            continue
-        try:
-            work()
-        except BaseException as error:  # noqa: BLE001 - for the thread that waits
-            done.put(error)
-        else:
-            done.put(None)
-    tasks.put(None)
+_NUMBERS = {ctypes.c_int: "i", ctypes.c_float: "f", ctypes.c_uint64: "Q"}
+
+
+def _typed(argument: Any) -> Any:
+    """An argument as Warp takes it."""
+    return _Descriptor.from_buffer_copy(argument) if isinstance(argument, bytes) else argument
 
 
 class Launcher:
@@ -135,10 +153,9 @@ class Launcher:
         self.device = device
         self.threads = threads if device.type == "cpu" else 1
         self._programs: dict[str, _Program] = {}
-        self._tasks: SimpleQueue[Any] = SimpleQueue()
-        self._helpers = 0  # threads that wait for tasks
-        self._hiring = Lock()
-        weakref.finalize(self, self._tasks.put, None)
+        self._crew: Crew | None = None
+        if device.type == "cpu":
+            self._crew = Crew(self.threads, _Program(_lead, (0, 0, 0)), _Program(_follow, (0, 0)))
 
     @property
     def tile(self) -> tuple[int, int]:
@@ -150,65 +167,51 @@ class Launcher:
         owners = CHUNKS if self.device.type == "cpu" else max(1, -(-count // on_gpu))
         return owners, -(-count // owners)
 
-    def run(self, *launches: Launch) -> None:
-        """Calls kernels of which none needs what another does; all threads take part in all of them."""
-        if self.device.type != "cpu":
-            for each in launches:
-                if each.owners > 0:
-                    wp.launch(each.work, dim=each.owners, inputs=[0, *each.arguments], device=f"cuda:{self.device.index or 0}")
+    def run(self, *stages: Sequence[Launch]) -> None:
+        """Calls kernels stage by stage. In a stage none needs what another does; all threads take part in all of them."""
+        if self._crew is None:
+            for each in (launch for stage in stages for launch in stage if launch.owners > 0):
+                inputs = [0, *map(_typed, each.arguments)]
+                wp.launch(each.work, dim=each.owners, inputs=inputs, device=f"cuda:{self.device.index or 0}")
             return
-        blocks = [block for each in launches if each.owners > 0 for block in self._blocks(each)]
-        todo = iter(blocks)  # a list's iterator may be shared between threads
+        packed, records, most = [], [], 0
+        place = TASK.size * sum(len(stage) + 1 for stage in stages)
+        for stage in stages:
+            for each in stage:
+                program = self._program(each)
+                arguments = program.packed(each.arguments)
+                records.append(TASK.pack(program.address, place, len(arguments), each.owners, self._blocks(each)))
+                packed.append(arguments)
+                place += len(arguments)
+            records.append(TASK.pack(0, 0, 0, 0, 0))
+            most = max(most, sum(each.items for each in stage if not each.alone))
+        self._crew.perform(b"".join(records + packed), len(records), 1 + most // WORTH_WAKING)
 
-        def work() -> None:
-            for program, packed, start, stop in todo:
-                program.run(packed, start, stop)
-
-        threads = min(self.threads, len(blocks), 1 + sum(each.items for each in launches) // WORTH_SHARING)
-        if threads > 1:
-            self._share(work, threads - 1)
-        else:
-            work()
-
-    def _blocks(self, launch: Launch) -> list[tuple[_Program, ctypes.Structure, int, int]]:
-        """A launch in parts: what to call, with which arguments, and for which owners."""
+    def _program(self, launch: Launch) -> _Program:
         program = self._programs.get(launch.work.key)
         if program is None:
             program = self._programs[launch.work.key] = _Program(launch.work, launch.arguments)
-        threads = 1 if launch.alone else min(self.threads, 1 + launch.items // WORTH_SHARING)
-        count = min(launch.owners, threads * BLOCKS_PER_THREAD) if threads > 1 else 1
-        limits = [launch.owners * i // count for i in range(count + 1)]
-        packed = program.packed(launch.arguments)
-        return [(program, packed, start, stop) for start, stop in zip(limits, limits[1:], strict=False)]
+        return program
+
+    def _blocks(self, launch: Launch) -> int:
+        """Into how many parts a launch is divided."""
+        if launch.alone or self.threads < 2:
+            return min(1, launch.owners)
+        return min(launch.owners, self.threads * BLOCKS_PER_THREAD, 1 + launch.items // BLOCK)
 
     def together(self, routines: Iterable[Steps[T]]) -> list[T]:
-        """The results of what is done for several views, side by side: each time all have handed out a launch, these run."""
+        """The results of what is done for several views, side by side: each time all have handed out launches, these run."""
         going = dict(enumerate(routines))
         results: dict[int, T] = {}
         while going:
-            launches = []
+            given = []
             for index, routine in list(going.items()):
                 try:
-                    launches.append(next(routine))
+                    launches = next(routine)
+                    given.append([launches] if isinstance(launches, Launch) else launches)
                 except StopIteration as end:
                     results[index] = end.value
                     del going[index]
-            self.run(*launches)
+            if given:
+                self.run(*([each for each in stage if each is not None] for stage in zip_longest(*given)))
         return [results[index] for index in sorted(results)]
-
-    def _share(self, work: Callable[[], None], helpers: int) -> None:
-        """Does what is to be done on this thread and on helping ones, as far as these wake up before there is nothing left."""
-        with self._hiring:
-            for number in range(self._helpers, helpers):
-                Thread(target=_help, args=(self._tasks,), name=f"raster {number}", daemon=True).start()
-            self._helpers = max(self._helpers, helpers)
-        tickets, done = iter(range(helpers)), SimpleQueue[Any]()
-        for _ in range(helpers):
-            self._tasks.put((work, tickets, done))
-        try:
-            work()
-        finally:
-            begun = helpers - sum(1 for _ in tickets)
-            errors = [error for error in (done.get() for _ in range(begun)) if error is not None]
-        if errors:
-            raise errors[0]

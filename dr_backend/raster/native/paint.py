@@ -152,5 +152,5 @@ def texel_gradients(
         grad_texels.copy_(total[: len(grad_texels)])
         grad_coarse.copy_(total[len(grad_texels) :])
     if filtered:
-        spread_levels(textures, grad_texels, grad_coarse, launcher)
+        yield spread_levels(textures, grad_texels, grad_coarse)
     return grad_texels

@@ -89,6 +89,6 @@ def add_to_world(by_camera: Float[Tensor, "V 3"], view: View, launcher: Launcher
     turn = wp.mat33(*chain(*view.rotation.T.tolist()))
     adding = int(by_world is not None)
     launcher.run(
-        Launch(_turn, owners, array(by_camera, 3), turn, wp.vec3(0.0), chunk, adding, array(found, 3), items=len(by_camera))
+        [Launch(_turn, owners, array(by_camera, 3), turn, wp.vec3(0.0), chunk, adding, array(found, 3), items=len(by_camera))]
     )
     return found

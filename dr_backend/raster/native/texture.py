@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import warp as wp
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from ...geometry.flatten import FlatMaterial
 from .bins import Ints, Vec3s
-from .launch import Launch, Launcher, array, inside_kernel
+from .launch import Launch, array, inside_kernel
 
 EXTENSIONS = {"repeat": 0, "extend": 1, "clip": 2, "mirror": 3}
 FIELDS = wp.constant(9)  # numbers per material in the table
@@ -34,6 +35,7 @@ class Textures:
     encoded: bool  # whether any image is
 
 
+@lru_cache(64)
 def level_sizes(width: int, height: int) -> list[tuple[int, int]]:
     """The sizes of an image's levels, the first its own."""
     sizes = [(width, height)]
@@ -57,9 +59,14 @@ def tabulate(materials: Sequence[FlatMaterial], colors: Tensor, texels: Tensor) 
         texel += width * height
         coarse += sum(w * h for w, h in sizes[1:])
         row += sum(h for _, h in sizes)
-    table = torch.tensor(lines, dtype=torch.int32, device=texels.device).reshape(-1, 9)
+    table = _table(tuple(map(tuple, lines)), texels.device)
     smaller = torch.empty(coarse, 3, device=texels.device)
     return Textures(table, colors, texels, smaller, [(n[0], n[1]) for n in lines], any(n[8] for n in lines))
+
+
+@lru_cache(16)
+def _table(lines: tuple[tuple[int, ...], ...], device: torch.device) -> Int[Tensor, "M 9"]:
+    return torch.tensor(lines, dtype=torch.int32, device=device).reshape(-1, 9)
 
 
 @wp.struct
@@ -197,23 +204,25 @@ def _levels(textures: Textures) -> list[tuple[int, list[tuple[int, int]]]]:
     return [(m, level_sizes(*size)) for m, size in enumerate(textures.sizes) if size[0] > 0]
 
 
-def reduce_levels(textures: Textures, launcher: Launcher) -> None:
-    """Makes the smaller levels of all images; each texel is the mean of those under it."""
+def reduce_levels(textures: Textures) -> list[Launch]:
+    """Makes the smaller levels of all images, each from the one before; each texel is the mean of those under it."""
+    launches = []
     for material, sizes in _levels(textures):
         for number, (_, rows) in enumerate(sizes[1:]):
             fine = textures.texels if number == 0 else textures.coarse
             items = rows * sizes[number][0] // 4  # each takes a fraction of a pixel's time
             arrays = [array(textures.table), material, number, array(fine, 3), array(textures.coarse, 3)]
-            launcher.run(Launch(_reduce, rows, *arrays, items=items))
+            launches.append(Launch(_reduce, rows, *arrays, items=items))
+    return launches
 
 
-def spread_levels(
-    textures: Textures, grad_texels: Float[Tensor, "T 3"], grad_coarse: Float[Tensor, "C 3"], launcher: Launcher
-) -> None:
-    """Hands the smaller levels' gradients down to the images'."""
+def spread_levels(textures: Textures, grad_texels: Float[Tensor, "T 3"], grad_coarse: Float[Tensor, "C 3"]) -> list[Launch]:
+    """Hands the smaller levels' gradients down to the images', from one level to the next."""
+    launches = []
     for material, sizes in _levels(textures):
         for number in range(len(sizes) - 2, -1, -1):
             fine = grad_texels if number == 0 else grad_coarse
             items = sizes[number][0] * sizes[number][1] // 8
             arrays = [array(textures.table), material, number, array(fine, 3), array(grad_coarse, 3)]
-            launcher.run(Launch(_spread, sizes[number][1], *arrays, items=items))
+            launches.append(Launch(_spread, sizes[number][1], *arrays, items=items))
+    return launches

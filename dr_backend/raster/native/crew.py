@@ -1,0 +1,162 @@
+"""Threads that work through launches side by side without asking Python in between.
+
+A thread that waits in Python takes 50 to 100 microseconds to wake up, as long as many a kernel runs. So helping threads keep looking for
+work for a moment after each: in C++, where Python's lock is not needed. The asking thread hands over plans, whole sequences of launches.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import sys
+import weakref
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import Any
+
+import warp as wp
+
+PATIENCE = 20_000  # looks for work before a helping thread goes to sleep: 60 to 200 microseconds
+MOST_BYTES = 4_096  # of a kernel's arguments
+TASK = struct.Struct("QIIII")  # of a plan: address of the function, place and size of its arguments, owners, blocks; 0 ends a stage
+_WORDS = 40  # of what the threads share, each eight a line of the cache
+_AWAKE, _YIELD = 24, 32  # words: helping threads that look for work, and how to let others run
+
+
+def _text(words: str) -> str:
+    """C++ of the processor only; on a GPU nothing is shared between threads."""
+    return "#if !defined(__CUDA_ARCH__)\n" + _SHARED + words + "\n#endif\n"
+
+
+# What threads share: the turn (the number of the stage, and the next of its blocks), the stage (its plan, its first task, its blocks), how
+# many of these are done. A thread owns a block once it has moved the turn on, and only if the stage is still the one that it read about:
+# hence the turn is closed while the next stage is written down.
+_SHARED = f"""
+struct Task {{ void (*work)(void*, void*); unsigned int place, bytes, owners, blocks; }};  // without work: the end of a stage
+struct Bounds {{ unsigned int shape; unsigned long long size, step; }};  // as Warp's kernels expect them
+const auto work_on = [](const Task* task, const char* plan, unsigned long long block) {{
+    while (block >= task->blocks) block -= (task++)->blocks;
+    const unsigned int start = task->owners * block / task->blocks, stop = task->owners * (block + 1) / task->blocks;
+    alignas(16) char own[{MOST_BYTES}];  // arguments of this block: the first of them is the number of its first owner
+    for (unsigned int n = 0; n < task->bytes; n += 8) *(long long*)(own + n) = *(const long long*)(plan + task->place + n);
+    *(unsigned int*)own = start;
+    Bounds bounds{{stop - start, stop - start, 1}};
+    task->work(&bounds, own);
+}};
+typedef int Yielding(void);
+typedef Yielding* Yield;
+const unsigned long long closed = 0xffffffffull;
+unsigned long long* const words = (unsigned long long*)crew;
+const auto get = [&](int word) {{ return __atomic_load_n(words + word, __ATOMIC_SEQ_CST); }};
+const auto set = [&](int word, unsigned long long value) {{ __atomic_store_n(words + word, value, __ATOMIC_SEQ_CST); }};
+const auto take = [&]() {{
+    unsigned long long turn = get(0);
+    const char* plan = (const char*)get(8);
+    const Task* tasks = (const Task*)get(9);
+    if ((turn & closed) >= get(10)) return false;
+    if (!__atomic_compare_exchange_n(words, &turn, turn + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return true;
+    work_on(tasks, plan, turn & closed);
+    __atomic_fetch_add(words + 16, 1, __ATOMIC_SEQ_CST);
+    return true;
+}};
+const auto rest = []() {{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#else
+    __asm__ volatile("isb");
+#endif
+}};
+"""
+
+
+@wp.func_native(_text("""
+const char* const start = (const char*)plan;
+const Task* task = (const Task*)start;
+for (const Task* const end = task + tasks; task < end; ++task) {
+    const Task* const first = task;
+    unsigned long long total = 0;
+    for (; task->work; ++task) total += task->blocks;
+    if (!words || total < 2) {
+        for (unsigned long long block = 0; block < total; ++block) work_on(first, start, block);
+        continue;
+    }
+    const unsigned long long stage = (get(0) >> 32) + 1;
+    set(0, stage << 32 | closed);
+    set(8, (unsigned long long)start);
+    set(9, (unsigned long long)first);
+    set(10, total);
+    set(16, 0);
+    set(0, stage << 32);
+    while (take()) {}
+    for (int looks = 0; get(16) < total; ++looks)
+        if (looks < 10000) rest();
+        else ((Yield)get(32))();
+}
+"""))
+def lead(crew: wp.uint64, plan: wp.uint64, tasks: int):
+    """Works through a plan, stage by stage, together with whoever of the crew is awake; alone without a crew."""
+    ...
+
+
+@wp.func_native(_text("""
+__atomic_fetch_add(words + 24, 1, __ATOMIC_SEQ_CST);
+for (int looks = 0; looks < patience; ++looks) {
+    if (take()) looks = 0;
+    else rest();
+}
+__atomic_fetch_sub(words + 24, 1, __ATOMIC_SEQ_CST);
+"""))
+def follow(crew: wp.uint64, patience: int):
+    """Helps until there has been nothing to do for a while."""
+    ...
+
+
+def _pause() -> int:
+    """The address of the system's function that lets other threads run."""
+    yielding = ctypes.windll.kernel32.SwitchToThread if sys.platform == "win32" else ctypes.CDLL(None).sched_yield
+    return ctypes.cast(yielding, ctypes.c_void_p).value or 0
+
+
+def _help(tokens: SimpleQueue[bool], follow_once: Any) -> None:
+    """What a helping thread does, until it is told to leave, and then tells the others."""
+    while tokens.get():
+        follow_once()
+    tokens.put(False)
+
+
+class Crew:
+    """An asking thread's helpers. They start when they are needed first, and leave with this object."""
+
+    def __init__(self, threads: int, lead: Any, follow: Any) -> None:
+        """``lead`` and ``follow`` are the functions above as kernels: called with their arguments they run on this thread."""
+        self._lead, self._follow, self._threads = lead, follow, threads
+        self._words = (ctypes.c_uint64 * _WORDS)()
+        self._words[_YIELD] = _pause()
+        self._tokens: SimpleQueue[bool] = SimpleQueue()
+        self._hired = 0
+        self._leading = Lock()
+        weakref.finalize(self, self._tokens.put, False)
+
+    def perform(self, plan: bytes, tasks: int, threads: int) -> None:
+        """Works through a plan; ``threads`` are worth being woken for it. One plan at a time is shared, others run on their own thread."""
+        place = ctypes.cast(plan, ctypes.c_void_p).value
+        if self._threads < 2 or not self._leading.acquire(blocking=False):
+            self._lead(0, place, tasks)
+            return
+        try:
+            self._wake(min(threads, self._threads) - 1)
+            self._lead(ctypes.addressof(self._words), place, tasks)
+        finally:
+            self._leading.release()
+
+    def _wake(self, helpers: int) -> None:
+        missing = helpers - self._words[_AWAKE] - self._tokens.qsize()
+        if missing <= 0:
+            return
+        words, follow = self._words, self._follow  # not this object, which could not go while they work
+        for number in range(self._hired, helpers):
+            once = lambda: follow(ctypes.addressof(words), PATIENCE)  # noqa: E731
+            Thread(target=_help, args=(self._tokens, once), name=f"raster {number}", daemon=True).start()
+        self._hired = max(self._hired, helpers)
+        for _ in range(missing):
+            self._tokens.put(True)
