@@ -11,7 +11,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ..project import Projected, View
-from .launch import Launch, Launcher, Steps, array, kernel
+from .launch import TILE, Launch, Launcher, Steps, array, kernel
 
 CHUNK_FACES_GPU = 128
 
@@ -39,66 +39,102 @@ def first_centre(value: wp.float32, size: int) -> int:
     return wp.where(float(index) < centre, index + 1, index)
 
 
+# C++: the corners of a few faces are collected, then one loop without branches tells what all of them cover.
+@wp.func_native(f"const int tile = {TILE};" + """
+const int lanes = 16;
+float corners[15][lanes] = {};  // x, y and z in camera space, x and y on the screen, of each corner
+int sides[lanes], tops[lanes], bottoms[lanes], lefts[lanes], rights[lanes], kept = 0;
+const auto first_centre = [](float value, float size) {
+    float centre = value - 0.5f;
+    centre = centre < 0.0f ? 0.0f : (centre > size ? size : centre);
+    const int index = (int)centre;
+    return (float)index < centre ? index + 1 : index;
+};
+const auto least = [](float p, float q, float r) { p = p < q ? p : q; return p < r ? p : r; };
+const auto most = [](float p, float q, float r) { p = p > q ? p : q; return p > r ? p : r; };
+struct Row { float left, right; };
+const auto row_of = [&](int n, float centre) {
+    const float ax = corners[3][n], ay = corners[4][n], bx = corners[8][n], by = corners[9][n], cx = corners[13][n], cy = corners[14][n];
+    const bool second = by < ay;
+    const float px = second ? bx : ax, py = second ? by : ay, qx = second ? ax : bx, qy = second ? ay : by;
+    const bool first = cy < py, between = !first && cy < qy;
+    const float top_x = first ? cx : px, top_y = first ? cy : py, low_x = first || between ? qx : cx, low_y = first || between ? qy : cy;
+    const float bend_x = first ? px : (between ? cx : qx), bend_y = first ? py : (between ? cy : qy);
+    const float rise = low_y - top_y, upper = bend_y - top_y, lower = low_y - bend_y, below = centre - top_y;
+    const float whole = (low_x - top_x) / (rise > 0.0f ? rise : 1.0f), one = top_x + below * whole;
+    const float above = top_x + below * ((bend_x - top_x) / (upper > 0.0f ? upper : 1.0f));
+    const float under = bend_x + (centre - bend_y) * ((low_x - bend_x) / (lower > 0.0f ? lower : 1.0f));
+    const float other = centre < bend_y ? above : under;
+    return Row{one < other ? one : other, one > other ? one : other};
+};
+const float full_width = (float)width, full_height = (float)height;
+const bool culling = culled.shape[0] > 0;
+for (int start = begin; start < stop; start += lanes) {
+    const int count = stop - start < lanes ? stop - start : lanes;
+#pragma clang loop vectorize(disable)  // the processor's own gathers are slower
+    for (int n = 0; n < count; ++n) {
+        for (int corner = 0; corner < 3; ++corner) {
+            const int vertex = faces.data[3 * (start + n) + corner];
+            for (int k = 0; k < 3; ++k) corners[5 * corner + k][n] = camera.data[vertex][k];
+            for (int k = 0; k < 2; ++k) corners[5 * corner + 3 + k][n] = xy.data[vertex][k];
+        }
+    }
+#pragma clang loop vectorize(enable)
+    for (int n = 0; n < lanes; ++n) {
+        const float ax = corners[0][n], ay = corners[1][n], az = corners[2][n], bz = corners[7][n], cz = corners[12][n];
+        const float ux = corners[5][n] - ax, uy = corners[6][n] - ay, uz = bz - az;
+        const float vx = corners[10][n] - ax, vy = corners[11][n] - ay, vz = cz - az;
+        const float normal_x = uy * vz - uz * vy, normal_y = uz * vx - ux * vz, normal_z = ux * vy - uy * vx;
+        const float toward = perspective ? -((ax * normal_x + ay * normal_y) + az * normal_z) : normal_z;
+        sides[n] = toward > 0.0f ? 1 : -1;
+        const bool whole = least(-az, -bz, -cz) >= near, any = most(-az, -bz, -cz) >= near;
+        const float left = least(corners[3][n], corners[8][n], corners[13][n]), right = most(corners[3][n], corners[8][n], corners[13][n]);
+        const float top = least(corners[4][n], corners[9][n], corners[14][n]), bottom = most(corners[4][n], corners[9][n], corners[14][n]);
+        tops[n] = whole ? first_centre(top, full_height) : 0;
+        bottoms[n] = any ? (whole ? first_centre(bottom, full_height) : height) : 0;
+        // Where there is but one row, what is covered in it is known at once: most small faces miss its centres. See ``span``.
+        const Row row = row_of(n, (float)tops[n] + 0.5f);
+        const bool thin = bottoms[n] - tops[n] == 1;
+        lefts[n] = whole ? first_centre(thin ? row.left : left, full_width) : 0;
+        rights[n] = whole ? first_centre(thin ? row.right : right, full_width) : width;
+    }
+    for (int n = 0; n < count; ++n) {
+        const int face = start + n, top = tops[n], bottom = bottoms[n], left = lefts[n], right = rights[n];
+        facing.data[face] = sides[n];
+        if (!(bottom > top) | !(right > left)) continue;
+        if (culling && sides[n] < 0 && culled.data[face] != 0) continue;
+        const int tile_top = top / tile, tile_bottom = (bottom - 1) / tile;
+        const int tile_left = columns > 1 ? left / tile : 0, tile_right = columns > 1 ? (right - 1) / tile : 0;
+        survivors.data[begin + kept] = face;
+        rows.data[begin + kept] = tile_top * 65536 + tile_bottom;
+        cols.data[begin + kept] = tile_left * 65536 + tile_right;
+        ++kept;
+        for (int y = tile_top; y <= tile_bottom; ++y)
+            for (int x = tile_left; x <= tile_right; ++x) ++counts.data[(y * columns + x) * chunks + part];
+    }
+}
+return kept;
+""")
+def find_faces(
+    part: int, begin: int, stop: int, faces: Ints, camera: Vec3s, xy: Vec2s, culled: Ints, near: float, perspective: int, width: int,
+    height: int, columns: int, chunks: int, facing: Ints, survivors: Ints, rows: Ints, cols: Ints, counts: Ints,
+) -> int:
+    """Which way some faces are turned; those that may cover a pixel centre, their tiles, how many each tile gets; returns their number."""
+    ...
+
+
 @kernel
 def _find(
-    first: int,
-    faces: Ints,
-    camera: Vec3s,
-    xy: Vec2s,
-    culled: Ints,
-    near: float,
-    perspective: int,
-    width: int,
-    height: int,
-    tile_width: int,
-    tile_height: int,
-    columns: int,
-    chunk: int,
-    chunks: int,
-    facing: Ints,
-    survivors: Ints,
-    rows: Ints,
-    cols: Ints,
-    kept: Ints,
-    counts: Ints,
+    first: int, faces: Ints, camera: Vec3s, xy: Vec2s, culled: Ints, near: float, perspective: int, width: int, height: int,
+    columns: int, chunk: int, chunks: int, facing: Ints, survivors: Ints, rows: Ints, cols: Ints, kept: Ints, counts: Ints,
 ):
-    """Faces that may cover a pixel centre, their tiles, and how many each tile gets from each chunk. The owner is a chunk of faces."""
+    """See ``find_faces``; how many each tile gets from each chunk. The owner is a chunk of faces."""
     part = first + wp.tid()
     start = part * chunk
-    stop = wp.min(start + chunk, facing.shape[0])
-    found = int(0)
-    for f in range(start, stop):
-        i, j, k = faces[3 * f], faces[3 * f + 1], faces[3 * f + 2]
-        a, b, c = camera[i], camera[j], camera[k]
-        normal = wp.cross(b - a, c - a)
-        toward = normal[2]
-        if perspective != 0:
-            toward = -((a[0] * normal[0] + a[1] * normal[1]) + a[2] * normal[2])
-        side = wp.where(toward > 0.0, 1, -1)
-        facing[f] = side
-        nearest = wp.min(-a[2], wp.min(-b[2], -c[2]))
-        farthest = wp.max(-a[2], wp.max(-b[2], -c[2]))
-        top, bottom, left, right = int(0), int(height), int(0), int(width)
-        if nearest >= near:
-            p, q, r = xy[i], xy[j], xy[k]
-            top = first_centre(wp.min(p[1], wp.min(q[1], r[1])), height)
-            bottom = first_centre(wp.max(p[1], wp.max(q[1], r[1])), height)
-            left = first_centre(wp.min(p[0], wp.min(q[0], r[0])), width)
-            right = first_centre(wp.max(p[0], wp.max(q[0], r[0])), width)
-        hidden = False
-        if culled.shape[0] > 0:
-            hidden = side < 0 and culled[f] != 0
-        if bottom > top and right > left and farthest >= near and not hidden:
-            tile_top, tile_bottom = top / tile_height, (bottom - 1) / tile_height
-            tile_left, tile_right = left / tile_width, (right - 1) / tile_width
-            survivors[start + found] = f
-            rows[start + found] = tile_top * 65536 + tile_bottom
-            cols[start + found] = tile_left * 65536 + tile_right
-            found += 1
-            for y in range(tile_top, tile_bottom + 1):
-                for x in range(tile_left, tile_right + 1):
-                    counts[(y * columns + x) * chunks + part] = counts[(y * columns + x) * chunks + part] + 1
-    kept[part] = found
+    kept[part] = find_faces(
+        part, start, wp.min(start + chunk, facing.shape[0]), faces, camera, xy, culled, near, perspective, width, height, columns,
+        chunks, facing, survivors, rows, cols, counts,
+    )
 
 
 @kernel
@@ -141,7 +177,7 @@ def bin_faces(
 
     facing, survivors, rows, cols, kept = integers(count), integers(count), integers(count), integers(count), integers(chunks)
     counts = torch.zeros(lines * columns * chunks, dtype=torch.int32, device=device)
-    sizes: tuple[Any, ...] = (view.width, view.height, tile_width, tile_height, columns, chunk, chunks)
+    sizes: tuple[Any, ...] = (view.width, view.height, columns, chunk, chunks)
     arrays = [array(t) for t in (facing, survivors, rows, cols, kept, counts)]
     yield Launch(
         _find, chunks, array(faces), array(projected.camera, 3), array(projected.xy, 2), array(culled),
