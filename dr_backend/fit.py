@@ -253,7 +253,7 @@ class _StageRun:
         self._steps += 1
         found = self._gradients(self._for_views(flat), picked)
         if self.stage.geometry:
-            found.append(FLATTEN * normal_consistency(coarse.positions, coarse.faces, self.problem.face_pairs).mean())
+            found.append(FLATTEN * normal_consistency(coarse.positions, coarse.topology).mean())
         if found:
             gradients = torch.autograd.grad(found, latents, allow_unused=True)
             for latent, gradient in zip(latents, gradients, strict=True):

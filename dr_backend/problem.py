@@ -51,13 +51,6 @@ class Problem:
         scene = self.scene if color else replace(self.scene, lights={}, world=None)
         return flatten(scene, self.device, self.topology, before=before)
 
-    @cached_property
-    def face_pairs(self) -> Tensor:
-        """Neighbouring faces (P, 2) that agree on which side is outside."""
-        edges = self.topology.edges
-        agree = (edges.faces[:, 1] >= 0) & (edges.direction.prod(1) < 0)
-        return edges.faces[agree]
-
     def moving(self, stage: Stage) -> list[tuple[str, Parameter]]:
         """Leaves that move in this stage, with their parameter."""
         active = {POSITIONS.key: stage.geometry, BASE_COLOR_IMAGE.key: stage.texture}

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..scene import Light, Material, Mesh, Scene, World, leaves, with_leaves
 from ..scene.types import Extension, Interpolation
-from .normals import corner_normals, unit
+from .normals import surface_normals, unit
 from .sky import Sky, sky_of
 from .topology import Topology, prepare
 
@@ -170,7 +170,7 @@ def _shading_normals(scene: Scene, world: Tensor, topology: Topology, before: Fl
     """Normals (F, 3, 3) that surfaces are shaded with: those set by hand where a mesh has them, else those of the positions."""
     if before is not None and before.corner_normals is not None and not world.requires_grad and torch.equal(world, before.positions):
         return before.corner_normals.detach()
-    normals = corner_normals(world, topology.faces, topology.face_smooth, topology.normal_groups)
+    normals = surface_normals(world, topology)
     if all(mesh.custom_normals is None for mesh in scene.meshes.values()):
         return normals
     parts = []

@@ -9,6 +9,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from ..optional import kernels
+from .topology import Topology
+
 
 def unit(vectors: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
     """The vectors at length one; those without length become zero and pass no gradient."""
@@ -75,3 +78,11 @@ def corner_normals(
     summed = positions.new_zeros(3, count).scatter_add(1, group.expand(3, -1), weighted)
     smooth = taken(_unit(summed), group).view(3, 3, -1).permute(2, 1, 0).contiguous()
     return smooth if bool(face_smooth.all()) else torch.where(face_smooth[:, None, None], smooth, flat.T[:, None])
+
+
+def surface_normals(positions: Float[Tensor, "V 3"], topology: Topology) -> Float[Tensor, "F 3 3"]:
+    """The corner normals of a scene's faces, by kernels where these can. Gradients: as those of ``corner_normals``."""
+    quick = kernels("geometry.normal_kernels", positions)
+    if quick is not None and len(topology.faces):
+        return quick.corner_normals(positions, topology)
+    return corner_normals(positions, topology.faces, topology.face_smooth, topology.normal_groups)

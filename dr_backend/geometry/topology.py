@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Int
@@ -11,6 +12,19 @@ from torch import Tensor
 
 from ..language import told
 from ..scene import Mesh, Scene
+
+
+class Incidence(NamedTuple):
+    """Which things belong to which: those of n are ``items[starts[n]:starts[n + 1]]``, ascending."""
+
+    starts: Int[Tensor, " N1"]
+    items: Int[Tensor, " M"]
+
+
+def incidence(owner: Int[Tensor, " M"], count: int) -> Incidence:
+    """From the owner of each thing; there are ``count`` owners."""
+    ends = torch.bincount(owner, minlength=count).cumsum(0)
+    return Incidence(torch.cat([ends.new_zeros(1), ends]).int(), torch.argsort(owner, stable=True).int())
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,46 @@ class Topology:
     def face_material32(self) -> Int[Tensor, " F"]:
         """``face_material`` as kernels read it."""
         return self.face_material.int().contiguous()
+
+    @cached_property
+    def face_pairs(self) -> Int[Tensor, "P 2"]:
+        """Neighbouring faces that agree on which side is outside."""
+        return self.edges.faces[(self.edges.faces[:, 1] >= 0) & (self.edges.direction.prod(1) < 0)]
+
+    @cached_property
+    def face_pairs32(self) -> Int[Tensor, "P 2"]:
+        """``face_pairs`` as kernels read them."""
+        return self.face_pairs.int().contiguous()
+
+    @cached_property
+    def groups32(self) -> Int[Tensor, "F 3"]:
+        """``normal_groups`` as kernels read them."""
+        return self.normal_groups.int().contiguous()
+
+    @cached_property
+    def smooth32(self) -> Int[Tensor, " F"]:
+        """``face_smooth`` as kernels read it."""
+        return self.face_smooth.int().contiguous()
+
+    @cached_property
+    def corners_of_vertices(self) -> Incidence:
+        """The corners of faces (3 * face + number) at each vertex."""
+        return incidence(self.faces.reshape(-1), self.vertex_count)
+
+    @cached_property
+    def corners_of_groups(self) -> Incidence:
+        """The corners of each normal group."""
+        return incidence(self.normal_groups.reshape(-1), int(self.normal_groups.max()) + 1 if self.normal_groups.numel() else 0)
+
+    @cached_property
+    def pairs_of_faces(self) -> Incidence:
+        """The sides of face pairs (2 * pair + side) that each face is."""
+        return incidence(self.face_pairs.reshape(-1), len(self.faces))
+
+    @property
+    def vertex_count(self) -> int:
+        """Vertices of all meshes, loose ones too."""
+        return max((part.vertices.stop for part in self.meshes.values()), default=0)
 
     @cached_property
     def shells32(self) -> Int[Tensor, " F"]:

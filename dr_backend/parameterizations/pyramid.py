@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from ..optional import kernels
+
 SMALLEST = 1 / 1024  # sigmoid's ends are infinitely far away; a step below 8-bit linear's first code is near enough
 SCALE = 4  # side of a level over that of the next coarser one
 BETWEEN = [(k + 0.5) / SCALE for k in range(SCALE)]  # where the fine rows lie that two coarse ones have between their middles
@@ -78,7 +80,8 @@ class Pyramid:
 
     def to_value(self, latents: list[Tensor]) -> Float[Tensor, "h w 3"]:
         """The image; sums from coarse to fine, so that only the last enlargement works at full size."""
-        return self._sum(latents).sigmoid_()
+        quick = kernels("parameterizations.pyramid_kernels", latents[0])
+        return self._sum(latents).sigmoid_() if quick is None else quick.summed(latents, squash=True)
 
     @torch.no_grad()
     def to_leaf(self, latents: list[Tensor]) -> Float[Tensor, "H W 3"]:

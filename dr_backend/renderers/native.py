@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 import torch
@@ -12,7 +11,7 @@ from ..geometry.flatten import FlatScene
 from ..raster.interpolate import spread
 from ..raster.native.batch import Batch
 from ..raster.native.bridge import blend_views, locate, paint_views
-from ..raster.native.launch import Launcher, load
+from ..raster.native.launch import Launcher, load, shared_launcher
 from ..raster.native.lit import multiply_views, shade_views
 from ..raster.native.rasterize import rasterize
 from ..raster.native.shade import Lamps
@@ -49,7 +48,7 @@ class NativeRenderer:
     def __init__(self, device: str = "cpu", *, threads: int | None = None) -> None:
         self.device = torch.device(device)
         load(self.device)
-        self._launcher = Launcher(self.device, threads or os.cpu_count() or 1)
+        self._launcher = shared_launcher(self.device) if threads is None else Launcher(self.device, threads)
 
     def render(self, scene: FlatScene, cameras: Sequence[Camera], *, color: bool = True) -> list[RenderOutput]:
         """One image per camera; without ``color`` depth carries no gradient and ``rgb`` is zero."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -24,7 +22,7 @@ from .opacity import opacity_at, see_through_faces
 try:
     import warp as wp
 
-    from ..raster.native.launch import Launch, Launcher, array
+    from ..raster.native.launch import Launch, array, shared_launcher
     from . import rays
 except ImportError as error:
     NO_SHADOWS = told(
@@ -45,11 +43,6 @@ def load_rays(device: torch.device) -> None:
     """Compiles the ray queries for a device, or takes them from Warp's cache: the first shadow then has not to wait for that."""
     if not NO_SHADOWS:
         wp.load_module(rays.MODULE, device="cpu" if device.type == "cpu" else f"cuda:{device.index or 0}")
-
-
-@cache
-def _launcher(device: torch.device) -> Launcher:
-    return Launcher(device, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
@@ -87,7 +80,7 @@ class Shadows:
         self._clear_faces = topology.faces[self._clear]
         self._clear_mesh: Any = None
         self._lock = threading.Lock()
-        self._launcher = _launcher(topology.faces.device)
+        self._launcher = shared_launcher(topology.faces.device)
         self._positions: Tensor | None = None
         self._mesh: Any = None
         self._margin = 0.0

@@ -45,7 +45,7 @@ def bits(renderer: NativeRenderer, kind: str, views: int) -> list[torch.Tensor]:
 
 @pytest.fixture(autouse=True)
 def all_work_is_shared(monkeypatch):
-    monkeypatch.setattr(launch, "WORTH_SHARING", 1)
+    monkeypatch.setattr(launch, "WORTH_WAKING", 1)
 
 
 @pytest.fixture(autouse=True)

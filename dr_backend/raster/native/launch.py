@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import struct
 from collections.abc import Callable, Generator, Iterable, Sequence
+from functools import cache
 from itertools import zip_longest
 from threading import Lock
 from typing import Any, TypeVar
@@ -33,6 +35,8 @@ _OUTLINES, _INSIDES = (wp.get_module(f"fit_to_photo_{name}") for name in ("outli
 _OUTLINES.options.update({"enable_backward": False, "fuse_fp": False})  # nothing is differentiated by Warp
 _INSIDES.options.update({"enable_backward": False})
 MODULES = (_OUTLINES, _INSIDES)
+FITTING = wp.get_module("fit_to_photo_fitting")  # what a fit does beside rendering; loaded when it is first asked for
+FITTING.options.update({"enable_backward": False})
 
 _Descriptor = type(wp.from_torch(torch.empty(1), return_ctype=True))  # how Warp hands arrays to kernels
 _describe = struct.Struct("QQ4i4iHH4x").pack  # the same as bytes: data, gradient, shape, strides, dimensions, flags
@@ -54,6 +58,11 @@ def inside_kernel(function: Callable[..., None]) -> wp.Kernel:
     return wp.kernel(function, module=_INSIDES)
 
 
+def fit_kernel(function: Callable[..., None]) -> wp.Kernel:
+    """The same for what is no part of the renderer: normals, textures."""
+    return wp.kernel(function, module=FITTING)
+
+
 def array(tensor: Tensor | None, width: int = 1) -> bytes:
     """A contiguous tensor as an argument of a kernel: a list of numbers, or of vectors of ``width`` numbers. ``None`` is an empty one.
 
@@ -66,11 +75,11 @@ def array(tensor: Tensor | None, width: int = 1) -> bytes:
     return _describe(tensor.data_ptr(), 0, tensor.numel() // width, 0, 0, 0, tensor.element_size() * width, 0, 0, 0, 1, 0)
 
 
-def load(device: torch.device) -> None:
+def load(device: torch.device, modules: Sequence[wp.Module] = MODULES) -> None:
     """Compiles all kernels for a device, or takes them from Warp's cache; once for all threads."""
     with _loading:
         name = "cpu" if device.type == "cpu" else f"cuda:{device.index or 0}"
-        wp.force_load(name, list(MODULES), max_workers=len(MODULES))
+        wp.force_load(name, list(modules), max_workers=len(modules))
 
 
 class Launch:
@@ -108,7 +117,7 @@ class _Program:
     def __init__(self, work: wp.Kernel, arguments: Sequence[Any]) -> None:
         found = wp.launch(work, dim=1, inputs=[0, *map(_typed, arguments)], device="cpu", record_cmd=True)  # checks their types
         bounds, *parameters = found.params
-        self._hooks, self._bounds = found.hooks, bounds  # of one owner
+        self._found, self._bounds = found, bounds  # of one owner; the code lives as long as what was found
         self.address = ctypes.cast(found.hooks.forward, ctypes.c_void_p).value
         kinds = [type(p) for p in parameters]
         fields = type("Arguments", (ctypes.Structure,), {"_fields_": [(f"_{i}", kind) for i, kind in enumerate(kinds)]})
@@ -131,7 +140,7 @@ class _Program:
 
     def __call__(self, *arguments: Any) -> None:
         """Calls the function for one owner."""
-        self._hooks.forward(ctypes.byref(self._bounds), self.packed(arguments))
+        self._found.hooks.forward(ctypes.byref(self._bounds), self.packed(arguments))
 
 
 _NUMBERS = {ctypes.c_int: "i", ctypes.c_float: "f", ctypes.c_uint64: "Q"}
@@ -152,7 +161,7 @@ class Launcher:
     def __init__(self, device: torch.device, threads: int) -> None:
         self.device = device
         self.threads = threads if device.type == "cpu" else 1
-        self._programs: dict[str, _Program] = {}
+        self._programs: dict[wp.Kernel, _Program] = {}
         self._crew: Crew | None = None
         if device.type == "cpu":
             self._crew = Crew(self.threads, _Program(_lead, (0, 0, 0)), _Program(_follow, (0, 0)))
@@ -188,9 +197,9 @@ class Launcher:
         self._crew.perform(b"".join(records + packed), len(records), 1 + most // WORTH_WAKING)
 
     def _program(self, launch: Launch) -> _Program:
-        program = self._programs.get(launch.work.key)
+        program = self._programs.get(launch.work)
         if program is None:
-            program = self._programs[launch.work.key] = _Program(launch.work, launch.arguments)
+            program = self._programs[launch.work] = _Program(launch.work, launch.arguments)
         return program
 
     def _blocks(self, launch: Launch) -> int:
@@ -215,3 +224,9 @@ class Launcher:
             if given:
                 self.run(*([each for each in stage if each is not None] for stage in zip_longest(*given)))
         return [results[index] for index in sorted(results)]
+
+
+@cache
+def shared_launcher(device: torch.device) -> Launcher:
+    """The launcher of all who do not ask for a number of threads: helping threads of several would be in each other's way."""
+    return Launcher(device, os.cpu_count() or 1)
