@@ -16,7 +16,7 @@ from typing import Any
 
 import warp as wp
 
-PATIENCE = 20_000  # looks for work before a helping thread goes to sleep: 60 to 200 microseconds
+PATIENCE = 10_000  # looks for work before a helping thread goes to sleep: a quarter of a millisecond
 MOST_BYTES = 4_096  # of a kernel's arguments
 TASK = struct.Struct("QIIII")  # of a plan: address of the function, place and size of its arguments, owners, blocks; 0 ends a stage
 _WORDS = 40  # of what the threads share, each eight a line of the cache
