@@ -40,7 +40,6 @@ const auto collect = [&](int start, int count) {
 
 
 @wp.func_native(_EDGES + """
-const auto root = [](float value) { return __builtin_sqrtf(value); };
 const auto angle = [](float y, float x) {  // of a vector whose y is not negative; the polynomial is that of Cephes' atanf
     const float side = x < 0.0f ? -x : x, low = side < y ? side : y, high = side < y ? y : side;
     const float slope = low / (high > 0.0f ? high : 1.0f), base = slope > 0.41421356f ? 0.78539816f : 0.0f;
@@ -57,7 +56,7 @@ for (int start = begin; start < stop; start += lanes) {
     for (int n = 0; n < lanes; ++n) {
         const float ux = edges[0][n], uy = edges[1][n], uz = edges[2][n], vx = edges[3][n], vy = edges[4][n], vz = edges[5][n];
         const float x = uy * vz - uz * vy, y = uz * vx - ux * vz, z = ux * vy - uy * vx, square = x * x + y * y + z * z;
-        const float length = root(square), scale = square > 1.2e-36f ? 1.0f / length : 0.0f;
+        const float length = wp::sqrt(square), scale = square > 1.2e-36f ? 1.0f / length : 0.0f;
         const float uv = ux * vx + uy * vy + uz * vz, uu = ux * ux + uy * uy + uz * uz, vv = vx * vx + vy * vy + vz * vz;
         found[0][n] = x * scale;
         found[1][n] = y * scale;
@@ -97,7 +96,7 @@ for (int group = begin; group < stop; ++group) {
         y += angle * flat[1];
         z += angle * flat[2];
     }
-    const float square = x * x + y * y + z * z, scale = square > 1.2e-36f ? 1.0f / __builtin_sqrtf(square) : 0.0f;
+    const float square = x * x + y * y + z * z, scale = square > 1.2e-36f ? 1.0f / wp::sqrt(square) : 0.0f;
     smooth.data[group] = wp::vec3(x * scale, y * scale, z * scale);
     scales.data[group] = scale;
 }

@@ -21,7 +21,7 @@ float sums[lanes] = {};  // several, so that many numbers can be added at once
 for (int start = begin; start < stop; start += lanes) {
     const int count = stop - start < lanes ? stop - start : lanes;
     for (int n = 0; n < count; ++n) {
-        const float step = image.data[start + n] - photo.data[start + n], root = __builtin_sqrtf(scale * scale + step * step);
+        const float step = image.data[start + n] - photo.data[start + n], root = wp::sqrt(scale * scale + step * step);
         slope.data[start + n] = step / root;
         sums[n] += root - scale;
     }
@@ -36,7 +36,7 @@ def compare_part(begin: int, stop: int, scale: float, image: Floats, photo: Floa
 
 
 @fit_kernel
-def _compare(first: int, chunk: int, scale: float, image: Floats, photo: Floats, slope: Floats, sums: Floats):
+def _differ(first: int, chunk: int, scale: float, image: Floats, photo: Floats, slope: Floats, sums: Floats):
     """The owner is a chunk of numbers."""
     part = first + wp.tid()
     sums[part] = compare_part(part * chunk, wp.min((part + 1) * chunk, slope.shape[0]), scale, image, photo, slope)
@@ -57,5 +57,5 @@ def charbonnier(
     owners, chunk = launcher.chunks(image.numel(), CHUNK_GPU)
     slope, sums = torch.empty_like(image), image.new_empty(owners)
     arrays = array(image), array(photo), array(slope), array(sums)
-    launcher.run([Launch(_compare, owners, chunk, scale, *arrays, items=image.numel() // 4)])
+    launcher.run([Launch(_differ, owners, chunk, scale, *arrays, items=image.numel() // 4)])
     return sums.double().sum().float(), slope

@@ -126,7 +126,7 @@ def collect_rows(begin: int, stop: int, by_fine: Floats, height: int, width: int
 
 
 @fit_kernel
-def _collect(first: int, chunk: int, by_fine: Floats, height: int, width: int, high: int, rough: int, by_coarse: Floats):
+def _gather_rows(first: int, chunk: int, by_fine: Floats, height: int, width: int, high: int, rough: int, by_coarse: Floats):
     """The owner is a chunk of rows of the coarse image."""
     begin = (first + wp.tid()) * chunk
     collect_rows(begin, wp.min(begin + chunk, high), by_fine, height, width, high, rough, by_coarse)
@@ -177,7 +177,7 @@ class _Sum(Function):
             by_coarse = value.new_empty(high, rough, depth)
             owners, chunk = launcher.chunks(high, ROWS_GPU)
             arguments = array(found[-1]), height, width, high, rough, array(by_coarse)
-            stages.append([Launch(_collect, owners, chunk, *arguments, items=height * width // 4)])
+            stages.append([Launch(_gather_rows, owners, chunk, *arguments, items=height * width // 4)])
             found.append(by_coarse)
         launcher.run(*stages)
         return (None, *found)

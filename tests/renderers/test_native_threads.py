@@ -1,6 +1,7 @@
 """The native renderer gives the same bits however many threads work for it, and to however many threads that ask at once."""
 
 import gc
+import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,6 +11,8 @@ import pytest
 import torch
 
 from dr_backend.raster.native import launch
+from dr_backend.raster.native.coverage import _copy
+from dr_backend.raster.native.launch import Launch, array
 from dr_backend.renderers.base import RenderOutput
 from dr_backend.renderers.native import NativeRenderer
 from dr_backend.scene import Material, Scene
@@ -76,24 +79,36 @@ def test_same_bits_for_several_that_ask_at_once(threads):
             assert all(torch.equal(*pair) for pair in zip(found, expected[each], strict=True)), each
 
 
-def test_what_goes_wrong_on_a_helping_thread_is_told():
-    own, helped = threading.get_ident(), threading.Event()
+def chain(launcher: launch.Launcher, stages: int, width: int) -> None:
+    """Runs stages of small launches of which each needs what the one before it did."""
+    rows = torch.zeros(stages + 1, 2, width, dtype=torch.float32)
+    rows[0] = torch.arange(2 * width, dtype=torch.float32).view(2, width)
+    owners, chunk = launcher.chunks(width, 1)
+    plan = [
+        [Launch(_copy, owners, chunk, array(before), array(after), items=width) for before, after in zip(one, other, strict=True)]
+        for one, other in itertools.pairwise(rows)
+    ]
+    launcher.run(*plan)
+    assert torch.equal(rows[-1], rows[0])
 
-    def work() -> None:
-        if threading.get_ident() == own:
-            assert helped.wait(10)
-            return
-        helped.set()
-        raise ValueError("no")
 
-    with pytest.raises(ValueError, match="no"):
-        launch.Launcher(torch.device("cpu"), 2)._share(work, 1)
+@pytest.mark.parametrize("threads", [2, 3, 5])
+def test_stages_wait_for_each_other(threads):
+    launcher = launch.Launcher(torch.device("cpu"), threads)
+    for round in range(150):
+        chain(launcher, 40, 64 + 37 * (round % 50))
+
+
+def test_several_may_lead_the_same_crew():
+    launcher = launch.Launcher(torch.device("cpu"), 3)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda width: chain(launcher, 30, width), range(100, 300)))
 
 
 def test_helping_threads_leave_with_their_launcher():
     before = set(threading.enumerate())
     launcher = launch.Launcher(torch.device("cpu"), 3)
-    launcher._share(lambda: None, 2)
+    chain(launcher, 3, 1000)
     helpers = set(threading.enumerate()) - before
     assert len(helpers) == 2
     del launcher
