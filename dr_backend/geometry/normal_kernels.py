@@ -289,9 +289,10 @@ class _Consistency(Function):
     def backward(ctx: Any, by_turn: Tensor) -> tuple[Tensor, None]:
         work, (flats, scales) = ctx.work, ctx.found
         by_turn, by_flat = by_turn.contiguous(), torch.empty_like(flats)
-        pairs = *_arrays(work.topology.pairs_of_faces), array(work.topology.face_pairs32), array(flats, 3), array(by_turn), array(by_flat, 3)
+        topology = work.topology
+        pairs = array(topology.face_pairs32), array(flats, 3), array(by_turn), array(by_flat, 3)
         stages, by_corner, by_vertex = work.turn(flats, scales, by_flat)
-        work.launcher.run(work.over(_ask_pairs, len(flats), *pairs), *stages)
+        work.launcher.run(work.over(_ask_pairs, len(flats), *_arrays(topology.pairs_of_faces), *pairs), *stages)
         return by_vertex, None
 
 

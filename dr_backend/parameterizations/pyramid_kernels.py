@@ -1,4 +1,4 @@
-"""The sum of coarse and fine images, and its sigmoid, as Warp kernels: the twin of what ``pyramid`` does with torch, in one walk per level."""
+"""The sum of coarse and fine images, and its sigmoid, as Warp kernels: what ``pyramid`` does with torch, in one walk per level."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ const auto sigmoid = [](float value) {  // its exponential function is Cephes' e
 };
 for (int y = begin; y < stop; ++y) {
     const int over = (y + 2) / 4 - 1, step = (y + 2) % 4;
-    const float *above = coarse.data + 3 * rough * (over < 0 ? 0 : over), *under = coarse.data + 3 * rough * (over + 1 < high ? over + 1 : high - 1);
+    const int upper = over < 0 ? 0 : over, lower = over + 1 < high ? over + 1 : high - 1;
+    const float *above = coarse.data + 3 * rough * upper, *under = coarse.data + 3 * rough * lower;
     const float down = 0.25f * ((float)step + 0.5f);
     const float* const own = fine.data + 3 * width * y;
     float* const out = total.data + 3 * width * y;
@@ -167,11 +168,12 @@ class _Sum(Function):
     def backward(ctx: Any, by_value: Tensor) -> tuple[Tensor | None, ...]:
         launcher: Launcher = ctx.launcher
         (value,) = ctx.saved_tensors
-        found, stages = [by_value.contiguous()], []
+        by_value = by_value.contiguous()  # and kept until the kernels have run
+        found, stages = [by_value], []
         if ctx.squash:
             found = [torch.empty_like(value)]
             owners, chunk = launcher.chunks(value.numel(), 1)
-            numbers = array(value), array(by_value.contiguous()), array(found[0])
+            numbers = array(value), array(by_value), array(found[0])
             stages.append([Launch(_unsquash, owners, chunk, *numbers, items=value.numel() // 16)])
         for (height, width, _), (high, rough, depth) in zip(ctx.sizes, ctx.sizes[1:], strict=False):
             by_coarse = value.new_empty(high, rough, depth)

@@ -20,7 +20,7 @@ KERNELS = (normal_kernels, photometric_kernels, pyramid_kernels)
 
 
 def uneven(kind: str) -> tuple[Topology, Tensor]:
-    """A bumpy body with loose vertices, a face without area, and an edge of three faces; smooth, flat, partly smooth or with sharp edges."""
+    """A bumpy body with loose vertices, a face without area, and an edge of three faces; smooth, flat, partly so, or with sharp edges."""
     positions, faces = icosphere(3)
     generator = np.random.default_rng(3)
     positions = np.concatenate([positions * generator.uniform(0.8, 1.2, (len(positions), 1)), [[3.0, 0, 0], [4, 0, 0]]])
@@ -68,7 +68,7 @@ def test_huge_and_tiny_bodies_have_normals():
         assert torch.allclose(found, expected, atol=2e-6)
 
 
-@pytest.mark.parametrize("height, width", [(256, 130), (61, 33), (34, 3), (33, 1), (20, 30)])
+@pytest.mark.parametrize(("height", "width"), [(256, 130), (61, 33), (34, 3), (33, 1), (20, 30)])
 @pytest.mark.parametrize("squash", [False, True])
 def test_pyramid(height, width, squash):
     generator = torch.Generator().manual_seed(height)
@@ -76,7 +76,7 @@ def test_pyramid(height, width, squash):
     found, expected = pyramid_kernels.summed(levels, squash=squash), Pyramid._sum(levels)
     expected = expected.sigmoid() if squash else expected
     assert torch.allclose(found, expected, rtol=2e-6, atol=2e-6)
-    weight = torch.randn(found.shape, generator=generator)
+    weight = torch.randn(3, width, height, generator=generator).permute(2, 1, 0)  # not contiguous
     for gradient, wanted in zip(*(torch.autograd.grad(out, levels, weight) for out in (found, expected)), strict=True):
         assert relative(gradient, wanted) < 2e-6
 
