@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from ..raster.native.bins import Floats, Ints, Vec3s
-from ..raster.native.launch import FITTING, Launch, Launcher, array, fit_kernel, load, shared_launcher
+from ..kernels.arrays import Floats, Ints, Vec3s, array
+from ..kernels.launch import FITTING, Launch, Launcher, fit_kernel, load, shared_launcher
 from .topology import Incidence, Topology
 
 CHUNK_GPU = 64

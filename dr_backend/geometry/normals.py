@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from ..optional import kernels
+from ..kernels.optional import kernels
 from .topology import Topology
 
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..geometry.normals import face_normals, taken
 from ..geometry.topology import Topology
-from ..optional import kernels
+from ..kernels.optional import kernels
 
 
 def normal_consistency(positions: Float[Tensor, "V 3"], topology: Topology) -> Float[Tensor, " P"]:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from ..optional import kernels
+from ..kernels.optional import kernels
 
 SCALE = 0.1  # linear colour difference beyond which a pixel counts as an outlier and its pull stops growing
 

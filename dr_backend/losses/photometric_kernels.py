@@ -9,8 +9,8 @@ import warp as wp
 from jaxtyping import Float
 from torch import Tensor
 
-from ..raster.native.bins import Floats
-from ..raster.native.launch import FITTING, Launch, Launcher, array, fit_kernel, load, shared_launcher
+from ..kernels.arrays import Floats, array
+from ..kernels.launch import FITTING, Launch, Launcher, fit_kernel, load, shared_launcher
 
 CHUNK_GPU = 256
 

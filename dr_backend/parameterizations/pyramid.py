@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from ..optional import kernels
+from ..kernels.optional import kernels
 
 SMALLEST = 1 / 1024  # sigmoid's ends are infinitely far away; a step below 8-bit linear's first code is near enough
 SCALE = 4  # side of a level over that of the next coarser one

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from ..raster.native.bins import Floats
-from ..raster.native.launch import FITTING, Launch, Launcher, array, fit_kernel, load, shared_launcher
+from ..kernels.arrays import Floats, array
+from ..kernels.launch import FITTING, Launch, Launcher, fit_kernel, load, shared_launcher
 
 ROWS_GPU = 1
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from ..geometry.flatten import FlatScene
+from ..kernels.launch import Launcher, load, shared_launcher
 from ..raster.interpolate import spread
 from ..raster.native.batch import Batch
 from ..raster.native.bridge import blend_views, locate, paint_views
-from ..raster.native.launch import Launcher, load, shared_launcher
 from ..raster.native.lit import multiply_views, shade_views
 from ..raster.native.rasterize import rasterize
 from ..raster.native.shade import Lamps

@@ -22,7 +22,8 @@ from .opacity import opacity_at, see_through_faces
 try:
     import warp as wp
 
-    from ..raster.native.launch import Launch, array, shared_launcher
+    from ..kernels.arrays import array
+    from ..kernels.launch import Launch, shared_launcher
     from . import rays
 except ImportError as error:
     NO_SHADOWS = told(

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from dr_backend.geometry import flatten
+from dr_backend.kernels.launch import Launcher, load
 from dr_backend.raster.native.batch import Batch
-from dr_backend.raster.native.launch import Launcher, load
 from dr_backend.raster.native.rasterize import rasterize as rasterize_native
 from dr_backend.raster.project import project, view_of
 from dr_backend.raster.rasterize import FAR, Layer, rasterize

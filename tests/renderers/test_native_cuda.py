@@ -10,8 +10,8 @@ import pytest
 import torch
 import warp
 
+from dr_backend.kernels.launch import FITTING, MODULES
 from dr_backend.raster import native
-from dr_backend.raster.native.launch import FITTING, MODULES
 from dr_backend.renderers.base import RenderOutput
 from dr_backend.renderers.native import NativeRenderer
 from dr_backend.scene import Scene

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from dr_backend.raster.native import launch
+from dr_backend.kernels import launch
+from dr_backend.kernels.arrays import array
+from dr_backend.kernels.launch import Launch
 from dr_backend.raster.native.coverage import _copy
-from dr_backend.raster.native.launch import Launch, array
 from dr_backend.renderers.base import RenderOutput
 from dr_backend.renderers.native import NativeRenderer
 from dr_backend.scene import Material, Scene

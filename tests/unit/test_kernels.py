@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from dr_backend.geometry import Topology, normal_kernels, normals, prepare
+from dr_backend.kernels.launch import FITTING, Launcher, load
 from dr_backend.losses import normal_consistency, photometric_kernels
 from dr_backend.losses.photometric import photometric
 from dr_backend.parameterizations import pyramid_kernels
 from dr_backend.parameterizations.pyramid import Pyramid
-from dr_backend.raster.native.launch import FITTING, Launcher, load
 from dr_backend.scene import Mesh, Scene
 from tests.shapes import icosphere
 

@@ -10,10 +10,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...geometry.topology import Topology
+from ...kernels.launch import Launcher, Steps
 from ..project import Projected, View, bend, to_camera
 from .bins import Bins, bin_faces
 from .interpolate import Runs
-from .launch import Launcher, Steps
 from .project import add_to_world, project
 from .rasterize import rasterize
 

@@ -10,13 +10,11 @@ import warp as wp
 from jaxtyping import Int
 from torch import Tensor
 
+from ...kernels.arrays import Ints, Vec2s, Vec3s, array
+from ...kernels.launch import TILE, Launch, Launcher, Steps, kernel
 from ..project import Projected, View
-from .launch import TILE, Launch, Launcher, Steps, array, kernel
 
 CHUNK_FACES_GPU = 128
-
-# mypy does not know that a kernel's annotations are Warp's
-Floats, Ints, Vec2s, Vec3s, Vec4s = (wp.array(dtype=kind) for kind in (wp.float32, wp.int32, wp.vec2, wp.vec3, wp.vec4))
 
 
 @dataclass(frozen=True)

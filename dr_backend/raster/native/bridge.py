@@ -12,11 +12,11 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from ...geometry.flatten import FlatMaterial
+from ...kernels.launch import Launcher, Steps
 from .batch import CAMERA_TENSORS, Batch, Seen
 from .coverage import Blend, Crossings, blend, copied, unblend
 from .cuts import cross_cuts
 from .interpolate import Runs, interpolate
-from .launch import Launcher, Steps
 from .outline import cross_edges
 from .paint import paint, texel_gradients
 from .pull import Painted, pull_corners

@@ -9,11 +9,11 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ...kernels.arrays import Floats, Ints, Vec3s, array
+from ...kernels.launch import Launch, Launcher, Steps, inside_kernel, kernel
 from ..project import Projected, View
-from .bins import Floats, Ints, Vec3s
 from .cuts import pull_cuts
 from .interpolate import Lens, lens_of
-from .launch import Launch, Launcher, Steps, array, inside_kernel, kernel
 from .outline import line_of
 from .rasterize import cut
 from .sums import add_into

@@ -7,10 +7,10 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ...kernels.arrays import Floats, Ints, Vec3s, array
+from ...kernels.launch import Launch, Launcher, Steps, kernel
 from ..project import Projected, View
-from .bins import Floats, Ints, Vec3s
 from .interpolate import Lens, lens_of
-from .launch import Launch, Launcher, Steps, array, kernel
 
 
 @wp.struct

@@ -11,9 +11,10 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ...kernels.arrays import Floats, Ints, Vec3s, array
+from ...kernels.launch import Launch, Launcher, Steps, inside_kernel
 from ..project import Projected, View
-from .bins import Bins, Floats, Ints, Vec3s
-from .launch import Launch, Launcher, Steps, array, inside_kernel
+from .bins import Bins
 from .rasterize import pixel_owners
 
 

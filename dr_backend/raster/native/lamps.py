@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warp as wp
 
-from .bins import Floats, Ints, Vec3s
+from ...kernels.arrays import Floats, Ints, Vec3s
 
 SUN, BULB, SPOT, AREA, SKY = range(5)  # what a line of the table may be
 

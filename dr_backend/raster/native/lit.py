@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from ...kernels.launch import Launcher, Steps
 from .batch import Batch, Seen
 from .interpolate import Runs
-from .launch import Launcher, Steps
 from .shade import Lamps, Surface, multiply, shade, unlight, unmultiply, unshade
 
 

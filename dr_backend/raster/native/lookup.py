@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import warp as wp
 
+from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s, Vec4s
 from .. import texture
-from .bins import Floats, Ints, Vec2s, Vec3s, Vec4s
 from .interpolate import CORNERS, RUNS, SPOTS, Lens
 from .texture import FIELDS
 

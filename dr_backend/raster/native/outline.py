@@ -7,11 +7,12 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ...kernels.arrays import Floats, Ints, Longs, Vec3s, array
+from ...kernels.launch import Launch, Launcher, Steps, kernel
 from ..coverage import INNER_TOLERANCE_PX, OUTER_TOLERANCE
 from ..project import Projected, View
-from .bins import Bins, Floats, Ints, Vec3s
+from .bins import Bins
 from .interpolate import Lens, lens_of, surface_depth
-from .launch import Launch, Launcher, Steps, array, kernel
 from .rasterize import cut, screen
 
 CHUNK_EDGES_GPU = 128
@@ -20,7 +21,6 @@ OUTER = wp.constant(wp.float32(OUTER_TOLERANCE))
 
 NONE_KEY = 0x7FFFFFFFFFFFFFFF  # of a crossing that is not seen: sorted to the end
 NONE = wp.constant(wp.int64(NONE_KEY))
-Longs = wp.array(dtype=wp.int64)
 
 
 @wp.struct

@@ -9,10 +9,11 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s, array
+from ...kernels.launch import Launch, Launcher, Steps, inside_kernel, kernel
 from ..project import Projected, View
-from .bins import Bins, Floats, Ints, Vec2s, Vec3s
+from .bins import Bins
 from .interpolate import Lens, Runs, count_runs, lens_of
-from .launch import Launch, Launcher, Steps, array, inside_kernel, kernel
 from .lookup import clear_rows, give_run, offer, paint_row
 from .rasterize import pixel_owners
 from .sums import add_into

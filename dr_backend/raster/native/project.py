@@ -9,10 +9,10 @@ import warp as wp
 from jaxtyping import Float
 from torch import Tensor
 
+from ...kernels.arrays import Floats, Vec2s, Vec3s, array
+from ...kernels.launch import Launch, Launcher, Steps, kernel
 from ..project import Projected, View, bend, refuse_unless_finite
-from .bins import Floats, Vec2s, Vec3s
 from .interpolate import Lens, lens_of
-from .launch import Launch, Launcher, Steps, array, kernel
 from .rasterize import screen
 
 CHUNK_VERTICES_GPU = 64

@@ -10,10 +10,11 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s, Vec4s, array
+from ...kernels.launch import Launch, Launcher, Steps, inside_kernel
 from ..project import Projected, View
-from .bins import Bins, Floats, Ints, Vec2s, Vec3s, Vec4s
+from .bins import Bins
 from .interpolate import Lens, Runs, lens_of
-from .launch import Launch, Launcher, Steps, array, inside_kernel
 from .lookup import pull_row
 from .rasterize import pixel_owners
 from .sums import add_into

@@ -7,11 +7,12 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s, array
+from ...kernels.launch import Launch, Launcher, Steps, kernel
 from ..project import Projected, View
 from ..rasterize import FAR as FAR_NEARNESS
 from ..rasterize import Layer
-from .bins import Bins, Floats, Ints, Vec2s, Vec3s, first_centre
-from .launch import Launch, Launcher, Steps, array, kernel
+from .bins import Bins, first_centre
 
 FAR = wp.constant(wp.float32(FAR_NEARNESS))
 

@@ -10,11 +10,12 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from ...kernels.arrays import Floats, Ints, Vec3s, array
+from ...kernels.launch import Launch, Launcher, Steps, inside_kernel
 from ..project import View
-from .bins import Bins, Floats, Ints, Vec3s
+from .bins import Bins
 from .interpolate import Runs
 from .lamps import shade_row, unlight_row, unshade_row
-from .launch import Launch, Launcher, Steps, array, inside_kernel
 from .rasterize import pixel_owners
 from .sums import add_into
 

@@ -6,8 +6,8 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from .bins import Floats, Ints
-from .launch import Launch, Launcher, Steps, array, kernel
+from ...kernels.arrays import Floats, Ints, array
+from ...kernels.launch import Launch, Launcher, Steps, kernel
 
 
 @wp.func_native("""

@@ -16,8 +16,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...geometry.flatten import FlatMaterial
-from .bins import Ints, Vec3s
-from .launch import Launch, array, inside_kernel
+from ...kernels.arrays import Ints, Vec3s, array
+from ...kernels.launch import Launch, inside_kernel
 
 EXTENSIONS = {"repeat": 0, "extend": 1, "clip": 2, "mirror": 3}
 FIELDS = wp.constant(9)  # numbers per material in the table

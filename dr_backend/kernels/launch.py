@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 import torch
 import warp as wp
-from torch import Tensor
 
+from .arrays import Descriptor
 from .crew import MOST_BYTES, TASK, Crew, follow, lead
 
 T = TypeVar("T")
@@ -26,7 +26,6 @@ BLOCK = 1_000  # pixels or faces; fewer are not worth being shared even with a t
 BLOCKS_PER_THREAD = 4  # more blocks than threads even out owners with more and less work
 TILE = 16  # pixels
 CHUNKS = 32  # parts of a list on a processor; fixed, so that results do not depend on the number of threads
-WORD = 4  # bytes of most numbers
 
 wp.config.log_level = wp.LOG_ERROR
 # A precompiled header pays for modules that compile one after the other. Ours do so side by side, and each would make one of its own.
@@ -37,11 +36,6 @@ _INSIDES.options.update({"enable_backward": False})
 MODULES = (_OUTLINES, _INSIDES)
 FITTING = wp.get_module("fit_to_photo_fitting")  # what a fit does beside rendering; loaded when it is first asked for
 FITTING.options.update({"enable_backward": False})
-
-_Descriptor = type(wp.from_torch(torch.empty(1), return_ctype=True))  # how Warp hands arrays to kernels
-_describe = struct.Struct("QQ4i4iHH4x").pack  # the same as bytes: data, gradient, shape, strides, dimensions, flags
-# Empty ones have strides too, or Warp takes its slower code for strided arrays.
-_EMPTY = {width: _describe(0, 0, 0, 0, 0, 0, WORD * width, 0, 0, 0, 1, 0) for width in (1, 2, 3, 4)}
 
 
 def kernel(function: Callable[..., None]) -> wp.Kernel:
@@ -61,18 +55,6 @@ def inside_kernel(function: Callable[..., None]) -> wp.Kernel:
 def fit_kernel(function: Callable[..., None]) -> wp.Kernel:
     """The same for what is no part of the renderer: normals, textures."""
     return wp.kernel(function, module=FITTING)
-
-
-def array(tensor: Tensor | None, width: int = 1) -> bytes:
-    """A contiguous tensor as an argument of a kernel: a list of numbers, or of vectors of ``width`` numbers. ``None`` is an empty one.
-
-    Nothing is copied: the caller keeps the tensor alive while the kernel runs. Warp's own conversion does the same in ten times the time.
-    """
-    if tensor is None:
-        return _EMPTY[width]
-    if not tensor.is_contiguous():
-        raise ValueError("Kernels read contiguous tensors only.")
-    return _describe(tensor.data_ptr(), 0, tensor.numel() // width, 0, 0, 0, tensor.element_size() * width, 0, 0, 0, 1, 0)
 
 
 def load(device: torch.device, modules: Sequence[wp.Module] = MODULES) -> None:
@@ -127,7 +109,7 @@ class _Program:
             layout += f"{field.offset - end}x{_NUMBERS.get(kind, f'{field.size}s')}"
             end = field.offset + field.size
         self._layout = struct.Struct(layout + f"{-end % 8}x")
-        self._vectors = [n for n, kind in enumerate(kinds[1:]) if kind not in _NUMBERS and kind is not _Descriptor]
+        self._vectors = [n for n, kind in enumerate(kinds[1:]) if kind not in _NUMBERS and kind is not Descriptor]
         assert self._layout.size <= MOST_BYTES
 
     def packed(self, arguments: Sequence[Any]) -> bytes:
@@ -148,7 +130,7 @@ _NUMBERS = {ctypes.c_int: "i", ctypes.c_float: "f", ctypes.c_uint64: "Q"}
 
 def _typed(argument: Any) -> Any:
     """An argument as Warp takes it."""
-    return _Descriptor.from_buffer_copy(argument) if isinstance(argument, bytes) else argument
+    return Descriptor.from_buffer_copy(argument) if isinstance(argument, bytes) else argument
 
 
 class Launcher:

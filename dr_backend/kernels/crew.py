@@ -69,7 +69,8 @@ const auto rest = []() {{
 """
 
 
-@wp.func_native(_text("""
+@wp.func_native(
+    _text("""
 const char* const start = (const char*)plan;
 const Task* task = (const Task*)start;
 for (const Task* const end = task + tasks; task < end; ++task) {
@@ -92,20 +93,23 @@ for (const Task* const end = task + tasks; task < end; ++task) {
         if (looks < 10000) rest();
         else ((Yield)get(32))();
 }
-"""))
+""")
+)
 def lead(crew: wp.uint64, plan: wp.uint64, tasks: int):
     """Works through a plan, stage by stage, together with whoever of the crew is awake; alone without a crew."""
     ...
 
 
-@wp.func_native(_text("""
+@wp.func_native(
+    _text("""
 __atomic_fetch_add(words + 24, 1, __ATOMIC_SEQ_CST);
 for (int looks = 0; looks < patience; ++looks) {
     if (take()) looks = 0;
     else rest();
 }
 __atomic_fetch_sub(words + 24, 1, __ATOMIC_SEQ_CST);
-"""))
+""")
+)
 def follow(crew: wp.uint64, patience: int):
     """Helps until there has been nothing to do for a while."""
     ...
