@@ -43,8 +43,6 @@ const auto work_on = [](const Task* task, const char* plan, unsigned long long b
     Bounds bounds{{stop - start, stop - start, 1}};
     task->work(&bounds, own);
 }};
-typedef int Yielding(void);
-typedef Yielding* Yield;
 const unsigned long long closed = 0xffffffffull;
 unsigned long long* const words = (unsigned long long*)crew;
 const auto get = [&](int word) {{ return __atomic_load_n(words + word, __ATOMIC_SEQ_CST); }};
@@ -59,7 +57,10 @@ const auto take = [&]() {{
     __atomic_fetch_add(words + 16, 1, __ATOMIC_SEQ_CST);
     return true;
 }};
-const auto rest = []() {{
+typedef int Yielding(void);
+typedef Yielding* Yield;
+const auto rest = [&](int looks) {{  // now and then for whoever waits for this processor: it may be the one who has the work
+    if (looks % 64 == 0) ((Yield)get(32))();
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #else
@@ -89,9 +90,7 @@ for (const Task* const end = task + tasks; task < end; ++task) {
     set(16, 0);
     set(0, stage << 32);
     while (take()) {}
-    for (int looks = 0; get(16) < total; ++looks)
-        if (looks < 10000) rest();
-        else ((Yield)get(32))();
+    for (int looks = 1; get(16) < total; ++looks) rest(looks);
 }
 """)
 )
@@ -103,9 +102,9 @@ def lead(crew: wp.uint64, plan: wp.uint64, tasks: int):
 @wp.func_native(
     _text("""
 __atomic_fetch_add(words + 24, 1, __ATOMIC_SEQ_CST);
-for (int looks = 0; looks < patience; ++looks) {
+for (int looks = 1; looks < patience; ++looks) {
     if (take()) looks = 0;
-    else rest();
+    else rest(looks);
 }
 __atomic_fetch_sub(words + 24, 1, __ATOMIC_SEQ_CST);
 """)
