@@ -57,6 +57,11 @@ def fit_kernel(function: Callable[..., None]) -> wp.Kernel:
     return wp.kernel(function, module=FITTING)
 
 
+def once(text: str) -> str:
+    """C++ for ``wp.func_native`` that is compiled once: Warp compiles kernels for arrays without gaps and for others, long texts too."""
+    return f"const auto body = [&]() __attribute__((noinline)) {{{text}}};\nreturn body();"
+
+
 def load(device: torch.device, modules: Sequence[wp.Module] = MODULES) -> None:
     """Compiles all kernels for a device, or takes them from Warp's cache; once for all threads."""
     with _loading:

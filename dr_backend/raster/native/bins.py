@@ -11,7 +11,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ...kernels.arrays import Ints, Vec2s, Vec3s, array
-from ...kernels.launch import TILE, Launch, Launcher, Steps, kernel
+from ...kernels.launch import TILE, Launch, Launcher, Steps, kernel, once
 from ..project import Projected, View
 
 CHUNK_FACES_GPU = 128
@@ -38,7 +38,7 @@ def first_centre(value: wp.float32, size: int) -> int:
 
 
 # C++: the corners of a few faces are collected, then one loop without branches tells what all of them cover.
-@wp.func_native(f"const int tile = {TILE};" + """
+@wp.func_native(once(f"const int tile = {TILE};" + """
 const int lanes = 16;
 float corners[15][lanes] = {};  // x, y and z in camera space, x and y on the screen, of each corner
 int sides[lanes], tops[lanes], bottoms[lanes], lefts[lanes], rights[lanes], kept = 0;
@@ -112,7 +112,7 @@ for (int start = begin; start < stop; start += lanes) {
     }
 }
 return kept;
-""")
+"""))
 def find_faces(
     part: int, begin: int, stop: int, faces: Ints, camera: Vec3s, xy: Vec2s, culled: Ints, near: float, perspective: int, width: int,
     height: int, columns: int, chunks: int, facing: Ints, survivors: Ints, rows: Ints, cols: Ints, counts: Ints,

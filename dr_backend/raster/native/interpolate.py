@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec3s, array
-from ...kernels.launch import Launch, Launcher, Steps, inside_kernel
+from ...kernels.launch import Launch, Launcher, Steps, inside_kernel, once
 from ..project import Projected, View
 from .bins import Bins
 from .rasterize import pixel_owners
@@ -96,7 +96,7 @@ CORNERS = """
 """
 
 
-@wp.func_native(
+@wp.func_native(once(
     SPOTS + "int found = 0;" + RUNS + """
     if (face < 0) {
         for (int k = start; k < n; ++k) weights.data[k] = wp::vec3(0.0f);
@@ -110,7 +110,7 @@ CORNERS = """
     }
 }
 return found;
-""")
+"""))
 def locate_row(x: int, y: int, count: int, faces: Ints, camera: Vec3s, face_id: Ints, lens: Lens, weights: Vec3s, depth: Floats) -> int:
     """Barycentric coordinates, zero where nothing is seen, and depth of pixels of a row; returns the number of runs that show a face."""
     ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warp as wp
 
 from ...kernels.arrays import Floats, Ints, Vec3s
+from ...kernels.launch import once
 
 SUN, BULB, SPOT, AREA, SKY = range(5)  # what a line of the table may be
 
@@ -85,7 +86,7 @@ const float per_pi = 0.3183098861837907f;
 """
 
 
-@wp.func_native(_LAMPS + """
+@wp.func_native(once(_LAMPS + """
 for (int n = pixel; n < pixel + count; ++n) {
     light.data[n] = wp::vec3(0.0f);
     if (face_id.data[n] < 0) continue;
@@ -100,7 +101,7 @@ for (int n = pixel; n < pixel + count; ++n) {
     }
     light.data[n] = per_pi * total;
 }
-""")
+"""))
 def shade_row(
     pixel: int, count: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s, shares: Floats,
     directions: Vec3s, power: Vec3s, face_id: Ints, weights: Vec3s, light: Vec3s,
@@ -109,7 +110,7 @@ def shade_row(
     ...
 
 
-@wp.func_native(_LAMPS + """
+@wp.func_native(once(_LAMPS + """
 int record = first;
 for (int n = pixel, end = pixel + count; n < end; ++record) {
     while (n < end && face_id.data[n] < 0) ++n;
@@ -146,7 +147,7 @@ for (int n = pixel, end = pixel + count; n < end; ++record) {
         by_normal.data[3 * record + k] = on_around[k];
     }
 }
-""")
+"""))
 def unshade_row(
     pixel: int, count: int, first: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s,
     shares: Floats, directions: Vec3s, power: Vec3s, face_id: Ints, weights: Vec3s, by_light: Vec3s, by_weight: Vec3s, vertex: Ints,
@@ -159,7 +160,7 @@ def unshade_row(
     ...
 
 
-@wp.func_native(_LAMPS + """
+@wp.func_native(once(_LAMPS + """
 for (int n = pixel; n < pixel + count; ++n) {
     if (face_id.data[n] < 0) continue;
     turn_to(face_id.data[n]);
@@ -174,7 +175,7 @@ for (int n = pixel; n < pixel + count; ++n) {
         line[2] += received.irradiance * asked;
     }
 }
-""")
+"""))
 def unlight_row(
     pixel: int, count: int, owner: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s,
     shares: Floats, face_id: Ints, weights: Vec3s, by_light: Vec3s, by_line: Vec3s,

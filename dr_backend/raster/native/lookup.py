@@ -9,6 +9,7 @@ from __future__ import annotations
 import warp as wp
 
 from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s, Vec4s
+from ...kernels.launch import once
 from .. import texture
 from .interpolate import CORNERS, RUNS, SPOTS, Lens
 from .texture import FIELDS
@@ -103,7 +104,7 @@ const auto look_between = [&](const wp::vec3& at) {
 """
 
 
-@wp.func_native(_TEXELS + SPOTS + f"const float sharp = {texture.SHARP}f;" + """
+@wp.func_native(once(_TEXELS + SPOTS + f"const float sharp = {texture.SHARP}f;" + """
 const auto decode = [](float value) { return value <= 0.04045f ? value / 12.92f : wp::pow((value + 0.055f) / 1.055f, 2.4f); };
 const auto kept = [](float value) { return value < -1.0e4f ? -1.0e4f : value > 1.0e4f ? 1.0e4f : value; };
 const float per_area = 1.0f / (sharp * lens.focal[0] * lens.focal[1]);
@@ -142,7 +143,7 @@ float highest = 0.0f;
     }
 }
 return wp::vec2((float)found, highest);
-""")
+"""))
 def paint_row(
     x: int, y: int, count: int, faces: Ints, camera: Vec3s, uvs: Vec2s, face_material: Ints, table: Ints, colors: Vec3s, texels: Vec3s,
     coarse: Vec3s, face_id: Ints, lens: Lens, address: Vec3s, weights: Vec3s, depth: Floats, rgb: Vec3s,
@@ -155,7 +156,7 @@ def paint_row(
     ...
 
 
-@wp.func_native(_TEXELS + SPOTS + """
+@wp.func_native(once(_TEXELS + SPOTS + """
 const auto slope = [](float value) {
     return value <= 0.04045f ? 1.0f / 12.92f : wp::pow((value + 0.055f) / 1.055f, 1.4f) * (2.4f / 1.055f);
 };
@@ -233,7 +234,7 @@ int record = first;
     }
     ++record;
 }
-""")
+"""))
 def pull_row(
     x: int, y: int, count: int, first: int, faces: Ints, camera: Vec3s, face_id: Ints, lens: Lens, by_weight: Vec3s, by_depth: Floats,
     uvs: Vec2s, face_material: Ints, table: Ints, texels: Vec3s, coarse: Vec3s, address: Vec3s, by_rgb: Vec3s, place: Ints,
@@ -250,7 +251,7 @@ def pull_row(
     ...
 
 
-@wp.func_native(_TEXELS + """
+@wp.func_native(once(_TEXELS + """
 for (int material = 0; material < table.shape[0] / fields; ++material) {
     image = image_of(material);
     for (int number = 0; number < (filtered ? image.levels : image.levels > 0); ++number) {
@@ -260,13 +261,13 @@ for (int material = 0; material < table.shape[0] / fields; ++material) {
                 for (int k = 0; k < level.width; ++k) level.texel[row * level.width + k] = wp::vec3(0.0f);
     }
 }
-""")
+"""))
 def clear_rows(table: Ints, owner: int, mask: int, filtered: int, texels: Vec3s, coarse: Vec3s):
     """Clears the owner's rows of all images, see ``give_run``; those of smaller levels only if something is ``filtered``."""
     ...
 
 
-@wp.func_native(_TEXELS + """
+@wp.func_native(once(_TEXELS + """
 const auto mine = [&](int row) { return ((row >> 3) & mask) == owner; };
 const auto add = [](float* pair, float left, float right, const wp::vec3& g) {
     for (int k = 0; k < 3; ++k) {
@@ -312,7 +313,7 @@ for (int n = pixel; n < pixel + count; ++n) {
     give(level_of(number), at, (1.0f - share) * g);
     if (share > 0.0f) give(level_of(number + 1), at, share * g);
 }
-""")
+"""))
 def give_run(
     table: Ints, material: int, pixel: int, count: int, owner: int, mask: int, face_id: Ints, address: Vec3s, by_rgb: Vec3s, texels: Vec3s,
     coarse: Vec3s,
@@ -321,7 +322,7 @@ def give_run(
     ...
 
 
-@wp.func_native(_TEXELS + """
+@wp.func_native(once(_TEXELS + """
 image = image_of(material);
 const wp::vec3 &at = address.data[pixel], &g = by_rgb.data[pixel];
 const int number = (int)at[2];
@@ -339,7 +340,7 @@ const auto offer = [&](int number, const wp::vec3& g, int n) {
 };
 offer(number, (1.0f - share) * g, 8 * pixel);
 if (share > 0.0f) offer(number + 1, share * g, 8 * pixel + 4);
-""")
+"""))
 def offer(
     table: Ints, material: int, pixel: int, address: Vec3s, by_rgb: Vec3s, texels: Vec3s, coarse: Vec3s, place: Ints, value: Vec3s
 ):

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Longs, Vec3s, array
-from ...kernels.launch import Launch, Launcher, Steps, kernel
+from ...kernels.launch import Launch, Launcher, Steps, kernel, once
 from ..coverage import INNER_TOLERANCE_PX, OUTER_TOLERANCE
 from ..project import Projected, View
 from .bins import Bins
@@ -165,7 +165,7 @@ def seen(faces: Ints, camera: Vec3s, inner: int, outer: int, nearness: float, le
     return depth_on(faces, camera, inner, lens, x_px, y_px) <= depth + INNER * size + tolerance
 
 
-@wp.func_native("""
+@wp.func_native(once("""
 int kept = 0;
 const int mask = slots.shape[0] - 1;
 const auto slot_of = [&](int n) {  // the number of the pair's outermost crossing so far is there, or will be
@@ -188,7 +188,7 @@ for (int n = 0; n < keys.shape[0]; ++n) {
     ++kept;
 }
 return kept;
-""")
+"""))
 def choose(keys: Longs, none: wp.int64, slots: Ints, edges: Ints, inners: Ints, outers: Ints, distances: Floats) -> int:
     """Moves the outermost crossing of each pair of pixels to the front; ``slots`` are -1, a power of two of them, twice as many as keys."""
     ...
