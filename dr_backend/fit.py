@@ -72,7 +72,7 @@ def view_loss(out: RenderOutput, target: Target, stage: Stage) -> Tensor:
     if target.mask is None:
         seen = out.alpha.detach()
         return stage.photometric * _normalized(photometric(exposed(out.rgb, target.camera), target.rgb * seen[..., None]), seen)
-    loss = stage.silhouette * _normalized(silhouette(out.alpha, target.mask).sum(), target.mask)
+    loss = stage.silhouette * _normalized(silhouette(out.alpha, target.mask), target.mask)
     if stage.photometric:
         loss = loss + stage.photometric * _normalized(photometric(exposed(out.rgb, target.camera), target.rgb), target.mask)
     return loss

@@ -1,4 +1,4 @@
-"""Error maps between a render and a photo, and regularisers: unreduced, unweighted."""
+"""Differences between a render and a photo, summed over pixels, and how sharply faces turn: unweighted."""
 
 from .normal_consistency import normal_consistency
 from .photometric import photometric

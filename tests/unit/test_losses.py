@@ -7,9 +7,14 @@ from dr_backend.losses import normal_consistency, photometric, silhouette
 from dr_backend.scene import Mesh, Scene
 
 
-def test_silhouette_is_one_where_one_is_full_and_the_other_empty():
+def test_silhouette_counts_one_where_one_is_full_and_the_other_empty():
     alpha, mask = torch.tensor([[0.0, 1.0, 0.5]]), torch.tensor([[1.0, 1.0, 0.0]])
-    assert torch.equal(silhouette(alpha, mask), torch.tensor([[1.0, 0.0, 0.25]]))
+    assert float(silhouette(alpha, mask)) == 1.25
+
+
+def test_silhouette_gradient():
+    alpha, mask = torch.rand(3, 4, dtype=torch.float64, requires_grad=True), torch.rand(3, 4, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: silhouette(x, mask), alpha)
 
 
 def test_photometric_is_quadratic_near_and_linear_far():
