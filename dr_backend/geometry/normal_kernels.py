@@ -5,7 +5,6 @@ Every number has one owner: faces say what they give to their corners, vertices 
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import torch
@@ -16,10 +15,8 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from ..kernels.arrays import Floats, Ints, Vec3s, array
-from ..kernels.launch import FITTING, Launch, Launcher, fit_kernel, load, shared_launcher
+from ..kernels.launch import Launch, fit_kernel, fitting_launcher
 from .topology import Incidence, Topology
-
-CHUNK_GPU = 64
 
 # C++: the edges of some faces, so that what follows can be computed for all of them at once.
 _EDGES = """
@@ -207,11 +204,11 @@ class _Work:
 
     def __init__(self, positions: Tensor, topology: Topology) -> None:
         self.positions, self.topology = positions.detach().contiguous(), topology
-        self.launcher = _launcher(positions.device)
+        self.launcher = fitting_launcher()
 
     def over(self, kernel: wp.Kernel, count: int, *arguments: Any) -> list[Launch]:
         """A stage: a kernel whose owners are chunks of ``count`` things."""
-        owners, chunk = self.launcher.chunks(count, CHUNK_GPU)
+        owners, chunk = self.launcher.chunks(count, 1)
         return [Launch(kernel, owners, chunk, *arguments, items=count)]
 
     def measure(self, angles: Tensor | None) -> tuple[list[Launch], Tensor, Tensor]:
@@ -233,12 +230,6 @@ class _Work:
 
 def _arrays(incidence: Incidence) -> tuple[bytes, bytes]:
     return array(incidence.starts), array(incidence.items)
-
-
-@cache
-def _launcher(device: torch.device) -> Launcher:
-    load(device, [FITTING])
-    return shared_launcher(device)
 
 
 class _CornerNormals(Function):

@@ -16,11 +16,11 @@ from typing import Any
 
 import warp as wp
 
-PATIENCE = 10_000  # looks for work before a helping thread goes to sleep: a quarter of a millisecond
+PATIENCE = 16_000  # looks for work before a helping thread goes to sleep: half a millisecond
 MOST_BYTES = 4_096  # of a kernel's arguments
 TASK = struct.Struct("QIIII")  # of a plan: address of the function, place and size of its arguments, owners, blocks; 0 ends a stage
-_WORDS = 40  # of what the threads share, each eight a line of the cache
-_AWAKE, _YIELD = 24, 32  # words: helping threads that look for work, and how to let others run
+# What the threads share, and in which word; each eight words are a line of the cache. A stage is its plan, its first task and its blocks.
+_TURN, _PLAN, _FIRST, _BLOCKS, _DONE, _AWAKE, _YIELD, _WORDS = 0, 8, 9, 10, 16, 24, 32, 40
 
 
 def _text(words: str) -> str:
@@ -28,10 +28,11 @@ def _text(words: str) -> str:
     return "#if !defined(__CUDA_ARCH__)\n" + _SHARED + words + "\n#endif\n"
 
 
-# What threads share: the turn (the number of the stage, and the next of its blocks), the stage (its plan, its first task, its blocks), how
-# many of these are done. A thread owns a block once it has moved the turn on, and only if the stage is still the one that it read about:
-# hence the turn is closed while the next stage is written down.
+# The turn is the number of the stage, and the next of its blocks. A thread owns a block once it has moved the turn on, which it can only
+# if the stage is still the one that it read about: hence the turn is closed while the next stage is written down.
 _SHARED = f"""
+const int the_turn = {_TURN}, the_plan = {_PLAN}, the_first = {_FIRST}, the_blocks = {_BLOCKS}, the_done = {_DONE};
+const int the_awake = {_AWAKE}, the_yield = {_YIELD};
 struct Task {{ void (*work)(void*, void*); unsigned int place, bytes, owners, blocks; }};  // without work: the end of a stage
 struct Bounds {{ unsigned int shape; unsigned long long size, step; }};  // as Warp's kernels expect them
 const auto work_on = [](const Task* task, const char* plan, unsigned long long block) {{
@@ -48,19 +49,19 @@ unsigned long long* const words = (unsigned long long*)crew;
 const auto get = [&](int word) {{ return __atomic_load_n(words + word, __ATOMIC_SEQ_CST); }};
 const auto set = [&](int word, unsigned long long value) {{ __atomic_store_n(words + word, value, __ATOMIC_SEQ_CST); }};
 const auto take = [&]() {{
-    unsigned long long turn = get(0);
-    const char* plan = (const char*)get(8);
-    const Task* tasks = (const Task*)get(9);
-    if ((turn & closed) >= get(10)) return false;
-    if (!__atomic_compare_exchange_n(words, &turn, turn + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return true;
+    unsigned long long turn = get(the_turn);
+    const char* plan = (const char*)get(the_plan);
+    const Task* tasks = (const Task*)get(the_first);
+    if ((turn & closed) >= get(the_blocks)) return false;
+    if (!__atomic_compare_exchange_n(words + the_turn, &turn, turn + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return true;
     work_on(tasks, plan, turn & closed);
-    __atomic_fetch_add(words + 16, 1, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(words + the_done, 1, __ATOMIC_SEQ_CST);
     return true;
 }};
 typedef int Yielding(void);
 typedef Yielding* Yield;
 const auto rest = [&](int looks) {{  // now and then for whoever waits for this processor: it may be the one who has the work
-    if (looks % 64 == 0) ((Yield)get(32))();
+    if (looks % 64 == 0) ((Yield)get(the_yield))();
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #else
@@ -82,15 +83,15 @@ for (const Task* const end = task + tasks; task < end; ++task) {
         for (unsigned long long block = 0; block < total; ++block) work_on(first, start, block);
         continue;
     }
-    const unsigned long long stage = (get(0) >> 32) + 1;
-    set(0, stage << 32 | closed);
-    set(8, (unsigned long long)start);
-    set(9, (unsigned long long)first);
-    set(10, total);
-    set(16, 0);
-    set(0, stage << 32);
+    const unsigned long long stage = (get(the_turn) >> 32) + 1;
+    set(the_turn, stage << 32 | closed);
+    set(the_plan, (unsigned long long)start);
+    set(the_first, (unsigned long long)first);
+    set(the_blocks, total);
+    set(the_done, 0);
+    set(the_turn, stage << 32);
     while (take()) {}
-    for (int looks = 1; get(16) < total; ++looks) rest(looks);
+    for (int looks = 1; get(the_done) < total; ++looks) rest(looks);
 }
 """)
 )
@@ -101,12 +102,12 @@ def lead(crew: wp.uint64, plan: wp.uint64, tasks: int):
 
 @wp.func_native(
     _text("""
-__atomic_fetch_add(words + 24, 1, __ATOMIC_SEQ_CST);
+__atomic_fetch_add(words + the_awake, 1, __ATOMIC_SEQ_CST);
 for (int looks = 1; looks < patience; ++looks) {
     if (take()) looks = 0;
     else rest(looks);
 }
-__atomic_fetch_sub(words + 24, 1, __ATOMIC_SEQ_CST);
+__atomic_fetch_sub(words + the_awake, 1, __ATOMIC_SEQ_CST);
 """)
 )
 def follow(crew: wp.uint64, patience: int):

@@ -53,7 +53,7 @@ def inside_kernel(function: Callable[..., None]) -> wp.Kernel:
 
 
 def fit_kernel(function: Callable[..., None]) -> wp.Kernel:
-    """The same for what is no part of the renderer: normals, textures."""
+    """The same for what is no part of the renderer, see ``optional``."""
     return wp.kernel(function, module=FITTING)
 
 
@@ -72,7 +72,7 @@ def load(device: torch.device, modules: Sequence[wp.Module] = MODULES) -> None:
 class Launch:
     """A kernel that is to be called for ``owners`` owners, who have ``items`` pixels or faces between them if these are more.
 
-    Few items are left to one thread: waking others would take longer. With ``alone`` one thread works through the owners in order.
+    Nobody is woken for few items: that would take longer. With ``alone`` one thread works through the owners in order.
     """
 
     __slots__ = ("alone", "arguments", "items", "owners", "work")
@@ -166,9 +166,9 @@ class Launcher:
     def run(self, *stages: Sequence[Launch]) -> None:
         """Calls kernels stage by stage. In a stage none needs what another does; all threads take part in all of them."""
         if self._crew is None:
+            stream = wp.stream_from_torch(torch.cuda.current_stream(self.device))
             for each in (launch for stage in stages for launch in stage if launch.owners > 0):
-                inputs = [0, *map(_typed, each.arguments)]
-                wp.launch(each.work, dim=each.owners, inputs=inputs, device=f"cuda:{self.device.index or 0}")
+                wp.launch(each.work, dim=each.owners, inputs=[0, *map(_typed, each.arguments)], stream=stream)
             return
         packed, records, most = [], [], 0
         place = TASK.size * sum(len(stage) + 1 for stage in stages)
@@ -217,3 +217,11 @@ class Launcher:
 def shared_launcher(device: torch.device) -> Launcher:
     """The launcher of all who do not ask for a number of threads: helping threads of several would be in each other's way."""
     return Launcher(device, os.cpu_count() or 1)
+
+
+@cache
+def fitting_launcher() -> Launcher:
+    """The shared launcher of processors, with all of ``fit_kernel`` compiled."""
+    device = torch.device("cpu")
+    load(device, [FITTING])
+    return shared_launcher(device)

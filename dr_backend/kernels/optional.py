@@ -1,4 +1,7 @@
-"""Modules that work only where Warp does; without them torch does the same more slowly."""
+"""Kernels that do what torch does too, only faster: a fit runs without them where Warp is missing.
+
+They are for processors. On a GPU torch's own operations are many, but short.
+"""
 
 from functools import cache
 from importlib import import_module
@@ -7,15 +10,27 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+_NAMES = ("geometry.normal_kernels", "losses.photometric_kernels", "parameterizations.pyramid_kernels")
+
 
 @cache
-def _module(name: str) -> ModuleType | None:
+def _modules() -> dict[str, ModuleType]:
+    """All at once: Warp compiles them together, and would do so again when another is added."""
     try:
-        return import_module(f"..{name}", __package__)
+        return {name: import_module(f"..{name}", __package__) for name in _NAMES}
     except ImportError:
-        return None
+        return {}
 
 
 def kernels(name: str, numbers: Tensor) -> ModuleType | None:
     """A module of kernels by its name in the backend; ``None`` without Warp, and for numbers that its kernels do not take."""
-    return _module(name) if numbers.dtype == torch.float32 and numbers.numel() else None
+    fits = numbers.device.type == "cpu" and numbers.dtype == torch.float32 and numbers.numel() > 0
+    return _modules().get(name) if fits else None
+
+
+def load_kernels() -> None:
+    """Compiles them, or takes them from Warp's cache: a first fit then has not to wait for that."""
+    if _modules():
+        from .launch import fitting_launcher
+
+        fitting_launcher()

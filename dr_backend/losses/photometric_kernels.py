@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import torch
 import warp as wp
 from jaxtyping import Float
 from torch import Tensor
 
 from ..kernels.arrays import Floats, array
-from ..kernels.launch import FITTING, Launch, Launcher, fit_kernel, load, shared_launcher
-
-CHUNK_GPU = 256
+from ..kernels.launch import Launch, fit_kernel, fitting_launcher
 
 
 @wp.func_native("""
@@ -42,19 +38,13 @@ def _differ(first: int, chunk: int, scale: float, image: Floats, photo: Floats, 
     sums[part] = compare_part(part * chunk, wp.min((part + 1) * chunk, slope.shape[0]), scale, image, photo, slope)
 
 
-@cache
-def _launcher(device: torch.device) -> Launcher:
-    load(device, [FITTING])
-    return shared_launcher(device)
-
-
 def charbonnier(
     image: Float[Tensor, "H W 3"], photo: Float[Tensor, "H W 3"], scale: float
 ) -> tuple[Float[Tensor, ""], Float[Tensor, "H W 3"]]:
     """The sum of √(scale² + d²) - scale over all differences d, and its derivative for each number of the image."""
-    launcher = _launcher(image.device)
+    launcher = fitting_launcher()
     image, photo = image.contiguous(), photo.contiguous()
-    owners, chunk = launcher.chunks(image.numel(), CHUNK_GPU)
+    owners, chunk = launcher.chunks(image.numel(), 1)
     slope, sums = torch.empty_like(image), image.new_empty(owners)
     arrays = array(image), array(photo), array(slope), array(sums)
     launcher.run([Launch(_differ, owners, chunk, scale, *arrays, items=image.numel() // 4)])

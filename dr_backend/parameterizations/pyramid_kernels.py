@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import torch
@@ -14,9 +13,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from ..kernels.arrays import Floats, array
-from ..kernels.launch import FITTING, Launch, Launcher, fit_kernel, load, shared_launcher
-
-ROWS_GPU = 1
+from ..kernels.launch import Launch, Launcher, fit_kernel, fitting_launcher
 
 
 # A fine row lies between two coarse ones, a fine column between two coarse columns: at 1/8, 3/8, 5/8 and 7/8 of the way, four to each.
@@ -133,25 +130,19 @@ def _gather_rows(first: int, chunk: int, by_fine: Floats, height: int, width: in
     collect_rows(begin, wp.min(begin + chunk, high), by_fine, height, width, high, rough, by_coarse)
 
 
-@cache
-def _launcher(device: torch.device) -> Launcher:
-    load(device, [FITTING])
-    return shared_launcher(device)
-
-
 class _Sum(Function):
     """The sum of all levels, and its sigmoid."""
 
     @staticmethod
     def forward(ctx: Any, squash: bool, *levels: Tensor) -> Tensor:
-        launcher, stages = _launcher(levels[0].device), []
+        launcher, stages = fitting_launcher(), []
         levels = tuple(level.contiguous() for level in levels)
         totals = [levels[-1]]
         for level in reversed(levels[:-1]):
             (high, rough), (height, width) = totals[-1].shape[:2], level.shape[:2]
             total = torch.empty_like(level)
             last = int(squash and level is levels[0])
-            owners, chunk = launcher.chunks(height, ROWS_GPU)
+            owners, chunk = launcher.chunks(height, 1)
             arguments = array(totals[-1]), high, rough, array(level), height, width, last, array(total)
             stages.append([Launch(_add, owners, chunk, *arguments, items=height * width // 2)])
             totals.append(total)
@@ -177,7 +168,7 @@ class _Sum(Function):
             stages.append([Launch(_unsquash, owners, chunk, *numbers, items=value.numel() // 16)])
         for (height, width, _), (high, rough, depth) in zip(ctx.sizes, ctx.sizes[1:], strict=False):
             by_coarse = value.new_empty(high, rough, depth)
-            owners, chunk = launcher.chunks(high, ROWS_GPU)
+            owners, chunk = launcher.chunks(high, 1)
             arguments = array(found[-1]), height, width, high, rough, array(by_coarse)
             stages.append([Launch(_gather_rows, owners, chunk, *arguments, items=height * width // 4)])
             found.append(by_coarse)

@@ -10,7 +10,7 @@ import pytest
 import torch
 import warp
 
-from dr_backend.kernels.launch import FITTING, MODULES
+from dr_backend.kernels.launch import MODULES
 from dr_backend.raster import native
 from dr_backend.renderers.base import RenderOutput
 from dr_backend.renderers.native import NativeRenderer
@@ -23,12 +23,10 @@ ARCHITECTURE = 75  # the oldest that the torch of today runs on
 on_gpu = pytest.mark.skipif(not (torch.cuda.is_available() and warp.is_cuda_available()), reason="there is no CUDA graphics card here")
 
 
-@pytest.mark.parametrize("module", [*MODULES, FITTING], ids=lambda module: module.name)
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
 def test_every_kernel_compiles_for_cuda(tmp_path, module):
     for found in pkgutil.iter_modules(native.__path__):
         importlib.import_module(f"{native.__name__}.{found.name}")
-    for name in ("geometry.normal_kernels", "losses.photometric_kernels", "parameterizations.pyramid_kernels"):
-        importlib.import_module(f"dr_backend.{name}")
     warp.compile_aot_module(module, arch=ARCHITECTURE, module_dir=tmp_path, use_ptx=True)
     (path,) = tmp_path.glob("*.ptx")
     code = path.read_text("ascii")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dr_backend.geometry import Topology, normal_kernels, normals, prepare
-from dr_backend.kernels.launch import FITTING, Launcher, load
+from dr_backend.kernels.launch import Launcher, fitting_launcher
 from dr_backend.losses import normal_consistency, photometric_kernels
 from dr_backend.losses.photometric import photometric
 from dr_backend.parameterizations import pyramid_kernels
@@ -102,16 +102,15 @@ def test_photometric(size):
 
 
 def test_same_bits_for_any_number_of_threads(monkeypatch):
-    device = torch.device("cpu")
-    load(device, [FITTING])
+    fitting_launcher()
     topology, positions = uneven("partly")
     generator = torch.Generator().manual_seed(2)
     levels = [torch.randn(*size, 3, generator=generator).requires_grad_() for size in Pyramid(200, 160).sizes]
     results = []
     for threads in (1, 2, 4):
-        launcher = Launcher(device, threads)
+        launcher = Launcher(torch.device("cpu"), threads)
         for module in KERNELS:
-            monkeypatch.setattr(module, "_launcher", lambda _, launcher=launcher: launcher)
+            monkeypatch.setattr(module, "fitting_launcher", lambda launcher=launcher: launcher)
         shown, value = normal_kernels.corner_normals(positions, topology), pyramid_kernels.summed(levels, squash=True)
         turns, loss = normal_kernels.normal_consistency(positions, topology), photometric(value, torch.ones_like(value) * 0.4)
         gradients = torch.autograd.grad(shown.square().sum() + shown.sum() + turns.sum() + loss, [positions, *levels])
