@@ -18,7 +18,8 @@ from ..kernels.arrays import Floats, Ints, Vec3s, array
 from ..kernels.launch import Launch, fit_kernel, fitting_launcher
 from .topology import Incidence, Topology
 
-# C++: the edges of some faces, so that what follows can be computed for all of them at once.
+# C++: the edges of some faces, so that what follows can be computed for all of them at once. Where a square is below 1.2e-36 there is no
+# direction, as in ``normals``.
 _EDGES = """
 const int lanes = 16;
 float edges[6][lanes] = {};  // from the first corner to the second and to the third

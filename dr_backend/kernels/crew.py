@@ -121,10 +121,10 @@ def _pause() -> int:
     return ctypes.cast(yielding, ctypes.c_void_p).value or 0
 
 
-def _help(tokens: SimpleQueue[bool], follow_once: Any) -> None:
+def _help(tokens: SimpleQueue[bool], words: ctypes.Array[ctypes.c_uint64], follow: Any) -> None:
     """What a helping thread does, until it is told to leave, and then tells the others."""
     while tokens.get():
-        follow_once()
+        follow(ctypes.addressof(words), PATIENCE)
     tokens.put(False)
 
 
@@ -157,10 +157,8 @@ class Crew:
         missing = helpers - self._words[_AWAKE] - self._tokens.qsize()
         if missing <= 0:
             return
-        words, follow = self._words, self._follow  # not this object, which could not go while they work
-        for number in range(self._hired, helpers):
-            once = lambda: follow(ctypes.addressof(words), PATIENCE)  # noqa: E731
-            Thread(target=_help, args=(self._tokens, once), name=f"raster {number}", daemon=True).start()
+        for number in range(self._hired, helpers):  # they hold no crew, which could not go while they wait
+            Thread(target=_help, args=(self._tokens, self._words, self._follow), name=f"crew {number}", daemon=True).start()
         self._hired = max(self._hired, helpers)
         for _ in range(missing):
             self._tokens.put(True)

@@ -24,7 +24,6 @@ _loading = Lock()
 WORTH_WAKING = 20_000  # pixels or faces for each thread that is woken to help
 BLOCK = 1_000  # pixels or faces; fewer are not worth being shared even with a thread that is awake
 BLOCKS_PER_THREAD = 4  # more blocks than threads even out owners with more and less work
-TILE = 16  # pixels
 CHUNKS = 32  # parts of a list on a processor; fixed, so that results do not depend on the number of threads
 
 wp.config.log_level = wp.LOG_ERROR
@@ -152,11 +151,6 @@ class Launcher:
         self._crew: Crew | None = None
         if device.type == "cpu":
             self._crew = Crew(self.threads, _Program(_lead, (0, 0, 0)), _Program(_follow, (0, 0)))
-
-    @property
-    def tile(self) -> tuple[int, int]:
-        """Width and height in pixels of what one bin covers; width 0 means the whole row."""
-        return (0, TILE) if self.device.type == "cpu" else (TILE, TILE)
 
     def chunks(self, count: int, on_gpu: int) -> tuple[int, int]:
         """How many owners share ``count`` things, and how many of these each has: ``on_gpu`` on a GPU."""

@@ -49,16 +49,12 @@ for (int y = begin; y < stop; ++y) {
                 next[k] = over_it + down * (under[3 * (column + 1) + k] - over_it);
             }
         const int x = 4 * column + 2;
-        if (x >= 0 && x + 4 <= width) {
-            for (int n = 0; n < 4; ++n)
-                for (int k = 0; k < 3; ++k)
-                    out[3 * (x + n) + k] = own[3 * (x + n) + k] + (last[k] + 0.25f * ((float)n + 0.5f) * (next[k] - last[k]));
-            continue;
-        }
-        for (int n = 0; n < 4; ++n)
-            if (x + n >= 0 && x + n < width)
-                for (int k = 0; k < 3; ++k)
-                    out[3 * (x + n) + k] = own[3 * (x + n) + k] + (last[k] + 0.25f * ((float)n + 0.5f) * (next[k] - last[k]));
+        const auto put = [&](int n) {
+            for (int k = 0; k < 3; ++k)
+                out[3 * (x + n) + k] = own[3 * (x + n) + k] + (last[k] + 0.25f * ((float)n + 0.5f) * (next[k] - last[k]));
+        };
+        if (x >= 0 && x + 4 <= width) for (int n = 0; n < 4; ++n) put(n);  // without a question for each
+        else for (int n = 0; n < 4; ++n) if (x + n >= 0 && x + n < width) put(n);
     }
     if (squash)
         for (int n = 0; n < 3 * width; ++n) out[n] = sigmoid(out[n]);

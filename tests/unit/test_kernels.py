@@ -5,9 +5,11 @@ import itertools
 import numpy as np
 import pytest
 import torch
+import warp as wp
 from torch import Tensor
 
 from dr_backend.geometry import Topology, normal_kernels, normals, prepare
+from dr_backend.kernels.arrays import array
 from dr_backend.kernels.launch import Launcher, fitting_launcher
 from dr_backend.losses import normal_consistency, photometric_kernels
 from dr_backend.losses.photometric import photometric
@@ -29,6 +31,16 @@ def uneven(kind: str) -> tuple[Topology, Tensor]:
     groups = np.where(faces % 5 == 0, np.arange(faces.size).reshape(-1, 3) + 1000, faces) if kind == "sharp" else None
     mesh = Mesh(positions, faces, np.eye(4), face_smooth=smooth, normal_groups=groups)
     return prepare(Scene(meshes={"body": mesh})), torch.tensor(positions, dtype=torch.float32, requires_grad=True)
+
+
+def test_arguments_lie_in_memory_as_warp_has_them():
+    integers = torch.zeros(3, dtype=torch.int64)
+    for tensor, width, kind in ((torch.zeros(5), 1, wp.float32), (torch.zeros(4, 3), 3, wp.vec3), (integers, 1, wp.int64)):
+        assert array(tensor, width) == bytes(wp.from_torch(tensor, dtype=kind, return_ctype=True))
+    found = wp.launch(pyramid_kernels._unsquash, dim=7, inputs=[0, 1, *[wp.zeros(1, device="cpu")] * 3], device="cpu", record_cmd=True)
+    bounds = found.params[0]  # what ``crew`` calls ``Bounds``
+    assert [(name, getattr(type(bounds), name).offset) for name, _ in bounds._fields_] == [("shape", 0), ("size", 8), ("coord_mult", 16)]
+    assert (bounds.shape[0], bounds.size, bounds.coord_mult) == (7, 7, 1)
 
 
 def relative(found: Tensor, expected: Tensor) -> float:

@@ -11,9 +11,10 @@ from jaxtyping import Int
 from torch import Tensor
 
 from ...kernels.arrays import Ints, Vec2s, Vec3s, array
-from ...kernels.launch import TILE, Launch, Launcher, Steps, kernel, once
+from ...kernels.launch import Launch, Launcher, Steps, kernel, once
 from ..project import Projected, View
 
+TILE = 16  # rows of pixels that one bin covers; on a GPU columns too, on a processor the whole width
 CHUNK_FACES_GPU = 128
 
 
@@ -29,25 +30,27 @@ class Bins:
     columns: int  # tiles side by side
 
 
-@wp.func
-def first_centre(value: wp.float32, size: int) -> int:
-    """Index of the first pixel whose centre lies at or after ``value``, kept within 0..size."""
-    centre = wp.clamp(value - 0.5, 0.0, float(size))
-    index = int(centre)  # rounds down; a call of ceil would cost more than all the rest
-    return wp.where(float(index) < centre, index + 1, index)
-
-
-# C++: the corners of a few faces are collected, then one loop without branches tells what all of them cover.
-@wp.func_native(once(f"const int tile = {TILE};" + """
-const int lanes = 16;
-float corners[15][lanes] = {};  // x, y and z in camera space, x and y on the screen, of each corner
-int sides[lanes], tops[lanes], bottoms[lanes], lefts[lanes], rights[lanes], kept = 0;
+_FIRST_CENTRE = """
 const auto first_centre = [](float value, float size) {
     float centre = value - 0.5f;
     centre = centre < 0.0f ? 0.0f : (centre > size ? size : centre);
-    const int index = (int)centre;
+    const int index = (int)centre;  // rounds down; a call of ceil would cost more than all the rest
     return (float)index < centre ? index + 1 : index;
 };
+"""
+
+
+@wp.func_native(_FIRST_CENTRE + "return first_centre(value, (float)size);")
+def first_centre(value: wp.float32, size: int) -> int:
+    """Index of the first pixel whose centre lies at or after ``value``, kept within 0..size."""
+    ...
+
+
+# C++: the corners of a few faces are collected, then one loop without branches tells what all of them cover.
+@wp.func_native(once(_FIRST_CENTRE + f"const int tile = {TILE};" + """
+const int lanes = 16;
+float corners[15][lanes] = {};  // x, y and z in camera space, x and y on the screen, of each corner
+int sides[lanes], tops[lanes], bottoms[lanes], lefts[lanes], rights[lanes], kept = 0;
 const auto least = [](float p, float q, float r) { p = p < q ? p : q; return p < r ? p : r; };
 const auto most = [](float p, float q, float r) { p = p > q ? p : q; return p > r ? p : r; };
 struct Row { float left, right; };
@@ -165,9 +168,8 @@ def bin_faces(
 ) -> Steps[Bins]:
     """The bins of one view. ``culled`` marks faces that do not show their inside."""
     device, count = faces.device, len(faces)
-    tile_width, tile_height = launcher.tile
-    tile_width = tile_width or view.width
-    columns, lines = -(-view.width // tile_width), -(-view.height // tile_height)
+    tile_width = view.width if launcher.device.type == "cpu" else TILE
+    columns, lines = -(-view.width // tile_width), -(-view.height // TILE)
     chunks, chunk = launcher.chunks(count, CHUNK_FACES_GPU)
 
     def integers(size: int) -> Tensor:
@@ -187,4 +189,4 @@ def bin_faces(
     starts = torch.cat([places[::chunks], ends[-1:]])
     entries = integers(total)
     yield Launch(_fill, chunks, *arrays[1:5], columns, chunk, chunks, array(places), array(entries), items=count)
-    return Bins(facing, entries, starts, tile_width, tile_height, columns)
+    return Bins(facing, entries, starts, tile_width, TILE, columns)
