@@ -1,21 +1,21 @@
-"""Reading textures along runs of pixels, and handing gradients back to them.
+"""Reading textures, and handing gradients back to them.
 
 These innermost loops are C++, which Warp compiles for processors and for CUDA like everything else: of its own statements it makes
-code that takes two to three times as long. Each function below says what its text does; the text of ``_TEXELS`` is part of all.
+code that takes two to three times as long. What pointers they use often is in constants: the compiler thinks that a store may change the
+others. Each function says what its text does.
 """
 
 from __future__ import annotations
 
 import warp as wp
 
-from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s, Vec4s
+from ...kernels.arrays import Ints, Vec3s
 from ...kernels.launch import once
-from .. import texture
-from .interpolate import CORNERS, RUNS, SPOTS, Lens
+from .rasterize import VECTORIZED
 from .texture import FIELDS
 
 # Texel edges lie at 0 and 1, row 0 on top, as in Blender. A clipped image is black outside.
-_TEXELS = f"const int fields = {FIELDS};" + """
+TEXELS = f"const int fields = {FIELDS};" + """
 struct Image { int width, height, extension, levels, texel, coarse, row, closest, encoded; };
 const auto image_of = [&](int material) {
     const int* line = table.data + fields * material;
@@ -103,155 +103,61 @@ const auto look_between = [&](const wp::vec3& at) {
 };
 """
 
-
-@wp.func_native(once(_TEXELS + SPOTS + f"const float sharp = {texture.SHARP}f;" + """
-const auto decode = [](float value) { return value <= 0.04045f ? value / 12.92f : wp::pow((value + 0.055f) / 1.055f, 2.4f); };
-const auto kept = [](float value) { return value < -1.0e4f ? -1.0e4f : value > 1.0e4f ? 1.0e4f : value; };
-const float per_area = 1.0f / (sharp * lens.focal[0] * lens.focal[1]);
-int material = -1, found = 0;
-float highest = 0.0f;
-""" + RUNS + """
-    if (face < 0) {
-        for (int k = start; k < n; ++k) rgb.data[k] = wp::vec3(0.0f);
-        if (weights.data) for (int k = start; k < n; ++k) weights.data[k] = wp::vec3(0.0f);
-        continue;
+# What the pixels of a strip read, see ``strips``: texture coordinates and level, and if it is four texels within the image the first of
+# them, and how far the pixel lies towards the others.
+STRIP_TEXELS = """
+float u[room], v[room], level[room], right[room], under[room];
+int texel[room], line = 0;
+const float* origin = nullptr;
+const auto place_texels = [&](int from, int to) {
+    origin = &texels.data[image.texel][0];
+    line = 3 * image.width;
+    const float width = (float)image.width, height = (float)image.height;
+    const bool mixed = !image.closest;
+""" + VECTORIZED + """
+    for (int k = from; k < to; ++k) {
+        const float x = u[k] * width - 0.5f, y = (1.0f - v[k]) * height - 0.5f;
+        const int column = (int)x, row = (int)y;
+        const bool inner = (x >= 0.0f) & (y >= 0.0f) & (column + 1 < image.width) & (row + 1 < image.height);
+        texel[k] = (inner & mixed & (level[k] == 0.0f)) ? row * image.width + column : -1;
+        right[k] = x - (float)column;
+        under[k] = y - (float)row;
     }
-    ++found;
-    if (face_material.data[face] != material) {
-        material = face_material.data[face];
-        image = image_of(material);
-    }""" + CORNERS + """
-    const wp::vec2 tp = uvs.data[3 * face], tq = uvs.data[3 * face + 1], tr = uvs.data[3 * face + 2], along = tq - tp, beside = tr - tp;
-    const float texels_per_area = wp::abs(along[0] * beside[1] - along[1] * beside[0]) * (float)image.width * (float)image.height;
-    const float density = texels_per_area * per_area, top = (float)(image.levels - 1);
-    for (int k = start; k < n; ++k) {
-        const Spot at = run.at((float)(k - start));
-        const float distance = -(at.a * p[2] + at.b * q[2] + at.c * r[2]);
-        depth.data[k] = distance;
-        if (weights.data) weights.data[k] = wp::vec3(at.a, at.b, at.c);
-        const float u = kept(at.a * tp[0] + at.b * tq[0] + at.c * tr[0]), v = kept(at.a * tp[1] + at.b * tq[1] + at.c * tr[1]);
-        const float covered = density * at.scale * (lens.perspective ? distance * distance : 1.0f);
-        const float level = covered > 1.0f ? wp::min(0.5f * wp::log2(covered), top) : 0.0f;
-        highest = level > highest ? level : highest;
-        address.data[k] = image.extension == 0 ? wp::vec3(u - wp::floor(u), v - wp::floor(v), level) : wp::vec3(u, v, level);
-    }
-    if (image.width == 0) for (int k = start; k < n; ++k) rgb.data[k] = colors.data[material];
-    else for (int k = start; k < n; ++k) {
-        const wp::vec3& at = address.data[k];
-        const wp::vec3 color = at[2] == 0.0f ? look(level_of(0), at[0], at[1]) : look_between(at);
-        rgb.data[k] = image.encoded ? wp::vec3(decode(color[0]), decode(color[1]), decode(color[2])) : color;
-    }
-}
-return wp::vec2((float)found, highest);
-"""))
-def paint_row(
-    x: int, y: int, count: int, faces: Ints, camera: Vec3s, uvs: Vec2s, face_material: Ints, table: Ints, colors: Vec3s, texels: Vec3s,
-    coarse: Vec3s, face_id: Ints, lens: Lens, address: Vec3s, weights: Vec3s, depth: Floats, rgb: Vec3s,
-) -> wp.vec2:
-    """Texture coordinates, level, depth and base colours of pixels of a row, black where nothing is seen.
-
-    Barycentric coordinates too if there is room for them. Texture coordinates lose the whole repeats that would cost their fraction, and
-    are never too large for a number of texels. Returns the number of runs that show a face, and the highest level.
-    """
-    ...
-
-
-@wp.func_native(once(_TEXELS + SPOTS + """
-const auto slope = [](float value) {
-    return value <= 0.04045f ? 1.0f / 12.92f : wp::pow((value + 0.055f) / 1.055f, 1.4f) * (2.4f / 1.055f);
 };
-const auto slope_in = [&](const Level& level, const wp::vec3& at, const wp::vec3& g) {
-    const Inner inner = inner_at(level, at[0], at[1]);
-    if (inner.above) {
-        const float *above = inner.above, *under = inner.under;
-        const float a = g[0] * above[0] + g[1] * above[1] + g[2] * above[2], b = g[0] * above[3] + g[1] * above[4] + g[2] * above[5];
-        const float c = g[0] * under[0] + g[1] * under[1] + g[2] * under[2], d = g[0] * under[3] + g[1] * under[4] + g[2] * under[5];
-        const float across = (b - a) + inner.bottom * ((d - c) - (b - a)), down = (c - a) + inner.right * ((d - b) - (c - a));
-        return wp::vec2(across * (float)level.width, -down * (float)level.height);
-    }
-    const Taps taps = taps_at(level, at);
-    const wp::vec3 *above = level.texel + taps.top * level.width, *under = level.texel + taps.bottom * level.width;
-    const float a = wp::dot(g, above[taps.left]), b = wp::dot(g, above[taps.right]);
-    const float c = wp::dot(g, under[taps.left]), d = wp::dot(g, under[taps.right]);
-    const float on_top = taps.on_left * a + taps.on_right * b, on_bottom = taps.on_left * c + taps.on_right * d;
-    const float across = taps.on_top * (taps.inside_right * b - taps.inside_left * a)
-        + taps.on_bottom * (taps.inside_right * d - taps.inside_left * c);
-    const float down = taps.inside_bottom * on_bottom - taps.inside_top * on_top;
-    return wp::vec2(across * (float)level.width, -down * (float)level.height);
+const auto color_at = [&](int k) {
+    if (texel[k] < 0) return look_between(wp::vec3(u[k], v[k], level[k]));
+    const float *s = origin + 3 * texel[k], *t = s + line, x = right[k], y = under[k];
+    const float e = (1.0f - x) * (1.0f - y), f = x * (1.0f - y), g = (1.0f - x) * y, h = x * y;
+    return wp::vec3(
+        e * s[0] + f * s[3] + g * t[0] + h * t[3], e * s[1] + f * s[4] + g * t[1] + h * t[4], e * s[2] + f * s[5] + g * t[2] + h * t[5]);
 };
-const auto slope_at = [&](int n) {  // what the gradient for a pixel's colour means for its texture coordinates
-    const wp::vec3& at = address.data[n];
-    if (image.encoded) {
-        const wp::vec3 color = look_between(at);
-        for (int k = 0; k < 3; ++k) by_rgb.data[n][k] *= slope(color[k]);
+"""
+
+# Decoding sRGB (IEC 61966-2-1), and its slope. ``curve`` is y to the power of 1.4, for y from 0.09 on: y times the square of its fifth
+# root, which two steps of Halley's method find from a guess that divides the exponent.
+DECODING = """
+const auto curve = [](float y) {
+    union { float value; unsigned int bits; } guess = {y};
+    guess.bits = guess.bits / 5 + 852000000;
+    float root = guess.value;
+    for (int step = 0; step < 2; ++step) {
+        const float square = root * root, fifth = square * square * root;
+        root *= (2.0f * fifth + 3.0f * y) / (3.0f * fifth + 2.0f * y);
     }
-    if (image.closest) return wp::vec2(0.0f, 0.0f);
-    const int number = (int)at[2];
-    const float share = at[2] - (float)number;
-    const wp::vec2 by_uv = slope_in(level_of(number), at, by_rgb.data[n]);
-    return share > 0.0f ? by_uv + share * (slope_in(level_of(number + 1), at, by_rgb.data[n]) - by_uv) : by_uv;
+    return y * root * root;
 };
-int record = first;
-""" + RUNS + """
-    if (face < 0) continue;
-    if (by_rgb.data) image = image_of(face_material.data[face]);""" + CORNERS + """
-    const wp::vec3 to_q = q - p, to_r = r - p, normal = wp::cross(to_q, to_r);
-    const wp::vec2 *uv = uvs.data + 3 * face;
-    const float stride = 1.0f / lens.focal[0];
-    wp::vec3 by_p(0.0f), by_q(0.0f), by_r(0.0f);
-    wp::vec4 by_all(0.0f);
-    for (int k = start; k < n; ++k) {
-        const Spot at = run.at((float)(k - start));
-        float on_q = 0.0f, on_r = 0.0f;  // what moving the point towards q, and towards r, means
-        if (image.width) {
-            const wp::vec2 by_uv = slope_at(k);
-            on_q = wp::dot(by_uv, uv[1] - uv[0]);
-            on_r = wp::dot(by_uv, uv[2] - uv[0]);
-        }
-        if (by_weight.data) {
-            on_q += by_weight.data[k][1] - by_weight.data[k][0];
-            on_r += by_weight.data[k][2] - by_weight.data[k][0];
-        }
-        const float right = left + (float)(k - start) * stride;
-        const wp::vec3 sight = lens.perspective ? wp::vec3(right, up, -1.0f) : wp::vec3(0.0f, 0.0f, -1.0f);
-        wp::vec3 asked = wp::cross(sight, on_r * to_q - on_q * to_r);
-        if (by_depth.data) asked -= by_depth.data[k] * normal;
-        asked = (at.side * at.scale) * asked;
-        by_p += at.a * asked;
-        by_q += at.b * asked;
-        by_r += at.c * asked;
-        if (!by_lens.data) continue;
-        const float reach = lens.perspective ? -(at.a * p[2] + at.b * q[2] + at.c * r[2]) : 1.0f;
-        by_all += reach * wp::vec4(asked[0], -asked[1], asked[0] * right, asked[1] * up);
-    }
-    for (int corner = 0; corner < 3; ++corner) {
-        place.data[3 * record + corner] = corners[corner];
-        by_corner.data[3 * record + corner] = corner == 0 ? by_p : corner == 1 ? by_q : by_r;
-    }
-    if (by_lens.data) {
-        const float fx = lens.focal[0], fy = lens.focal[1];
-        by_lens.data[record] = wp::vec4(by_all[0] / fx, by_all[1] / fy, by_all[2] / fx, by_all[3] / fy);
-    }
-    ++record;
-}
-"""))
-def pull_row(
-    x: int, y: int, count: int, first: int, faces: Ints, camera: Vec3s, face_id: Ints, lens: Lens, by_weight: Vec3s, by_depth: Floats,
-    uvs: Vec2s, face_material: Ints, table: Ints, texels: Vec3s, coarse: Vec3s, address: Vec3s, by_rgb: Vec3s, place: Ints,
-    by_corner: Vec3s, by_lens: Vec4s,
-):
-    """What each run of a part of a row asks of its face's corners, and if there is room of the centre and the focal length.
-
-    ``first`` is the number of the first run that shows a face. Colours ask for nothing where the closest texel is read; where texels
-    are encoded their gradient becomes that for the encoded colour.
-
-    With d a pixel's line of sight, n the face's normal and e_i the edge opposite corner i, a corner j that moves by δ changes the
-    barycentric coordinates by -b_j (d × e_i) · δ / (n · d), and the depth by b_j n · δ / (n · d).
-    """
-    ...
+const auto decode = [&](float value) {
+    const float y = (value + 0.055f) * (1.0f / 1.055f), curved = y * curve(y);
+    return value <= 0.04045f ? value * (1.0f / 12.92f) : curved;
+};
+const auto decoding_slope = [&](float value) {
+    const float curved = curve((value + 0.055f) * (1.0f / 1.055f)) * (2.4f / 1.055f);
+    return value <= 0.04045f ? 1.0f / 12.92f : curved;
+};
+"""
 
 
-@wp.func_native(once(_TEXELS + """
+@wp.func_native(once(TEXELS + """
 for (int material = 0; material < table.shape[0] / fields; ++material) {
     image = image_of(material);
     for (int number = 0; number < (filtered ? image.levels : image.levels > 0); ++number) {
@@ -267,7 +173,7 @@ def clear_rows(table: Ints, owner: int, mask: int, filtered: int, texels: Vec3s,
     ...
 
 
-@wp.func_native(once(_TEXELS + """
+@wp.func_native(once(TEXELS + """
 const auto mine = [&](int row) { return ((row >> 3) & mask) == owner; };
 const auto add = [](float* pair, float left, float right, const wp::vec3& g) {
     for (int k = 0; k < 3; ++k) {
@@ -322,7 +228,7 @@ def give_run(
     ...
 
 
-@wp.func_native(once(_TEXELS + """
+@wp.func_native(once(TEXELS + """
 image = image_of(material);
 const wp::vec3 &at = address.data[pixel], &g = by_rgb.data[pixel];
 const int number = (int)at[2];

@@ -10,12 +10,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s, array
-from ...kernels.launch import Launch, Launcher, Steps, inside_kernel, kernel
+from ...kernels.launch import Launch, Launcher, Steps, inside_kernel, kernel, once
+from .. import texture
 from ..project import Projected, View
 from .bins import Bins
-from .interpolate import Lens, Runs, count_runs, lens_of
-from .lookup import clear_rows, give_run, offer, paint_row
-from .rasterize import pixel_owners
+from .interpolate import SPOTS, Lens, Runs, count_runs, lens_of
+from .lookup import DECODING, STRIP_TEXELS, TEXELS, clear_rows, give_run, offer
+from .rasterize import VECTORIZED, pixel_owners
+from .strips import EACH_RUN, EACH_STRETCH, STRIPS
 from .sums import add_into
 from .texture import FIELDS, Textures, spread_levels
 
@@ -26,6 +28,83 @@ return pixel;
 """)
 def next_seen(pixel: int, end: int, face_id: Ints) -> int:
     """The first of some pixels that shows a face."""
+    ...
+
+
+@wp.func_native(once(TEXELS + SPOTS + STRIPS + STRIP_TEXELS + DECODING + f"const float sharp = {texture.SHARP}f;" + """
+const auto kept = [](float value) { return value < -1.0e4f ? -1.0e4f : value > 1.0e4f ? 1.0e4f : value; };
+const float per_area = 1.0f / (sharp * lens.focal[0] * lens.focal[1]);
+wp::vec3 *const colored = rgb.data, *const addresses = address.data, *const weighed = weights.data;
+float *const depths = depth.data, a[room], b[room], c[room], distance[room], highest = 0.0f;
+int found = 0;
+""" + EACH_STRETCH + """
+        if (material < 0) {
+            for (int k = from; k < to; ++k) colored[base + k] = wp::vec3(0.0f);
+            if (weighed) for (int k = from; k < to; ++k) weighed[base + k] = wp::vec3(0.0f);
+            continue;
+        }
+        image = image_of(material);
+        const float texels_per_area = (float)image.width * (float)image.height * per_area;
+""" + EACH_RUN + """
+            found += !old;
+            const wp::vec2 *uv = uvs.data + 3 * face, tp = uv[0], tq = uv[1], tr = uv[2], along = tq - tp, beside = tr - tp;
+            const float density = wp::abs(along[0] * beside[1] - along[1] * beside[0]) * texels_per_area;
+            for (int first = start; first < stop; first += lanes) {
+                for (int k = first; k < first + lanes; ++k) {
+                    const Spot at = run.at((float)(k - start));
+                    a[k] = at.a, b[k] = at.b, c[k] = at.c;
+                    distance[k] = -(at.a * p[2] + at.b * q[2] + at.c * r[2]);
+                    u[k] = kept(at.a * tp[0] + at.b * tq[0] + at.c * tr[0]);
+                    v[k] = kept(at.a * tp[1] + at.b * tq[1] + at.c * tr[1]);
+                    level[k] = density * at.scale * (lens.perspective ? distance[k] * distance[k] : 1.0f);  // texels covered, for now
+                }
+            }
+        }
+        int small = 0;
+""" + VECTORIZED + """
+        for (int k = from; k < to; ++k) {
+            depths[base + k] = distance[k];
+            small |= level[k] > 1.0f;
+        }
+        if (weighed) for (int k = from; k < to; ++k) weighed[base + k] = wp::vec3(a[k], b[k], c[k]);
+        if (image.width == 0) {
+            for (int k = from; k < to; ++k) colored[base + k] = colors.data[material];
+            continue;
+        }
+        const float top = (float)(image.levels - 1);
+        for (int k = from; k < to; ++k) {
+            level[k] = small && level[k] > 1.0f ? wp::min(0.5f * wp::log2(level[k]), top) : 0.0f;
+            highest = level[k] > highest ? level[k] : highest;
+        }
+        if (image.extension == 0) {
+""" + VECTORIZED + """
+            for (int k = from; k < to; ++k) {
+                u[k] -= wp::floor(u[k]);
+                v[k] -= wp::floor(v[k]);
+            }
+        }
+        if (addresses) for (int k = from; k < to; ++k) addresses[base + k] = wp::vec3(u[k], v[k], level[k]);
+        place_texels(from, to);
+        for (int k = from; k < to; ++k) colored[base + k] = color_at(k);
+        if (image.encoded) {
+            float* const values = &colored[base][0];
+""" + VECTORIZED + """
+            for (int k = 3 * from; k < 3 * to; ++k) values[k] = decode(values[k]);
+        }
+    }
+}
+return wp::vec2((float)found, highest);
+"""))
+def paint_row(
+    x: int, y: int, count: int, faces: Ints, camera: Vec3s, uvs: Vec2s, face_material: Ints, table: Ints, colors: Vec3s, texels: Vec3s,
+    coarse: Vec3s, face_id: Ints, lens: Lens, address: Vec3s, weights: Vec3s, depth: Floats, rgb: Vec3s,
+) -> wp.vec2:
+    """Depth and base colours of pixels of a row, black where nothing is seen.
+
+    Texture coordinates, level and barycentric coordinates too, if there is room for them. Texture coordinates lose the whole repeats that
+    would cost their fraction, and are never too large for a number of texels. Returns the number of runs that show a face, and the
+    highest level.
+    """
     ...
 
 

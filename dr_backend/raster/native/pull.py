@@ -11,14 +11,152 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s, Vec4s, array
-from ...kernels.launch import Launch, Launcher, Steps, inside_kernel
+from ...kernels.launch import Launch, Launcher, Steps, inside_kernel, once
 from ..project import Projected, View
 from .bins import Bins
-from .interpolate import Lens, Runs, lens_of
-from .lookup import pull_row
-from .rasterize import pixel_owners
+from .interpolate import SPOTS, Lens, Runs, lens_of
+from .lookup import DECODING, STRIP_TEXELS, TEXELS
+from .rasterize import VECTORIZED, pixel_owners
+from .strips import EACH_RUN, EACH_STRETCH, STRIPS
 from .sums import add_into
 from .texture import Textures
+
+
+# What the gradient for a pixel's colour means for its texture coordinates.
+_SLOPES = """
+const auto slope_in = [&](const Level& level, const wp::vec3& at, const wp::vec3& g) {
+    const Inner inner = inner_at(level, at[0], at[1]);
+    if (inner.above) {
+        const float *above = inner.above, *under = inner.under;
+        const float a = g[0] * above[0] + g[1] * above[1] + g[2] * above[2], b = g[0] * above[3] + g[1] * above[4] + g[2] * above[5];
+        const float c = g[0] * under[0] + g[1] * under[1] + g[2] * under[2], d = g[0] * under[3] + g[1] * under[4] + g[2] * under[5];
+        const float across = (b - a) + inner.bottom * ((d - c) - (b - a)), down = (c - a) + inner.right * ((d - b) - (c - a));
+        return wp::vec2(across * (float)level.width, -down * (float)level.height);
+    }
+    const Taps taps = taps_at(level, at);
+    const wp::vec3 *above = level.texel + taps.top * level.width, *under = level.texel + taps.bottom * level.width;
+    const float a = wp::dot(g, above[taps.left]), b = wp::dot(g, above[taps.right]);
+    const float c = wp::dot(g, under[taps.left]), d = wp::dot(g, under[taps.right]);
+    const float on_top = taps.on_left * a + taps.on_right * b, on_bottom = taps.on_left * c + taps.on_right * d;
+    const float across = taps.on_top * (taps.inside_right * b - taps.inside_left * a)
+        + taps.on_bottom * (taps.inside_right * d - taps.inside_left * c);
+    const float down = taps.inside_bottom * on_bottom - taps.inside_top * on_top;
+    return wp::vec2(across * (float)level.width, -down * (float)level.height);
+};
+const auto slope_between = [&](const wp::vec3& at, const wp::vec3& g) {
+    if (image.closest) return wp::vec2(0.0f, 0.0f);
+    const int number = (int)at[2];
+    const float share = at[2] - (float)number;
+    const wp::vec2 by_uv = slope_in(level_of(number), at, g);
+    return share > 0.0f ? by_uv + share * (slope_in(level_of(number + 1), at, g) - by_uv) : by_uv;
+};
+const auto slope_at = [&](int k, const wp::vec3& g) {
+    if (texel[k] < 0) return slope_between(wp::vec3(u[k], v[k], level[k]), g);
+    const float *s = origin + 3 * texel[k], *t = s + line;
+    const float a = g[0] * s[0] + g[1] * s[1] + g[2] * s[2], b = g[0] * s[3] + g[1] * s[4] + g[2] * s[5];
+    const float c = g[0] * t[0] + g[1] * t[1] + g[2] * t[2], d = g[0] * t[3] + g[1] * t[4] + g[2] * t[5];
+    const float across = (b - a) + under[k] * ((d - c) - (b - a)), down = (c - a) + right[k] * ((d - b) - (c - a));
+    return wp::vec2(across * (float)image.width, -down * (float)image.height);
+};
+"""
+
+
+@wp.func_native(once(TEXELS + SPOTS + STRIPS + STRIP_TEXELS + DECODING + _SLOPES + """
+const wp::vec3 *const addresses = address.data, *const by_weights = by_weight.data;
+wp::vec3* const by_colors = by_rgb.data;
+float by_u[room], by_v[room], more_q[room] = {}, more_r[room] = {}, by_distance[room] = {}, encoded[3 * room];
+const float stride = 1.0f / lens.focal[0];
+int record = first - 1;
+""" + EACH_STRETCH + """
+        if (material < 0) continue;
+        if (by_colors) image = image_of(material);
+        if (image.width) {
+            for (int k = from; k < to; ++k) u[k] = addresses[base + k][0], v[k] = addresses[base + k][1], level[k] = addresses[base + k][2];
+            place_texels(from, to);
+            if (image.encoded) {
+                for (int k = from; k < to; ++k) {
+                    const wp::vec3 color = color_at(k);
+                    for (int channel = 0; channel < 3; ++channel) encoded[3 * k + channel] = color[channel];
+                }
+                float* const values = &by_colors[base][0];
+""" + VECTORIZED + """
+                for (int k = 3 * from; k < 3 * to; ++k) values[k] *= decoding_slope(encoded[k]);
+            }
+            for (int k = from; k < to; ++k) {
+                const wp::vec2 by_uv = slope_at(k, by_colors[base + k]);
+                by_u[k] = by_uv[0], by_v[k] = by_uv[1];
+            }
+        } else {
+            for (int k = from; k < to; ++k) by_u[k] = by_v[k] = 0.0f;
+        }
+        if (by_weights) {
+            for (int k = from; k < to; ++k) {
+                more_q[k] = by_weights[base + k][1] - by_weights[base + k][0];
+                more_r[k] = by_weights[base + k][2] - by_weights[base + k][0];
+            }
+        }
+        if (by_depth.data) for (int k = from; k < to; ++k) by_distance[k] = by_depth.data[base + k];
+""" + EACH_RUN + """
+            record += !old;
+            const wp::vec3 to_q = q - p, to_r = r - p, normal = wp::cross(to_q, to_r);
+            wp::vec2 uv_q(0.0f), uv_r(0.0f);
+            if (image.width) {
+                const wp::vec2* uv = uvs.data + 3 * face;
+                uv_q = uv[1] - uv[0], uv_r = uv[2] - uv[0];
+            }
+            float px = 0.0f, py = 0.0f, pz = 0.0f, qx = 0.0f, qy = 0.0f, qz = 0.0f, rx = 0.0f, ry = 0.0f, rz = 0.0f;
+            float by_x = 0.0f, by_y = 0.0f, by_focal_x = 0.0f, by_focal_y = 0.0f;
+            {
+#pragma clang fp reassociate(on)
+""" + VECTORIZED + """
+                for (int k = start; k < stop; ++k) {
+                    const Spot at = run.at((float)(k - start));
+                    const float on_q = by_u[k] * uv_q[0] + by_v[k] * uv_q[1] + more_q[k];  // what moving the point towards q means
+                    const float on_r = by_u[k] * uv_r[0] + by_v[k] * uv_r[1] + more_r[k];
+                    const float beside = left + (float)(k - start) * stride;
+                    const float dx = lens.perspective ? beside : 0.0f, dy = lens.perspective ? up : 0.0f;  // of the line of sight
+                    const float x = on_r * to_q[0] - on_q * to_r[0], y = on_r * to_q[1] - on_q * to_r[1];
+                    const float z = on_r * to_q[2] - on_q * to_r[2], size = at.side * at.scale;
+                    const float ax = size * (dy * z + y - by_distance[k] * normal[0]);
+                    const float ay = size * (-x - dx * z - by_distance[k] * normal[1]);
+                    const float az = size * (dx * y - dy * x - by_distance[k] * normal[2]);
+                    px += at.a * ax, py += at.a * ay, pz += at.a * az;
+                    qx += at.b * ax, qy += at.b * ay, qz += at.b * az;
+                    rx += at.c * ax, ry += at.c * ay, rz += at.c * az;
+                    const float reach = lens.perspective ? -(at.a * p[2] + at.b * q[2] + at.c * r[2]) : 1.0f;
+                    by_x += reach * ax, by_y -= reach * ay;
+                    by_focal_x += reach * ax * beside, by_focal_y += reach * ay * up;
+                }
+            }
+            const wp::vec3 asked[3] = {wp::vec3(px, py, pz), wp::vec3(qx, qy, qz), wp::vec3(rx, ry, rz)};
+            for (int corner = 0; corner < 3; ++corner) {
+                wp::vec3& sum = by_corner.data[3 * record + corner];
+                sum = old ? sum + asked[corner] : asked[corner];
+                place.data[3 * record + corner] = corners[corner];
+            }
+            if (by_lens.data) {
+                const float fx = lens.focal[0], fy = lens.focal[1];
+                const wp::vec4 moved(by_x / fx, by_y / fy, by_focal_x / fx, by_focal_y / fy);
+                by_lens.data[record] = old ? by_lens.data[record] + moved : moved;
+            }
+        }
+    }
+}
+"""))
+def pull_row(
+    x: int, y: int, count: int, first: int, faces: Ints, camera: Vec3s, face_id: Ints, lens: Lens, by_weight: Vec3s, by_depth: Floats,
+    uvs: Vec2s, face_material: Ints, table: Ints, texels: Vec3s, coarse: Vec3s, address: Vec3s, by_rgb: Vec3s, place: Ints,
+    by_corner: Vec3s, by_lens: Vec4s,
+):
+    """What each run of a part of a row asks of its face's corners, and if there is room of the centre and the focal length.
+
+    ``first`` is the number of the first run that shows a face. Colours ask for nothing where the closest texel is read; where texels
+    are encoded their gradient becomes that for the encoded colour.
+
+    With d a pixel's line of sight, n the face's normal and e_i the edge opposite corner i, a corner j that moves by δ changes the
+    barycentric coordinates by -b_j (d × e_i) · δ / (n · d), and the depth by b_j n · δ / (n · d).
+    """
+    ...
 
 
 @inside_kernel
