@@ -21,7 +21,6 @@ from .strips import EACH_RUN, EACH_STRETCH, STRIPS
 from .sums import add_into
 from .texture import Textures
 
-
 # What the gradient for a pixel's colour means for its texture coordinates.
 _SLOPES = """
 const auto slope_in = [&](const Level& level, const wp::vec3& at, const wp::vec3& g) {
