@@ -45,7 +45,7 @@ class Batch:
         points = positions.detach()
         with torch.no_grad():
             self.seen = launcher.together(self._see(points, view) for view in views)
-        self.runs: Sequence[Runs] = ()  # of each view: ``locate`` and ``paint_views`` count them
+        self.runs: Sequence[Runs] = ()  # of each view: ``locate`` and ``paint_views`` count them, if gradients are wanted
 
     def _see(self, points: Float[Tensor, "V 3"], view: View) -> Steps[Seen]:
         fixed = replace(view, **{f.name: v.detach() for f in fields(view) if isinstance(v := getattr(view, f.name), Tensor)})

@@ -16,11 +16,12 @@ from ...kernels.launch import Launcher, Steps
 from .batch import CAMERA_TENSORS, Batch, Seen
 from .coverage import Blend, Crossings, blend, copied, unblend
 from .cuts import cross_cuts
+from .gather import texel_gradients
 from .interpolate import Runs, interpolate
 from .outline import cross_edges
-from .paint import paint, texel_gradients
+from .paint import paint
 from .pull import Painted, pull_corners
-from .texture import reduce_levels, tabulate
+from .texture import Read, reduce_levels, tabulate
 
 Pulled = tuple[Tensor, Tensor | None]  # gradients for vertices in camera space, and for the intrinsics
 
@@ -79,24 +80,26 @@ class _Paint(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, batch: Batch, materials: Sequence[FlatMaterial], lit: bool, uvs: Tensor, colors: Tensor, texels: Tensor,
+        ctx: Any, batch: Batch, materials: Sequence[FlatMaterial], lit: bool, keep: bool, uvs: Tensor, colors: Tensor, texels: Tensor,
         positions: Tensor, *cameras: Tensor | None,
     ) -> tuple[Tensor, ...]:
         textures = tabulate(materials, colors, texels)
         batch.launcher.run(*([launch] for launch in reduce_levels(textures)))
         faces, face_material = batch.topology.faces32, batch.topology.face_material32
 
-        def color(seen: Seen) -> Steps[tuple[Tensor, Tensor, Tensor | None, Runs, float]]:
+        keep = keep and any(ctx.needs_input_grad)
+
+        def color(seen: Seen) -> Steps[tuple[Tensor, Tensor | None, Read | None, Runs | None]]:
             return paint(
-                seen.projected, faces, uvs, face_material, textures, seen.face_id, seen.depth, seen.bins, seen.view, batch.launcher, lit
+                seen.projected, faces, uvs, face_material, textures, seen.face_id, seen.depth, seen.bins, seen.view, batch.launcher, lit,
+                keep,
             )
 
-        images, places, weights, batch.runs, highest = zip(*batch.launcher.together(map(color, batch.seen)), strict=True)
+        images, weights, ctx.reads, batch.runs = zip(*batch.launcher.together(map(color, batch.seen)), strict=True)
         weights = weights if lit else ()
-        if not any(ctx.needs_input_grad[6:]):
+        if not any(ctx.needs_input_grad[7:]):
             ctx.mark_non_differentiable(*weights)
-        ctx.filtered = max(highest) > 0
-        ctx.batch, ctx.textures, ctx.uvs, ctx.places = batch, textures, uvs, places
+        ctx.batch, ctx.textures, ctx.uvs = batch, textures, uvs
         ctx.save_for_backward(positions, colors)
         ctx.set_materialize_grads(False)
         return (*images, *_depths(batch), *weights)
@@ -105,7 +108,7 @@ class _Paint(Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         batch, textures, uvs = ctx.batch, ctx.textures, ctx.uvs
-        by_colors, by_texels, *needed = ctx.needs_input_grad[4:]
+        by_colors, by_texels, *needed = ctx.needs_input_grad[5:]
         positions, colors = ctx.saved_tensors
         count, topology = len(batch.seen), batch.topology
         images = _contiguous(gradients[:count])
@@ -115,12 +118,12 @@ class _Paint(Function):
         weights = gradients[2 * count :] or [None] * count
 
         def work(
-            index: int, seen: Seen, runs: Runs, where: Tensor, by_rgb: Tensor | None, by_depth: Tensor | None, by_place: Tensor | None
+            index: int, seen: Seen, runs: Runs, read: Read, by_rgb: Tensor | None, by_depth: Tensor | None, by_place: Tensor | None
         ) -> Steps[Pulled]:
             total = torch.zeros_like(seen.projected.camera)
             if by_rgb is None and by_depth is None and by_place is None:
                 return total, None
-            painted = None if by_rgb is None else Painted(textures, uvs, topology.face_material32, where, by_rgb)
+            painted = None if by_rgb is None else Painted(textures, uvs, topology.face_material32, read.address, by_rgb)
             by_weight = None if by_place is None else by_place.contiguous()
             by_lens = yield from pull_corners(
                 seen.projected, topology.faces32, seen.face_id, seen.bins, runs, seen.view, batch.launcher, by_weight, by_depth,
@@ -130,9 +133,9 @@ class _Paint(Function):
 
         pulls: list[Steps[Any]] = []
         if any(needed) or textures.encoded:
-            pulls = list(map(work, range(count), batch.seen, batch.runs, ctx.places, images, depths, weights))
-        views = [(seen.face_id, where, g) for seen, where, g in zip(batch.seen, ctx.places, images, strict=True) if g is not None]
-        gather = [texel_gradients(views, topology.face_material32, textures, ctx.filtered, batch.launcher)] if by_texels else []
+            pulls = list(map(work, range(count), batch.seen, batch.runs, ctx.reads, images, depths, weights))
+        views = [(seen.face_id, read, g) for seen, read, g in zip(batch.seen, ctx.reads, images, strict=True) if g is not None]
+        gather = [texel_gradients(views, topology.face_material32, textures, batch.launcher)] if by_texels else []
         # Gradients for encoded texels are those that the pulls leave behind.
         found = [*map(batch.launcher.together, (pulls, gather))] if textures.encoded else [batch.launcher.together(pulls + gather)]
         results = [result for part in found for result in part]
@@ -149,7 +152,7 @@ class _Paint(Function):
                     material = topology.face_material[seen.face_id.reshape(-1)[shown].long()]
                     grad_colors.index_add_(0, material, by_rgb.reshape(-1, 3)[shown])
             grad_colors[[i for i, m in enumerate(textures.sizes) if m[0] > 0]] = 0.0
-        return (None, None, None, None, grad_colors, grad_texels, *world)
+        return (None, None, None, None, None, grad_colors, grad_texels, *world)
 
 
 def _copied(gradients: Sequence[Tensor | None], launcher: Launcher) -> list[Tensor | None]:
@@ -230,7 +233,7 @@ def paint_views(
 
     Gradients: exact within faces for positions, cameras, colours and texels; none for ``uvs``.
     """
-    outputs = _Paint.apply(batch, materials, lit, uvs, colors, texels, positions, *batch.camera_tensors())
+    outputs = _Paint.apply(batch, materials, lit, torch.is_grad_enabled(), uvs, colors, texels, positions, *batch.camera_tensors())
     views = len(batch.seen)
     return list(outputs[:views]), list(outputs[views : 2 * views]), list(outputs[2 * views :])
 

@@ -1,4 +1,4 @@
-"""Reading textures, and handing gradients back to them.
+"""Reading textures.
 
 These innermost loops are C++, which Warp compiles for processors and for CUDA like everything else: of its own statements it makes
 code that takes two to three times as long. What pointers they use often is in constants: the compiler thinks that a store may change the
@@ -7,10 +7,6 @@ others. Each function says what its text does.
 
 from __future__ import annotations
 
-import warp as wp
-
-from ...kernels.arrays import Ints, Vec3s
-from ...kernels.launch import once
 from .rasterize import VECTORIZED
 from .texture import FIELDS
 
@@ -133,6 +129,27 @@ const auto color_at = [&](int k) {
 };
 """
 
+# In which groups of rows, counted over all levels of all images, the texels lie that some pixels of a strip read: a bit for each group.
+STRIP_ROWS = """
+const auto rows_read = [&](int from, int to, int shift) {
+    const float height = (float)image.height;
+    unsigned long long groups = 0;
+    for (int k = from; k < to; ++k) {
+        const int row = image.row + (int)((1.0f - v[k]) * height - 0.5f);
+        groups |= texel[k] < 0 ? 0ull : 1ull << (row >> shift) | 1ull << ((row + 1) >> shift);
+    }
+    for (int k = from; k < to; ++k) {
+        if (texel[k] >= 0) continue;
+        for (int number = (int)level[k]; (float)number < level[k] + 1.0f && number < image.levels; ++number) {
+            const Level read = level_of(number);
+            const Taps taps = taps_at(read, wp::vec3(u[k], v[k], 0.0f));
+            groups |= 1ull << ((read.row + taps.top) >> shift) | 1ull << ((read.row + taps.bottom) >> shift);
+        }
+    }
+    return groups;
+};
+"""
+
 # Decoding sRGB (IEC 61966-2-1), and its slope. ``curve`` is y to the power of 1.4, for y from 0.09 on: y times the square of its fifth
 # root, which two steps of Halley's method find from a guess that divides the exponent.
 DECODING = """
@@ -155,100 +172,3 @@ const auto decoding_slope = [&](float value) {
     return value <= 0.04045f ? 1.0f / 12.92f : curved;
 };
 """
-
-
-@wp.func_native(once(TEXELS + """
-for (int material = 0; material < table.shape[0] / fields; ++material) {
-    image = image_of(material);
-    for (int number = 0; number < (filtered ? image.levels : image.levels > 0); ++number) {
-        const Level level = level_of(number);
-        for (int row = 0; row < level.height; ++row)
-            if ((((level.row + row) >> 3) & mask) == owner)
-                for (int k = 0; k < level.width; ++k) level.texel[row * level.width + k] = wp::vec3(0.0f);
-    }
-}
-"""))
-def clear_rows(table: Ints, owner: int, mask: int, filtered: int, texels: Vec3s, coarse: Vec3s):
-    """Clears the owner's rows of all images, see ``give_run``; those of smaller levels only if something is ``filtered``."""
-    ...
-
-
-@wp.func_native(once(TEXELS + """
-const auto mine = [&](int row) { return ((row >> 3) & mask) == owner; };
-const auto add = [](float* pair, float left, float right, const wp::vec3& g) {
-    for (int k = 0; k < 3; ++k) {
-        pair[k] += left * g[k];
-        pair[k + 3] += right * g[k];
-    }
-};
-const auto give = [&](const Level& level, const wp::vec3& at, const wp::vec3& g) {
-    const Inner inner = inner_at(level, at[0], at[1]);
-    if (inner.above) {
-        const int row = level.row + inner.row;
-        const float lower = inner.bottom, upper = 1.0f - lower, right = inner.right, left = 1.0f - right;
-        if (mine(row)) add(inner.above, upper * left, upper * right, g);
-        if (mine(row + 1)) add(inner.under, lower * left, lower * right, g);
-        return;
-    }
-    const Taps taps = taps_at(level, at);
-    if (mine(level.row + taps.top)) {
-        wp::vec3* above = level.texel + taps.top * level.width;
-        above[taps.left] += (taps.on_top * taps.on_left) * g;
-        above[taps.right] += (taps.on_top * taps.on_right) * g;
-    }
-    if (mine(level.row + taps.bottom)) {
-        wp::vec3* under = level.texel + taps.bottom * level.width;
-        under[taps.left] += (taps.on_bottom * taps.on_left) * g;
-        under[taps.right] += (taps.on_bottom * taps.on_right) * g;
-    }
-};
-image = image_of(material);
-const Level whole = level_of(0);
-const float rows = (float)whole.height, last = rows - 1.5f;
-for (int n = pixel; n < pixel + count; ++n) {
-    if (face_id.data[n] < 0) continue;
-    const wp::vec3 &at = address.data[n], &g = by_rgb.data[n];
-    if (at[2] == 0.0f) {
-        const float top = (1.0f - at[1]) * rows - 0.5f;  // most pixels are somebody else's: that has to be quick to tell
-        const int row = whole.row + (int)top;
-        if (mask == 0 || top < 0.0f || top > last || mine(row) || mine(row + 1)) give(whole, at, g);
-        continue;
-    }
-    const int number = (int)at[2];
-    const float share = at[2] - (float)number;
-    give(level_of(number), at, (1.0f - share) * g);
-    if (share > 0.0f) give(level_of(number + 1), at, share * g);
-}
-"""))
-def give_run(
-    table: Ints, material: int, pixel: int, count: int, owner: int, mask: int, face_id: Ints, address: Vec3s, by_rgb: Vec3s, texels: Vec3s,
-    coarse: Vec3s,
-):
-    """Adds the gradients of pixels to those of the texels that they read, as far as these are the owner's: rows take turns, eight each."""
-    ...
-
-
-@wp.func_native(once(TEXELS + """
-image = image_of(material);
-const wp::vec3 &at = address.data[pixel], &g = by_rgb.data[pixel];
-const int number = (int)at[2];
-const float share = at[2] - (float)number;
-const auto offer = [&](int number, const wp::vec3& g, int n) {
-    const Level level = level_of(number);
-    const Taps taps = taps_at(level, at);
-    const int start = (int)(number == 0 ? level.texel - texels.data : level.texel - coarse.data + texels.shape[0]);
-    const int rows[2] = {taps.top, taps.bottom}, columns[2] = {taps.left, taps.right};
-    const float on_rows[2] = {taps.on_top, taps.on_bottom}, on_columns[2] = {taps.on_left, taps.on_right};
-    for (int k = 0; k < 4; ++k) {
-        place.data[n + k] = start + rows[k / 2] * level.width + columns[k % 2];
-        value.data[n + k] = (on_rows[k / 2] * on_columns[k % 2]) * g;
-    }
-};
-offer(number, (1.0f - share) * g, 8 * pixel);
-if (share > 0.0f) offer(number + 1, share * g, 8 * pixel + 4);
-"""))
-def offer(
-    table: Ints, material: int, pixel: int, address: Vec3s, by_rgb: Vec3s, texels: Vec3s, coarse: Vec3s, place: Ints, value: Vec3s
-):
-    """Writes what a pixel gives to which of up to eight texels; ``texels`` are counted first, then those of the levels."""
-    ...

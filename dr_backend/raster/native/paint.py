@@ -1,37 +1,25 @@
-"""Base colours of pixels, and handing their gradients back to textures."""
+"""Base colours of pixels."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s, array
-from ...kernels.launch import Launch, Launcher, Steps, inside_kernel, kernel, once
+from ...kernels.arrays import Floats, Ints, Longs, Vec2s, Vec3s, array
+from ...kernels.launch import Launch, Launcher, Steps, inside_kernel, once
 from .. import texture
 from ..project import Projected, View
 from .bins import Bins
 from .interpolate import SPOTS, Lens, Runs, count_runs, lens_of
-from .lookup import DECODING, STRIP_TEXELS, TEXELS, clear_rows, give_run, offer
+from .lookup import DECODING, STRIP_ROWS, STRIP_TEXELS, TEXELS
 from .rasterize import VECTORIZED, pixel_owners
-from .strips import EACH_RUN, EACH_STRETCH, STRIPS
-from .sums import add_into
-from .texture import FIELDS, Textures, spread_levels
+from .strips import EACH_RUN, EACH_STRETCH, STRIPS, strips_across
+from .texture import Read, Textures
 
 
-@wp.func_native("""
-while (pixel < end && face_id.data[pixel] < 0) ++pixel;
-return pixel;
-""")
-def next_seen(pixel: int, end: int, face_id: Ints) -> int:
-    """The first of some pixels that shows a face."""
-    ...
-
-
-@wp.func_native(once(TEXELS + SPOTS + STRIPS + STRIP_TEXELS + DECODING + f"const float sharp = {texture.SHARP}f;" + """
+@wp.func_native(once(TEXELS + SPOTS + STRIPS + STRIP_TEXELS + STRIP_ROWS + DECODING + f"const float sharp = {texture.SHARP}f;" + """
 const auto kept = [](float value) { return value < -1.0e4f ? -1.0e4f : value > 1.0e4f ? 1.0e4f : value; };
 const float per_area = 1.0f / (sharp * lens.focal[0] * lens.focal[1]);
 wp::vec3 *const colored = rgb.data, *const addresses = address.data, *const weighed = weights.data;
@@ -85,6 +73,7 @@ int found = 0;
         }
         if (addresses) for (int k = from; k < to; ++k) addresses[base + k] = wp::vec3(u[k], v[k], level[k]);
         place_texels(from, to);
+        if (reads.data) reads.data[strip] |= rows_read(from, to, shift);
         for (int k = from; k < to; ++k) colored[base + k] = color_at(k);
         if (image.encoded) {
             float* const values = &colored[base][0];
@@ -97,13 +86,13 @@ return wp::vec2((float)found, highest);
 """))
 def paint_row(
     x: int, y: int, count: int, faces: Ints, camera: Vec3s, uvs: Vec2s, face_material: Ints, table: Ints, colors: Vec3s, texels: Vec3s,
-    coarse: Vec3s, face_id: Ints, lens: Lens, address: Vec3s, weights: Vec3s, depth: Floats, rgb: Vec3s,
+    coarse: Vec3s, face_id: Ints, lens: Lens, shift: int, address: Vec3s, reads: Longs, weights: Vec3s, depth: Floats, rgb: Vec3s,
 ) -> wp.vec2:
     """Depth and base colours of pixels of a row, black where nothing is seen.
 
-    Texture coordinates, level and barycentric coordinates too, if there is room for them. Texture coordinates lose the whole repeats that
-    would cost their fraction, and are never too large for a number of texels. Returns the number of runs that show a face, and the
-    highest level.
+    Barycentric coordinates too, and texture coordinates with level and the groups of rows that each strip reads, if there is room for
+    them. Texture coordinates lose the whole repeats that would cost their fraction, and are never too large for a number of texels.
+    Returns the number of runs that show a face, and the highest level.
     """
     ...
 
@@ -111,8 +100,8 @@ def paint_row(
 @inside_kernel
 def _paint(
     first: int, faces: Ints, camera: Vec3s, uvs: Vec2s, face_material: Ints, table: Ints, colors: Vec3s, texels: Vec3s, coarse: Vec3s,
-    face_id: Ints, lens: Lens, own_width: int, own_height: int, own_columns: int, address: Vec3s, weights: Vec3s, depth: Floats,
-    runs: Ints, highest_of: Floats, rgb: Vec3s,
+    face_id: Ints, lens: Lens, own_width: int, own_height: int, own_columns: int, shift: int, address: Vec3s, reads: Longs,
+    weights: Vec3s, depth: Floats, runs: Ints, highest_of: Floats, rgb: Vec3s,
 ):
     """See ``paint_row``; each owner's highest level. The owner is a rectangle of pixels."""
     owner = first + wp.tid()
@@ -122,115 +111,35 @@ def _paint(
     for y in range(y0, wp.min(y0 + own_height, lens.height)):
         found = paint_row(
             x0, y, wp.min(own_width, lens.width - x0), faces, camera, uvs, face_material, table, colors, texels, coarse, face_id, lens,
-            address, weights, depth, rgb,
+            shift, address, reads, weights, depth, rgb,
         )
         runs[y * own_columns + column] = int(found[0])
         highest = wp.max(highest, found[1])
     highest_of[owner] = highest
 
 
-@wp.func_native("""
-if (single) return end;
-const int material = face_material.data[face_id.data[pixel]];
-while (pixel < end && (face_id.data[pixel] < 0 || face_material.data[face_id.data[pixel]] == material)) ++pixel;
-return pixel;
-""")
-def material_end(pixel: int, end: int, single: int, face_id: Ints, face_material: Ints) -> int:
-    """The first pixel after one that shows a face of another material; ``single`` where there is but one."""
-    ...
-
-
-@kernel
-def _gather(
-    first: int, mask: int, single: int, fresh: int, filtered: int, face_id: Ints, face_material: Ints, table: Ints, address: Vec3s,
-    by_rgb: Vec3s, grad_texels: Vec3s, grad_coarse: Vec3s,
-):
-    """Gradients of texels, each of which has one owner and sums in the order of pixels: so the number of owners does not matter.
-
-    With ``fresh`` they are cleared first; those of smaller levels only if something is ``filtered``.
-    """
-    owner = first + wp.tid()
-    if fresh != 0:
-        clear_rows(table, owner, mask, filtered, grad_texels, grad_coarse)
-    end = face_id.shape[0]
-    pixel = next_seen(0, end, face_id)
-    while pixel < end:
-        material = face_material[face_id[pixel]]
-        stop = material_end(pixel, end, single, face_id, face_material)
-        if table[material * FIELDS] > 0:
-            give_run(table, material, pixel, stop - pixel, owner, mask, face_id, address, by_rgb, grad_texels, grad_coarse)
-        pixel = next_seen(stop, end, face_id)
-
-
-@kernel
-def _offer(
-    first: int, face_id: Ints, face_material: Ints, table: Ints, address: Vec3s, by_rgb: Vec3s, texels: Vec3s, coarse: Vec3s,
-    place: Ints, value: Vec3s,
-):
-    """What each pixel gives to which texels; ``place`` counts the images' texels first, then those of the levels. The owner is a pixel."""
-    pixel = first + wp.tid()
-    for n in range(8):
-        place[8 * pixel + n] = -1
-    f = face_id[pixel]
-    if f >= 0:
-        material = face_material[f]
-        if table[material * FIELDS] > 0:
-            offer(table, material, pixel, address, by_rgb, texels, coarse, place, value)
-
-
 def paint(
     projected: Projected, faces: Int[Tensor, "F 3"], uvs: Float[Tensor, "F 3 2"], face_material: Int[Tensor, " F"], textures: Textures,
-    face_id: Int[Tensor, "H W"], depth: Float[Tensor, "H W"], bins: Bins, view: View, launcher: Launcher, weigh: bool,
-) -> Steps[tuple[Float[Tensor, "H W 3"], Float[Tensor, "H W 3"], Float[Tensor, "H W 3"] | None, Runs, float]]:
-    """Base colours of pixels, texture coordinates and level, and with ``weigh`` barycentric coordinates.
-
-    Where nothing is seen the first and the last are zero, the second undefined. Makes ``depth`` exact.
+    face_id: Int[Tensor, "H W"], depth: Float[Tensor, "H W"], bins: Bins, view: View, launcher: Launcher, weigh: bool, keep: bool,
+) -> Steps[tuple[Float[Tensor, "H W 3"], Float[Tensor, "H W 3"] | None, Read | None, Runs | None]]:
+    """Base colours of pixels, and with ``weigh`` barycentric coordinates, both zero where nothing is seen. Makes ``depth`` exact.
 
     Returns:
-        These three, the runs, and the highest level.
+        These two, and if they are to be kept for gradients what was read, and the runs.
     """
     owners, shape = pixel_owners(bins, view, launcher)
     rgb = torch.empty(view.height, view.width, 3, device=faces.device)
-    address, weights = torch.empty_like(rgb), torch.empty_like(rgb) if weigh else None
+    weights, address, groups = torch.empty_like(rgb) if weigh else None, torch.empty_like(rgb) if keep else None, None
+    if keep and launcher.device.type == "cpu":
+        groups = torch.zeros(view.height, strips_across(view.width), dtype=torch.int64)
     highest = torch.empty(owners, device=faces.device)
     runs = torch.empty(view.height * shape[2], dtype=torch.int32, device=faces.device)
     yield Launch(
         _paint, owners, array(faces), array(projected.camera, 3), array(uvs, 2), array(face_material), array(textures.table),
         array(textures.colors, 3), array(textures.texels, 3), array(textures.coarse, 3), array(face_id), lens_of(view), *shape,
-        array(address, 3), array(weights, 3), array(depth), array(runs), array(highest), array(rgb, 3),
+        textures.shift, array(address, 3), array(groups), array(weights, 3), array(depth), array(runs), array(highest), array(rgb, 3),
         items=face_id.numel(),
     )
-    return rgb, address, weights, count_runs(runs), float(highest.max())
-
-
-def texel_gradients(
-    views: Sequence[tuple[Int[Tensor, "_ _"], Float[Tensor, "_ _ 3"], Float[Tensor, "_ _ 3"]]], face_material: Int[Tensor, " F"],
-    textures: Textures, filtered: bool, launcher: Launcher,
-) -> Steps[Float[Tensor, "T 3"]]:
-    """The gradient for all texels from faces, texture coordinates and the gradient for colours of each view's pixels.
-
-    ``filtered`` says whether any pixel reads a smaller level.
-    """
-    grad_texels, grad_coarse = torch.empty_like(textures.texels), torch.empty_like(textures.coarse)
-    on_cpu = launcher.device.type == "cpu"
-    if not views or not on_cpu:
-        grad_texels.zero_()
-        grad_coarse.zero_()
-    for number, (face_id, where, by_rgb) in enumerate(views):
-        shared = [array(face_id), array(face_material), array(textures.table), array(where, 3), array(by_rgb, 3)]
-        pixels = face_id.numel()
-        if on_cpu:
-            owners = 1 << (launcher.threads.bit_length() - 1)  # a power of two: whose turn it is must be quick to tell
-            flags = int(len(textures.sizes) == 1), int(number == 0), int(filtered)
-            yield Launch(_gather, owners, owners - 1, *flags, *shared, array(grad_texels, 3), array(grad_coarse, 3), items=pixels)
-            continue
-        place = torch.empty(pixels, 8, dtype=torch.int32, device=face_id.device)
-        value = torch.empty(pixels, 8, 3, device=face_id.device)
-        yield Launch(_offer, pixels, *shared, array(grad_texels, 3), array(grad_coarse, 3), array(place), array(value, 3))
-        total = torch.cat([grad_texels, grad_coarse])
-        yield from add_into(total, place, value, launcher)
-        grad_texels.copy_(total[: len(grad_texels)])
-        grad_coarse.copy_(total[len(grad_texels) :])
-    if filtered:
-        yield spread_levels(textures, grad_texels, grad_coarse)
-    return grad_texels
+    if address is None:
+        return rgb, weights, None, None
+    return rgb, weights, Read(address, groups, float(highest.max()) > 0), count_runs(runs)

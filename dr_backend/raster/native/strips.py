@@ -6,13 +6,21 @@ which pixels show one face, may write a few places too many: the next run overwr
 
 from __future__ import annotations
 
+STRIP = 64  # pixels, on a processor; a bit for each fits into a number
+
+
+def strips_across(width: int) -> int:
+    """How many strips an image's row has."""
+    return -(-width // STRIP)
+
+
 # C++ as in ``lookup``. ``room`` is the length of a strip's arrays, ``lanes`` how many pixels are worth being computed at once.
-STRIPS = """
+STRIPS = f"const int most_pixels = {STRIP};" + """
 #if defined(__CUDA_ARCH__)
 const int most = 1, lanes = 1;  // an owner has one pixel
 const auto lowest = [](unsigned long long bits) { return __ffsll((long long)bits) - 1; };
 #else
-const int most = 64, lanes = 8;
+const int most = most_pixels, lanes = 8;
 const auto lowest = [](unsigned long long bits) { return __builtin_ctzll(bits); };
 #endif
 const int room = most + lanes - 1;
@@ -25,6 +33,7 @@ EACH_STRETCH = """
 for (int base = row_start + x, end = base + count; base < end; base += most) {
     const int size = end - base < most ? end - base : most;
     const int* const shown = seen + base;
+    const int strip = y * ((lens.width + most - 1) / most) + (base - row_start) / most;
     unsigned long long ends = 1ull << (size - 1);  // a bit for the last pixel of each run: to look for them one by one is slow
     for (int k = 0; k < size - 1; ++k) ends |= (unsigned long long)(shown[k] != shown[k + 1]) << k;
     const auto run_end = [&](int k) { return k + lowest(ends >> k) + 1; };

@@ -32,7 +32,22 @@ class Textures:
     texels: Float[Tensor, "T 3"]  # all images, one after the other
     coarse: Float[Tensor, "C 3"]  # their smaller levels
     sizes: list[tuple[int, int]]  # width and height of each material's image; (0, 0) without
+    rows: int  # of texels, of all levels of all images
     encoded: bool  # whether any image is
+
+    @property
+    def shift(self) -> int:
+        """Rows are grouped by their number without so many of its last bits, which makes at most 64 groups."""
+        return max(0, (self.rows - 1).bit_length() - 6)
+
+
+@dataclass(frozen=True)
+class Read:
+    """What the pixels of a view read."""
+
+    address: Float[Tensor, "H W 3"]  # texture coordinates and level
+    groups: Int[Tensor, "H S"] | None  # of rows, for each strip: a bit for each. Only processors ask for them.
+    filtered: bool  # whether any pixel reads a smaller level
 
 
 @lru_cache(64)
@@ -61,7 +76,7 @@ def tabulate(materials: Sequence[FlatMaterial], colors: Tensor, texels: Tensor) 
         row += sum(h for _, h in sizes)
     table = _table(tuple(map(tuple, lines)), texels.device)
     smaller = torch.empty(coarse, 3, device=texels.device)
-    return Textures(table, colors, texels, smaller, [(n[0], n[1]) for n in lines], any(n[8] for n in lines))
+    return Textures(table, colors, texels, smaller, [(n[0], n[1]) for n in lines], row, any(n[8] for n in lines))
 
 
 @lru_cache(16)
