@@ -7,7 +7,7 @@ import os
 import struct
 from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import cache
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -71,18 +71,32 @@ def load(device: torch.device, modules: Sequence[wp.Module] = MODULES) -> None:
 class Launch:
     """A kernel that is to be called for ``owners`` owners, who have ``items`` pixels or faces between them if these are more.
 
-    Nobody is woken for few items: that would take longer. With ``alone`` one thread works through the owners in order.
+    Nobody is woken for few items: that would take longer. With ``alone`` one thread works through the owners in order. ``keeps`` are what
+    holds tensors among the arguments that nobody else would keep until then.
     """
 
-    __slots__ = ("alone", "arguments", "items", "owners", "work")
+    __slots__ = ("alone", "arguments", "items", "keeps", "owners", "work")
 
-    def __init__(self, work: wp.Kernel, owners: int, *arguments: Any, items: int = 0, alone: bool = False) -> None:
+    def __init__(
+        self, work: wp.Kernel, owners: int, *arguments: Any, items: int = 0, alone: bool = False, keeps: Sequence[object] = ()
+    ) -> None:
         self.work, self.owners, self.arguments, self.items, self.alone = work, owners, arguments, max(owners, items), alone
+        self.keeps = keeps
 
 
-# What is done for one view: it hands out launches, of which each may need what those before it did, is resumed when they are done, and ends
-# with a result.
-Steps = Generator[Launch | Sequence[Launch], None, T]
+class Call:
+    """Something else to be done in its turn, on a GPU, where torch has ready what would take several kernels."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.function = function
+
+
+Work = Launch | Call
+# What is done for one view: it hands out work, of which each may need what was before it, is resumed when that is done, and ends with a
+# result. Much at a time is better than little: between kernels all threads wait for Python, which has left the caches meanwhile.
+Steps = Generator[Sequence[Work], None, T]
 
 
 @inside_kernel
@@ -157,25 +171,32 @@ class Launcher:
         owners = CHUNKS if self.device.type == "cpu" else max(1, -(-count // on_gpu))
         return owners, -(-count // owners)
 
-    def run(self, *stages: Sequence[Launch]) -> None:
+    def run(self, *stages: Sequence[Work]) -> None:
         """Calls kernels stage by stage. In a stage none needs what another does; all threads take part in all of them."""
         if self._crew is None:
-            stream = wp.stream_from_torch(torch.cuda.current_stream(self.device))
-            for each in (launch for stage in stages for launch in stage if launch.owners > 0):
-                wp.launch(each.work, dim=each.owners, inputs=[0, *map(_typed, each.arguments)], stream=stream)
+            self._run_on_gpu(stages)
             return
         packed, records, most = [], [], 0
         place = TASK.size * sum(len(stage) + 1 for stage in stages)
         for stage in stages:
             for each in stage:
+                assert isinstance(each, Launch)
                 program = self._program(each)
                 arguments = program.packed(each.arguments)
                 records.append(TASK.pack(program.address, place, len(arguments), each.owners, self._blocks(each)))
                 packed.append(arguments)
                 place += len(arguments)
             records.append(TASK.pack(0, 0, 0, 0, 0))
-            most = max(most, sum(each.items for each in stage if not each.alone))
+            most = max(most, sum(each.items for each in stage if isinstance(each, Launch) and not each.alone))
         self._crew.perform(b"".join(records + packed), len(records), 1 + most // WORTH_WAKING)
+
+    def _run_on_gpu(self, stages: Sequence[Sequence[Work]]) -> None:
+        stream = wp.stream_from_torch(torch.cuda.current_stream(self.device))
+        for each in chain.from_iterable(stages):
+            if isinstance(each, Call):
+                each.function()
+            elif each.owners > 0:
+                wp.launch(each.work, dim=each.owners, inputs=[0, *map(_typed, each.arguments)], stream=stream)
 
     def _program(self, launch: Launch) -> _Program:
         program = self._programs.get(launch.work)
@@ -197,14 +218,18 @@ class Launcher:
             given = []
             for index, routine in list(going.items()):
                 try:
-                    launches = next(routine)
-                    given.append([launches] if isinstance(launches, Launch) else launches)
+                    given.append(next(routine))
                 except StopIteration as end:
                     results[index] = end.value
                     del going[index]
             if given:
-                self.run(*([each for each in stage if each is not None] for stage in zip_longest(*given)))
+                self.run(*side_by_side(given))
         return [results[index] for index in sorted(results)]
+
+
+def side_by_side(parts: Sequence[Sequence[Work]]) -> list[list[Work]]:
+    """The stages of work of which each part has an order, and the parts none."""
+    return [[each for each in stage if each is not None] for stage in zip_longest(*parts)]
 
 
 @cache

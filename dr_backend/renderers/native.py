@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..geometry.flatten import FlatScene
+from ..geometry.flatten import FlatMaterial, FlatScene
 from ..kernels.launch import Launcher, load, shared_launcher
 from ..raster.interpolate import spread
 from ..raster.native.batch import Batch
-from ..raster.native.bridge import blend_views, locate, paint_views
+from ..raster.native.bridge import blend_views, draw_views, locate, paint_views
 from ..raster.native.lit import multiply_views, shade_views
 from ..raster.native.rasterize import rasterize
 from ..raster.native.shade import Lamps
@@ -20,6 +20,7 @@ from ..raster.rasterize import Layer
 from ..scene import Camera
 from ..shading.lamp_table import tabulate_lamps
 from ..shading.layers import layers_planned, shows_through
+from ..shading.opacity import see_through_faces
 from ..shading.surface import radiance_at, seen_from
 from ..shading.textures import to_srgb
 from .base import Capabilities, Maps, RenderOutput, maps_of, through_layers
@@ -56,7 +57,12 @@ class NativeRenderer:
             return []
         positions = scene.positions.contiguous()
         batch = Batch(scene.topology, positions, scene.culled, [view_of(camera, positions) for camera in cameras], self._launcher)
-        faces = [seen.face_id for seen in batch.seen]
+        plain = color and scene.unlit and _paintable(scene)
+        if plain and see_through_faces(scene) is None:
+            images, alphas, depths = draw_views(batch, positions, *_palette(scene, positions))
+            faces = [seen.face_id for seen in batch.seen]
+            return [RenderOutput(*each) for each in zip(images, alphas, faces, depths, strict=True)]
+        faces = [seen.face_id for seen in batch.look()]
         if any(shows_through(scene, face_id) for face_id in faces):
             return [self._stack(seen_from(scene, camera), batch, index, color) for index, camera in enumerate(cameras)]
         if not color:
@@ -67,8 +73,8 @@ class NativeRenderer:
                 for seen, alpha in zip(batch.seen, alphas, strict=True)
             ]
         lamps = tabulate_lamps(scene) if _paintable(scene) and not scene.unlit else None
-        if _paintable(scene) and scene.unlit:
-            images, depths, _ = self._paint(scene, batch, positions)
+        if plain:
+            images, depths, _ = paint_views(batch, positions, *_palette(scene, positions))
         elif lamps is not None:
             images, depths = self._light(scene, lamps, batch, positions)
         else:
@@ -80,6 +86,7 @@ class NativeRenderer:
         """Faces, barycentric coordinates, depth, normals and vertex attributes (V, K) of one view."""
         positions = scene.positions.contiguous()
         batch = Batch(scene.topology, positions, scene.culled, [view_of(camera, positions)], self._launcher)
+        batch.look()
         (weights,), (depth,) = locate(batch, positions)
         return maps_of(scene, batch.seen[0].face_id, weights, depth, attributes)
 
@@ -94,24 +101,10 @@ class NativeRenderer:
         return pixels * layers * per_pixel + len(scene.faces) * len(cameras) * BYTES_PER_FACE
 
     @staticmethod
-    def _paint(scene: FlatScene, batch: Batch, positions: Tensor) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        """Base colours and depths; barycentric coordinates too if the scene is lit."""
-        uvs = scene.uvs
-        for index, material in enumerate(scene.materials):
-            if material.image is not None and material.uv_matrix is not None:
-                placed = uvs @ material.uv_matrix[:, :2].T + material.uv_matrix[:, 2]
-                uvs = torch.where((scene.face_material == index)[:, None, None], placed, uvs)
-        images = [to_srgb(m.image) if m.encoded else m.image for m in scene.materials if m.image is not None]
-        texels = [image.reshape(-1, 3) for image in images]
-        joined = texels[0] if len(texels) == 1 else torch.cat([*texels, positions.new_zeros(0, 3)])
-        colors = torch.stack([m.base_color for m in scene.materials])
-        return paint_views(batch, positions, uvs.contiguous(), scene.materials, colors, joined.contiguous(), lit=not scene.unlit)
-
-    @classmethod
-    def _light(cls, scene: FlatScene, lamps: Lamps, batch: Batch, positions: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    def _light(scene: FlatScene, lamps: Lamps, batch: Batch, positions: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Radiance and depths of a matte scene that the kernels can light."""
         assert scene.corner_normals is not None  # the scene is lit
-        albedos, depths, weights = cls._paint(scene, batch, positions)
+        albedos, depths, weights = paint_views(batch, positions, *_palette(scene, positions))
         lights = shade_views(batch, lamps, positions, scene.corner_normals, weights)
         return multiply_views(batch, albedos, lights), depths
 
@@ -142,7 +135,9 @@ class NativeRenderer:
         shown = None if scene.culled is None else (turned > 0) | (scene.culled == 0)
 
         def behind(layer: Layer) -> tuple[Tensor, Tensor]:
-            return batch.launcher.together([rasterize(seen.projected, faces, seen.bins, seen.view, batch.launcher, layer)])[0]
+            *found, work = rasterize(seen.projected, faces, seen.bins, seen.view, batch.launcher, layer)
+            batch.launcher.run([work])
+            return found[0], found[1]
 
         return through_layers(scene, projected, view, turned, shown, behind, color)
 
@@ -151,3 +146,17 @@ def _paintable(scene: FlatScene) -> bool:
     """Whether kernels know the scene's base colours: images do they know, but not what is given to corners and may move."""
     moving = scene.uvs.requires_grad or any(m.uv_matrix is not None and m.uv_matrix.requires_grad for m in scene.materials)
     return bool(scene.materials) and not moving and not any(m.color_attribute or m.weights is not None for m in scene.materials)
+
+
+def _palette(scene: FlatScene, positions: Tensor) -> tuple[Tensor, Sequence[FlatMaterial], Tensor, Tensor]:
+    """UVs, materials, their colours and the texels of all their images, as ``paint_views`` takes them."""
+    uvs = scene.uvs
+    for index, material in enumerate(scene.materials):
+        if material.image is not None and material.uv_matrix is not None:
+            placed = uvs @ material.uv_matrix[:, :2].T + material.uv_matrix[:, 2]
+            uvs = torch.where((scene.face_material == index)[:, None, None], placed, uvs)
+    images = [to_srgb(m.image) if m.encoded else m.image for m in scene.materials if m.image is not None]
+    texels = [image.reshape(-1, 3) for image in images]
+    joined = texels[0] if len(texels) == 1 else torch.cat([*texels, positions.new_zeros(0, 3)])
+    colors = torch.stack([m.base_color for m in scene.materials])
+    return uvs.contiguous(), scene.materials, colors, joined.contiguous()

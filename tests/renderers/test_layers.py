@@ -17,7 +17,9 @@ from tests.renderers.test_native_fuzz import MAKERS
 
 
 def native(seen, flat, view, launcher, layer) -> tuple[torch.Tensor, torch.Tensor]:
-    return launcher.together([rasterize_native(seen.projected, flat.topology.faces32, seen.bins, view, launcher, layer)])[0]
+    face_id, nearness, work = rasterize_native(seen.projected, flat.topology.faces32, seen.bins, view, launcher, layer)
+    launcher.run([work])
+    return face_id, nearness
 
 
 def _peeled(rasterizer, shape) -> list[Layer]:
@@ -31,7 +33,7 @@ def _peeled(rasterizer, shape) -> list[Layer]:
 
 def _face_id(positions, faces, camera, launcher) -> torch.Tensor:
     flat = flatten(Scene({"view": camera}, {"mesh": Mesh(positions, faces, np.eye(4))}))
-    return Batch(flat.topology, flat.positions, None, [view_of(camera, flat.positions)], launcher).seen[0].face_id
+    return Batch(flat.topology, flat.positions, None, [view_of(camera, flat.positions)], launcher).look()[0].face_id
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -48,7 +50,7 @@ def test_peeling_finds_every_face_once_and_in_order(seed):
 
     load(torch.device("cpu"))
     launcher = Launcher(torch.device("cpu"), 1)
-    seen = Batch(flat.topology, flat.positions, None, [view], launcher).seen[0]
+    seen = Batch(flat.topology, flat.positions, None, [view], launcher).look()[0]
     ours = _peeled(lambda layer: native(seen, flat, view, launcher, layer), (24, 24))
     twins = _peeled(lambda layer: rasterize(projected, flat.faces, view, None, layer), (24, 24))
     only = [torch.arange(len(faces)) == face for face in range(len(faces))]
@@ -74,7 +76,7 @@ def test_nothing_is_drawn_where_nothing_more_is_wanted():
     wanted = torch.arange(24)[:, None].expand(24, 24) < 7
     start = Layer(torch.full((24, 24), -1), torch.where(wanted, torch.inf, FAR))
     launcher = Launcher(torch.device("cpu"), 1)
-    seen = Batch(flat.topology, flat.positions, None, [view], launcher).seen[0]
+    seen = Batch(flat.topology, flat.positions, None, [view], launcher).look()[0]
     first = Layer(start.face_id.int(), start.nearness)
     assert torch.equal(rasterize(projected, flat.faces, view, None, start)[0] >= 0, wanted)
     assert torch.equal(native(seen, flat, view, launcher, first)[0] >= 0, wanted)

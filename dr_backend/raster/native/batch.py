@@ -10,8 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...geometry.topology import Topology
-from ...kernels.launch import Launcher, Steps
-from ..project import Projected, View, bend, to_camera
+from ...kernels.launch import Launcher, Steps, Work
+from ..project import Projected, View, bend, refuse_unless_finite, to_camera
 from .bins import Bins, bin_faces
 from .interpolate import Runs
 from .project import add_to_world, project
@@ -37,23 +37,41 @@ class Batch:
     A thread for each view would be no faster: between kernels all would wait for Python, which only one of them can run.
     """
 
+    seen: Sequence[Seen]  # once somebody looked
+    runs: Sequence[Runs]  # of each view: whoever finds out where on its face each pixel lies counts them
+
     def __init__(
         self, topology: Topology, positions: Float[Tensor, "V 3"], culled: Int[Tensor, " F"] | None, views: Sequence[View],
         launcher: Launcher,
     ) -> None:
         self.topology, self.culled, self.launcher, self.views = topology, culled, launcher, views
-        points = positions.detach()
-        with torch.no_grad():
-            self.seen = launcher.together(self._see(points, view) for view in views)
-        self.runs: Sequence[Runs] = ()  # of each view: ``locate`` and ``paint_views`` count them, if gradients are wanted
+        self.points = positions.detach()
 
-    def _see(self, points: Float[Tensor, "V 3"], view: View) -> Steps[Seen]:
+    def look(self) -> Sequence[Seen]:
+        """What the views show.
+
+        Raises:
+            ValueError: A position or a camera holds a number that is not finite.
+        """
+
+        def work(view: View) -> Steps[Seen]:
+            seen, rest = yield from self.see(view)
+            yield rest
+            return seen
+
+        with torch.no_grad():
+            self.seen = self.launcher.together(map(work, self.views))
+        return self.seen
+
+    def see(self, view: View) -> Steps[tuple[Seen, list[Work]]]:
+        """What a view shows, and what is still to be run for that; raises as ``look`` does."""
         fixed = replace(view, **{f.name: v.detach() for f in fields(view) if isinstance(v := getattr(view, f.name), Tensor)})
-        projected = yield from project(points, fixed, self.launcher)
+        projected, total, show = yield from project(self.points, fixed, self.launcher)
         faces = self.topology.faces32
-        bins = yield from bin_faces(projected, faces, self.culled, fixed, self.launcher)
-        found = yield from rasterize(projected, faces, bins, fixed, self.launcher)
-        return Seen(fixed, projected, bins, *found)
+        bins, fill = yield from bin_faces(projected, faces, self.culled, fixed, self.launcher, show)
+        refuse_unless_finite(float(total.sum()))
+        face_id, depth, draw = rasterize(projected, faces, bins, fixed, self.launcher)
+        return Seen(fixed, projected, bins, face_id, depth), [fill, draw]
 
     def camera_tensors(self) -> list[Tensor | None]:
         """Rotation, translation, focal length, centre and lens of each view, with their gradients: what ``world_gradients`` answers for."""

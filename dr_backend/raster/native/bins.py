@@ -33,7 +33,7 @@ class Bins:
 _FIRST_CENTRE = """
 const auto first_centre = [](float value, float size) {
     float centre = value - 0.5f;
-    centre = centre < 0.0f ? 0.0f : (centre > size ? size : centre);
+    centre = centre > 0.0f ? (centre < size ? centre : size) : 0.0f;  // 0 for what is no number
     const int index = (int)centre;  // rounds down; a call of ceil would cost more than all the rest
     return (float)index < centre ? index + 1 : index;
 };
@@ -164,9 +164,12 @@ def _fill(
 
 
 def bin_faces(
-    projected: Projected, faces: Int[Tensor, "F 3"], culled: Int[Tensor, " F"] | None, view: View, launcher: Launcher
-) -> Steps[Bins]:
-    """The bins of one view. ``culled`` marks faces that do not show their inside."""
+    projected: Projected, faces: Int[Tensor, "F 3"], culled: Int[Tensor, " F"] | None, view: View, launcher: Launcher, before: Launch
+) -> Steps[tuple[Bins, Launch]]:
+    """The bins of one view, and what is still to fill them. ``culled`` marks faces that do not show their inside.
+
+    ``before`` makes what is projected. Faces with a corner that is not finite are in no bin.
+    """
     device, count = faces.device, len(faces)
     tile_width = view.width if launcher.device.type == "cpu" else TILE
     columns, lines = -(-view.width // tile_width), -(-view.height // TILE)
@@ -179,14 +182,18 @@ def bin_faces(
     counts = torch.zeros(lines * columns * chunks, dtype=torch.int32, device=device)
     sizes: tuple[Any, ...] = (view.width, view.height, columns, chunk, chunks)
     arrays = [array(t) for t in (facing, survivors, rows, cols, kept, counts)]
-    yield Launch(
+    find = Launch(
         _find, chunks, array(faces), array(projected.camera, 3), array(projected.xy, 2), array(culled),
         view.near, int(view.perspective), *sizes, *arrays, items=3 * count,  # each takes as long as three pixels
     )
+    yield [before, find]
     ends = counts.cumsum(0, dtype=torch.int32)
     places = ends - counts
     total = int(ends[-1])
     starts = torch.cat([places[::chunks], ends[-1:]])
     entries = integers(total)
-    yield Launch(_fill, chunks, *arrays[1:5], columns, chunk, chunks, array(places), array(entries), items=count)
-    return Bins(facing, entries, starts, tile_width, TILE, columns)
+    fill = Launch(
+        _fill, chunks, *arrays[1:5], columns, chunk, chunks, array(places), array(entries), items=count,
+        keeps=(survivors, rows, cols, kept, places),
+    )
+    return Bins(facing, entries, starts, tile_width, TILE, columns), fill

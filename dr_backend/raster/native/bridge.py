@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,22 +13,41 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from ...geometry.flatten import FlatMaterial
-from ...kernels.launch import Launcher, Steps
+from ...kernels.launch import Launcher, Steps, Work, side_by_side
+from ..project import View
 from .batch import CAMERA_TENSORS, Batch, Seen
 from .coverage import Blend, Crossings, blend, copied, unblend
 from .cuts import cross_cuts
 from .gather import texel_gradients
-from .interpolate import Runs, interpolate
-from .outline import cross_edges
-from .paint import paint
-from .pull import Painted, pull_corners
-from .texture import Read, reduce_levels, tabulate
-
-Pulled = tuple[Tensor, Tensor | None]  # gradients for vertices in camera space, and for the intrinsics
+from .interpolate import interpolate
+from .outline import Edges, cross_edges, outline_edges
+from .paint import Painted, paint
+from .pull import Looks, pull_corners
+from .texture import reduce_levels, tabulate
 
 
-def _wants_lens(needed: Sequence[bool], index: int) -> bool:
-    return any(needed[3 + CAMERA_TENSORS * index : 5 + CAMERA_TENSORS * index])
+class Pull:
+    """Gradients for the camera space and the intrinsics of one view, as several kernels add them up."""
+
+    def __init__(self, seen: Seen, needed: Sequence[bool], index: int) -> None:
+        """``needed`` is as ``Batch.world_gradients`` takes it."""
+        self.by_camera = torch.zeros_like(seen.projected.camera)
+        self.intrinsics = any(needed[3 + CAMERA_TENSORS * index : 5 + CAMERA_TENSORS * index])
+        self._parts: list[Tensor] = []
+
+    def take(self, made: tuple[Tensor | None, list[Work]]) -> list[Work]:
+        """Remembers what is to be added up, and returns what is to be run."""
+        by_lens, work = made
+        self._parts += [] if by_lens is None else [by_lens]
+        return work
+
+    def by_lens(self) -> Tensor | None:
+        """The gradient for centre x, centre y, focal x and focal y."""
+        return sum(part.double().sum(0).float() for part in self._parts) if self._parts else None  # type: ignore[return-value]
+
+
+def _world(batch: Batch, positions: Tensor, pulls: Sequence[Pull], needed: Sequence[bool]) -> tuple[Tensor | None, ...]:
+    return batch.world_gradients(positions, [pull.by_camera for pull in pulls], [pull.by_lens() for pull in pulls], needed)
 
 
 def _contiguous(gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
@@ -44,10 +64,11 @@ class _Locate(Function):
 
     @staticmethod
     def forward(ctx: Any, batch: Batch, positions: Tensor, *cameras: Tensor | None) -> tuple[Tensor, ...]:
-        def work(seen: Seen) -> Steps[tuple[Tensor, Runs]]:
-            return interpolate(seen.projected, batch.topology.faces32, seen.face_id, seen.depth, seen.bins, seen.view, batch.launcher)
-
-        weights, batch.runs = zip(*batch.launcher.together(map(work, batch.seen)), strict=True)
+        weights, batch.runs, work = zip(
+            *(interpolate(s.projected, batch.topology.faces32, s.face_id, s.depth, s.bins, s.view, batch.launcher) for s in batch.seen),
+            strict=True,
+        )
+        batch.launcher.run(work)
         ctx.batch = batch
         ctx.save_for_backward(positions)
         ctx.set_materialize_grads(False)
@@ -56,23 +77,83 @@ class _Locate(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        batch, needed = ctx.batch, ctx.needs_input_grad[1:]
+        batch, needed, clean = ctx.batch, ctx.needs_input_grad[1:], _contiguous(gradients)
         (positions,) = ctx.saved_tensors
         count = len(batch.seen)
+        pulls = [Pull(seen, needed, index) for index, seen in enumerate(batch.seen)]
+        work = []
+        for pull, seen, runs, by_weight, by_depth in zip(pulls, batch.seen, batch.runs, clean[:count], clean[count:], strict=True):
+            if by_weight is not None or by_depth is not None:
+                work.append(pull.take(pull_corners(
+                    seen.projected, batch.topology.faces32, seen.face_id, seen.bins, runs, seen.view, batch.launcher, by_weight, by_depth,
+                    None, pull.by_camera, pull.intrinsics,
+                )))
+        batch.launcher.run(*side_by_side(work))
+        return (None, *_world(batch, positions, pulls, needed))
 
-        def work(index: int, seen: Seen, runs: Runs, by_weight: Tensor | None, by_depth: Tensor | None) -> Steps[Pulled]:
-            total = torch.zeros_like(seen.projected.camera)
-            if by_weight is None and by_depth is None:
-                return total, None
-            by_lens = yield from pull_corners(
-                seen.projected, batch.topology.faces32, seen.face_id, seen.bins, runs, seen.view, batch.launcher, by_weight, by_depth,
-                None, total, _wants_lens(needed, index),
-            )
-            return total, by_lens
 
-        clean = _contiguous(gradients)
-        parts = batch.launcher.together(map(work, range(count), batch.seen, batch.runs, clean[:count], clean[count:]))
-        return (None, *batch.world_gradients(positions, *zip(*parts, strict=True), needed))
+class Palette:
+    """What colours a batch: its textures, and where faces lie on them."""
+
+    def __init__(self, batch: Batch, materials: Sequence[FlatMaterial], uvs: Tensor, colors: Tensor, texels: Tensor) -> None:
+        self.batch, self.uvs, self.textures = batch, uvs, tabulate(materials, colors, texels)
+
+    def paint(self, seen: Seen, lit: bool, keep: bool) -> tuple[Painted, Work]:
+        """See ``paint``; the textures' smaller levels have to be made before."""
+        topology = self.batch.topology
+        return paint(
+            seen.projected, topology.faces32, self.uvs, topology.face_material32, self.textures, seen.face_id, seen.depth, seen.bins,
+            seen.view, self.batch.launcher, lit, keep,
+        )
+
+    def unpaint(
+        self, pulls: Sequence[Pull], painted: Sequence[Painted], images: Sequence[Tensor | None], depths: Sequence[Tensor | None],
+        weights: Sequence[Tensor | None], moving: bool, texels: bool,
+    ) -> tuple[Tensor | None, list[list[Work]]]:
+        """The gradient for texels, if it is wanted, and what is still to be run for that and, if things are ``moving``, for the pulls.
+
+        ``images`` are the gradients for colours; where texels are encoded they are changed on the spot.
+        """
+        batch, topology, work = self.batch, self.batch.topology, []
+        for index, (pull, seen, made) in enumerate(zip(pulls, batch.seen, painted, strict=True)):
+            given = weights[index], depths[index], images[index]
+            if all(g is None for g in given) or not (moving or self.textures.encoded):
+                continue
+            looks = None
+            if given[2] is not None and made.read is not None:
+                looks = Looks(self.textures, self.uvs, topology.face_material32, made.read.address, given[2])
+            work.append(pull.take(pull_corners(
+                seen.projected, topology.faces32, seen.face_id, seen.bins, made.runs, seen.view, batch.launcher, *given[:2], looks,
+                pull.by_camera, pull.intrinsics,
+            )))
+        if not texels:
+            return None, side_by_side(work)
+        views = [
+            (seen.face_id, made.read, g)
+            for seen, made, g in zip(batch.seen, painted, images, strict=True)
+            if g is not None and made.read is not None
+        ]
+        grad_texels, gather = texel_gradients(views, topology.face_material32, self.textures, batch.launcher)
+        if self.textures.encoded:  # gradients for encoded texels are those that the pulls leave behind
+            return grad_texels, side_by_side(work) + side_by_side([gather])
+        return grad_texels, side_by_side([*work, gather])
+
+    def by_colors(self, colors: Tensor, images: Sequence[Tensor | None]) -> Tensor:
+        """The gradient for the colours of materials that have no image."""
+        topology, found = self.batch.topology, torch.zeros_like(colors)
+        for seen, by_rgb in zip(self.batch.seen, images, strict=True):
+            if by_rgb is not None:
+                shown = (seen.face_id >= 0).reshape(-1).nonzero().squeeze(1)
+                material = topology.face_material[seen.face_id.reshape(-1)[shown].long()]
+                found.index_add_(0, material, by_rgb.reshape(-1, 3)[shown])
+        found[[i for i, size in enumerate(self.textures.sizes) if size[0] > 0]] = 0.0
+        return found
+
+
+def _copied(gradients: Sequence[Tensor | None], launcher: Launcher) -> tuple[list[Tensor | None], list[list[Work]]]:
+    """Copies, and what makes them: gradients that are changed on the spot may be somebody else's."""
+    made = [(None, []) if g is None else copied(g, launcher) for g in gradients]
+    return [copy for copy, _ in made], side_by_side([work for _, work in made])
 
 
 class _Paint(Function):
@@ -80,26 +161,17 @@ class _Paint(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, batch: Batch, materials: Sequence[FlatMaterial], lit: bool, keep: bool, uvs: Tensor, colors: Tensor, texels: Tensor,
+        ctx: Any, batch: Batch, materials: Sequence[FlatMaterial], keep: bool, uvs: Tensor, colors: Tensor, texels: Tensor,
         positions: Tensor, *cameras: Tensor | None,
     ) -> tuple[Tensor, ...]:
-        textures = tabulate(materials, colors, texels)
-        batch.launcher.run(*([launch] for launch in reduce_levels(textures)))
-        faces, face_material = batch.topology.faces32, batch.topology.face_material32
-
-        keep = keep and any(ctx.needs_input_grad)
-
-        def color(seen: Seen) -> Steps[tuple[Tensor, Tensor | None, Read | None, Runs | None]]:
-            return paint(
-                seen.projected, faces, uvs, face_material, textures, seen.face_id, seen.depth, seen.bins, seen.view, batch.launcher, lit,
-                keep,
-            )
-
-        images, weights, ctx.reads, batch.runs = zip(*batch.launcher.together(map(color, batch.seen)), strict=True)
-        weights = weights if lit else ()
-        if not any(ctx.needs_input_grad[7:]):
+        palette = Palette(batch, materials, uvs, colors, texels)
+        painted, work = zip(*(palette.paint(seen, True, keep) for seen in batch.seen), strict=True)
+        batch.launcher.run(*([launch] for launch in reduce_levels(palette.textures)), work)
+        batch.runs = [each.runs for each in painted]
+        images, weights = [each.rgb for each in painted], [each.weights for each in painted]
+        if not any(ctx.needs_input_grad[6:]):
             ctx.mark_non_differentiable(*weights)
-        ctx.batch, ctx.textures, ctx.uvs = batch, textures, uvs
+        ctx.palette, ctx.painted = palette, [replace(each, rgb=None, weights=None) for each in painted]
         ctx.save_for_backward(positions, colors)
         ctx.set_materialize_grads(False)
         return (*images, *_depths(batch), *weights)
@@ -107,71 +179,53 @@ class _Paint(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        batch, textures, uvs = ctx.batch, ctx.textures, ctx.uvs
-        by_colors, by_texels, *needed = ctx.needs_input_grad[5:]
+        palette, batch = ctx.palette, ctx.palette.batch
+        by_colors, by_texels, *needed = ctx.needs_input_grad[4:]
         positions, colors = ctx.saved_tensors
-        count, topology = len(batch.seen), batch.topology
-        images = _contiguous(gradients[:count])
-        if textures.encoded:  # the gradient for colours is changed on the spot, and it may be somebody else's
-            images = _copied(images, batch.launcher)
-        depths = _contiguous(gradients[count : 2 * count])
-        weights = gradients[2 * count :] or [None] * count
-
-        def work(
-            index: int, seen: Seen, runs: Runs, read: Read, by_rgb: Tensor | None, by_depth: Tensor | None, by_place: Tensor | None
-        ) -> Steps[Pulled]:
-            total = torch.zeros_like(seen.projected.camera)
-            if by_rgb is None and by_depth is None and by_place is None:
-                return total, None
-            painted = None if by_rgb is None else Painted(textures, uvs, topology.face_material32, read.address, by_rgb)
-            by_weight = None if by_place is None else by_place.contiguous()
-            by_lens = yield from pull_corners(
-                seen.projected, topology.faces32, seen.face_id, seen.bins, runs, seen.view, batch.launcher, by_weight, by_depth,
-                painted, total, _wants_lens(needed, index),
-            )
-            return total, by_lens
-
-        pulls: list[Steps[Any]] = []
-        if any(needed) or textures.encoded:
-            pulls = list(map(work, range(count), batch.seen, batch.runs, ctx.reads, images, depths, weights))
-        views = [(seen.face_id, read, g) for seen, read, g in zip(batch.seen, ctx.reads, images, strict=True) if g is not None]
-        gather = [texel_gradients(views, topology.face_material32, textures, batch.launcher)] if by_texels else []
-        # Gradients for encoded texels are those that the pulls leave behind.
-        found = [*map(batch.launcher.together, (pulls, gather))] if textures.encoded else [batch.launcher.together(pulls + gather)]
-        results = [result for part in found for result in part]
-        grad_texels = results.pop() if gather else None
-        world: tuple[Tensor | None, ...] = (None,) * len(needed)
-        if results:
-            world = batch.world_gradients(positions, *zip(*results, strict=True), needed)
-        grad_colors = None
-        if by_colors:
-            grad_colors = torch.zeros_like(colors)
-            for seen, by_rgb in zip(batch.seen, images, strict=True):
-                if by_rgb is not None:
-                    shown = (seen.face_id >= 0).reshape(-1).nonzero().squeeze(1)
-                    material = topology.face_material[seen.face_id.reshape(-1)[shown].long()]
-                    grad_colors.index_add_(0, material, by_rgb.reshape(-1, 3)[shown])
-            grad_colors[[i for i, m in enumerate(textures.sizes) if m[0] > 0]] = 0.0
-        return (None, None, None, None, None, grad_colors, grad_texels, *world)
+        count = len(batch.seen)
+        images, depths, weights = (_contiguous(gradients[count * n : count * (n + 1)]) for n in range(3))
+        copying: list[list[Work]] = []
+        if palette.textures.encoded:
+            images, copying = _copied(images, batch.launcher)
+        pulls = [Pull(seen, needed, index) for index, seen in enumerate(batch.seen)]
+        grad_texels, work = palette.unpaint(pulls, ctx.painted, images, depths, weights, any(needed), by_texels)
+        batch.launcher.run(*copying, *work)
+        world = _world(batch, positions, pulls, needed) if any(needed) else (None,) * len(needed)
+        return (None, None, None, None, palette.by_colors(colors, images) if by_colors else None, grad_texels, *world)
 
 
-def _copied(gradients: Sequence[Tensor | None], launcher: Launcher) -> list[Tensor | None]:
-    given = launcher.together(copied(g, launcher) for g in gradients if g is not None)
-    return [None if g is None else given.pop(0) for g in gradients]
-
-
-def _crossings(batch: Batch, seen: Seen) -> Steps[Crossings]:
-    """The outline of a view, and where its surfaces cut through each other."""
+def _outline(batch: Batch, seen: Seen) -> tuple[Edges, Work]:
     topology = batch.topology
-    edge, *edges = yield from cross_edges(
-        seen.projected, topology.faces32, *topology.edges32, batch.culled, seen.bins, seen.face_id, seen.view, batch.launcher
-    )
-    if topology.shell_count < 2:
-        return Crossings(edge, edge.new_zeros(0, 2), *edges)
-    cut, *cuts = yield from cross_cuts(
-        seen.projected, topology.faces32, topology.shells32, seen.face_id, seen.view, batch.launcher, *edges[:2]
-    )
-    return Crossings(edge, cut, *(torch.cat(pair) for pair in zip(edges, cuts, strict=True)))
+    return outline_edges(seen.projected, *topology.edges32, batch.culled, seen.bins, seen.view, batch.launcher)
+
+
+def _blended(batch: Batch, seen: Seen, outline: Edges, rgb: Tensor | None) -> Steps[tuple[Blend, Tensor]]:
+    """Colours blended in place along the outline of a view, and where its surfaces cut through each other; and coverage."""
+    topology, launcher = batch.topology, batch.launcher
+    (edge, *edges), work = yield from cross_edges(outline, seen.projected, topology.faces32, seen.face_id, seen.view, launcher)
+    found = Crossings(edge, edge.new_zeros(0, 2), *edges)
+    if topology.shell_count > 1:
+        cut, *cuts = yield from cross_cuts(
+            seen.projected, topology.faces32, topology.shells32, seen.face_id, seen.view, launcher, *edges[:2], work
+        )
+        found, work = Crossings(edge, cut, *(torch.cat(pair) for pair in zip(edges, cuts, strict=True))), []
+    made, alpha, blending = blend(found, seen.face_id, rgb, launcher)
+    yield [*work, *blending]
+    return made, alpha
+
+
+def _unblended(
+    batch: Batch, pulls: Sequence[Pull], blends: Sequence[Blend], by_alpha: Sequence[Tensor | None], by_rgb: Sequence[Tensor | None]
+) -> list[list[Work]]:
+    """What turns the gradients for colours, on the spot, into those for colours that are not blended, and pulls at the outlines."""
+    topology, work = batch.topology, []
+    for pull, seen, made, alpha, rgb in zip(pulls, batch.seen, blends, by_alpha, by_rgb, strict=True):
+        if alpha is not None or rgb is not None:
+            work.append(pull.take(unblend(
+                made, rgb, alpha, seen.projected, topology.faces32, topology.edges32[0], seen.view, batch.launcher, pull.by_camera,
+                pull.intrinsics,
+            )))
+    return side_by_side(work)
 
 
 class _Blend(Function):
@@ -183,8 +237,9 @@ class _Blend(Function):
         images = list(rest[CAMERA_TENSORS * views :]) or [None] * views
 
         def work(seen: Seen, rgb: Tensor | None) -> Steps[tuple[Blend, Tensor]]:
-            found = yield from _crossings(batch, seen)
-            return (yield from blend(found, seen.face_id, rgb, batch.launcher))
+            outline, find = _outline(batch, seen)
+            yield [find]
+            return (yield from _blended(batch, seen, outline, rgb))
 
         ctx.blends, alphas = zip(*batch.launcher.together(map(work, batch.seen, images)), strict=True)
         ctx.batch, ctx.colored = batch, images[0] is not None
@@ -202,21 +257,57 @@ class _Blend(Function):
         needed = ctx.needs_input_grad[1 : 2 + CAMERA_TENSORS * views]
         (positions,) = ctx.saved_tensors
         by_alpha = _contiguous(gradients[:views])
-        by_rgb = _copied(gradients[views:], batch.launcher) or [None] * views
+        by_rgb, copying = _copied(gradients[views:] or [None] * views, batch.launcher)
+        pulls = [Pull(seen, needed, index) for index, seen in enumerate(batch.seen)]
+        batch.launcher.run(*copying, *_unblended(batch, pulls, ctx.blends, by_alpha, by_rgb))
+        return (None, *_world(batch, positions, pulls, needed), *(by_rgb if ctx.colored else ()))
 
-        def work(index: int, seen: Seen, made: Blend, alpha: Tensor | None, rgb: Tensor | None) -> Steps[Pulled]:
-            total = torch.zeros_like(seen.projected.camera)
-            if alpha is None and rgb is None:
-                return total, None
-            by_lens = yield from unblend(
-                made, rgb, alpha, seen.projected, batch.topology.faces32, batch.topology.edges32[0], seen.view, batch.launcher, total,
-                _wants_lens(needed, index),
-            )
-            return total, by_lens
 
-        parts = batch.launcher.together(map(work, range(views), batch.seen, ctx.blends, by_alpha, by_rgb))
-        world = batch.world_gradients(positions, *zip(*parts, strict=True), needed)
-        return (None, *world, *(by_rgb if ctx.colored else ()))
+class _Image(Function):
+    """What every view of an unlit scene shows, from its vertices to its blended outlines: colours, coverage and depth.
+
+    The same as ``Batch.look``, ``_Paint`` and ``_Blend``, with fewer turns between Python and kernels.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, batch: Batch, materials: Sequence[FlatMaterial], keep: bool, uvs: Tensor, colors: Tensor, texels: Tensor,
+        positions: Tensor, *cameras: Tensor | None,
+    ) -> tuple[Tensor, ...]:
+        palette = Palette(batch, materials, uvs, colors, texels)
+
+        def work(view: View) -> Steps[tuple[Seen, Painted, Blend, Tensor]]:
+            seen, rest = yield from batch.see(view)
+            painted, color = palette.paint(seen, False, keep)
+            outline, find = _outline(batch, seen)
+            yield [*rest, color, find]
+            return seen, painted, *(yield from _blended(batch, seen, outline, painted.rgb))
+
+        def smaller() -> Steps[None]:
+            yield reduce_levels(palette.textures)
+
+        found = batch.launcher.together([*map(work, batch.views), smaller()])
+        batch.seen, painted, ctx.blends, alphas = zip(*found[:-1], strict=True)
+        ctx.palette, ctx.painted = palette, [replace(each, rgb=None) for each in painted]
+        ctx.save_for_backward(positions, colors)
+        ctx.set_materialize_grads(False)
+        return (*(each.rgb for each in painted), *alphas, *_depths(batch))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        palette, batch = ctx.palette, ctx.palette.batch
+        by_colors, by_texels, *needed = ctx.needs_input_grad[4:]
+        positions, colors = ctx.saved_tensors
+        count = len(batch.seen)
+        images, copying = _copied(gradients[:count], batch.launcher)
+        by_alpha, depths = _contiguous(gradients[count : 2 * count]), _contiguous(gradients[2 * count :])
+        pulls = [Pull(seen, needed, index) for index, seen in enumerate(batch.seen)]
+        outlines = _unblended(batch, pulls, ctx.blends, by_alpha, images)
+        grad_texels, work = palette.unpaint(pulls, ctx.painted, images, depths, [None] * count, any(needed), by_texels)
+        batch.launcher.run(*copying, *outlines, *work)
+        world = _world(batch, positions, pulls, needed) if any(needed) else (None,) * len(needed)
+        return (None, None, None, None, palette.by_colors(colors, images) if by_colors else None, grad_texels, *world)
 
 
 def locate(batch: Batch, positions: Float[Tensor, "V 3"]) -> tuple[list[Float[Tensor, "_ _ 3"]], list[Float[Tensor, "_ _"]]]:
@@ -227,14 +318,30 @@ def locate(batch: Batch, positions: Float[Tensor, "V 3"]) -> tuple[list[Float[Te
 
 def paint_views(
     batch: Batch, positions: Float[Tensor, "V 3"], uvs: Float[Tensor, "F 3 2"], materials: Sequence[FlatMaterial],
-    colors: Float[Tensor, "M 3"], texels: Float[Tensor, "T 3"], *, lit: bool = False,
+    colors: Float[Tensor, "M 3"], texels: Float[Tensor, "T 3"],
 ) -> tuple[list[Float[Tensor, "_ _ 3"]], list[Float[Tensor, "_ _"]], list[Float[Tensor, "_ _ 3"]]]:
-    """Base colours and depth of each view's pixels, outlines hard; and for scenes that are ``lit`` what ``locate`` says of them.
+    """Base colours and depth of each view's pixels, outlines hard, and barycentric coordinates.
 
     Gradients: exact within faces for positions, cameras, colours and texels; none for ``uvs``.
     """
-    outputs = _Paint.apply(batch, materials, lit, torch.is_grad_enabled(), uvs, colors, texels, positions, *batch.camera_tensors())
-    views = len(batch.seen)
+    keep, views = torch.is_grad_enabled(), len(batch.seen)
+    outputs = _Paint.apply(batch, materials, keep, uvs, colors, texels, positions, *batch.camera_tensors())
+    return list(outputs[:views]), list(outputs[views : 2 * views]), list(outputs[2 * views :])
+
+
+def draw_views(
+    batch: Batch, positions: Float[Tensor, "V 3"], uvs: Float[Tensor, "F 3 2"], materials: Sequence[FlatMaterial],
+    colors: Float[Tensor, "M 3"], texels: Float[Tensor, "T 3"],
+) -> tuple[list[Float[Tensor, "_ _ 3"]], list[Float[Tensor, "_ _"]], list[Float[Tensor, "_ _"]]]:
+    """Base colours, outlines blended, coverage and depth of each view's pixels; nobody has to have looked before.
+
+    Gradients: exact within faces for positions, cameras, colours and texels, and for the position of the outline; none for ``uvs``.
+
+    Raises:
+        ValueError: A position or a camera holds a number that is not finite.
+    """
+    keep, views = torch.is_grad_enabled(), len(batch.views)
+    outputs = _Image.apply(batch, materials, keep, uvs, colors, texels, positions, *batch.camera_tensors())
     return list(outputs[:views]), list(outputs[views : 2 * views]), list(outputs[2 * views :])
 
 

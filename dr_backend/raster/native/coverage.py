@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec3s, array
-from ...kernels.launch import Launch, Launcher, Steps, inside_kernel, kernel
+from ...kernels.launch import Launch, Launcher, Work, inside_kernel, kernel
 from ..project import Projected, View
 from .cuts import pull_cuts
 from .interpolate import Lens, lens_of
@@ -23,9 +23,9 @@ from .sums import add_into
 class Crossings:
     """Seen crossings, the outermost of each pair of pixels."""
 
-    edge: Int[Tensor, " E"]  # of the first E crossings
+    edge: Int[Tensor, " E"]  # of the first E crossings; some may not be used
     cut: Int[Tensor, "D 2"]  # of the others: the faces that cut through each other, the inner pixel's first
-    inner: Int[Tensor, " C"]  # row * width + column of the pixel on the surface's side
+    inner: Int[Tensor, " C"]  # row * width + column of the pixel on the surface's side; -1 for one that is not used
     outer: Int[Tensor, " C"]
     distance: Float[Tensor, " C"]  # from the inner centre towards the outer one, 0..1
 
@@ -76,8 +76,11 @@ def _copy(first: int, chunk: int, values: Floats, copy: Floats):
 
 @kernel
 def _share(first: int, inner: Ints, outer: Ints, distance: Floats, target: Ints, other: Ints, share: Floats):
-    """A box filter one pixel wide across each crossing. The owner is a crossing."""
+    """A box filter one pixel wide across each crossing. The owner is a crossing; those that are not used have -1 as their target."""
     c = first + wp.tid()
+    if inner[c] < 0:
+        target[c] = -1
+        return
     before = distance[c] < 0.5
     target[c] = wp.where(before, inner[c], outer[c])
     other[c] = wp.where(before, outer[c], inner[c])
@@ -92,6 +95,8 @@ def _mix(
     """How far pixels differ, and how much of that a target takes. The owner is a crossing."""
     c = first + wp.tid()
     t, o = target[c], other[c]
+    if t < 0:
+        return
     scale[c] = 1.0 / wp.max(claimed[t], 1.0)
     step_alpha[c] = alpha[o] - alpha[t]
     more_alpha[c] = step_alpha[c] * share[c] * scale[c]
@@ -124,6 +129,10 @@ def _ask(
     """Gradients for a crossing's distance, and for the colours of its two pixels. The owner is a crossing."""
     c = first + wp.tid()
     t = target[c]
+    pixels[2 * c] = -1
+    pixels[2 * c + 1] = -1
+    if t < 0:
+        return
     asked = float(0.0)
     if by_alpha.shape[0] > 0:
         asked += by_alpha[t] * step_alpha[c]
@@ -145,6 +154,10 @@ def _pull_edges(
 ):
     """Gradients for the ends of a crossing's edge, and for the intrinsics. The owner is a crossing."""
     c = first + wp.tid()
+    place[2 * c] = -1
+    place[2 * c + 1] = -1
+    if inner[c] < 0:
+        return
     e = edge[c]
     by_position = by_distance[c]
     if outer[c] < inner[c]:  # the distance grows where the position falls
@@ -201,81 +214,80 @@ def screen_offset(p: wp.vec3, lens: Lens) -> wp.vec2:
     return wp.vec2(p[0] / -p[2], p[1] / p[2])
 
 
-def copied(values: Float[Tensor, ...], launcher: Launcher) -> Steps[Float[Tensor, ...]]:
-    """A copy that is contiguous, made by all threads."""
+def copied(values: Float[Tensor, ...], launcher: Launcher) -> tuple[Float[Tensor, ...], list[Work]]:
+    """A copy that is contiguous, and what is still to be run to make it, by all threads."""
     if not values.is_contiguous():
-        return values.contiguous()
+        return values.contiguous(), []
     copy = torch.empty_like(values)
     owners, chunk = launcher.chunks(values.numel(), 1)
-    yield Launch(_copy, owners, chunk, array(values), array(copy), items=values.numel() // 16)
-    return copy
+    return copy, [Launch(_copy, owners, chunk, array(values), array(copy), items=values.numel() // 16)]
 
 
 def blend(
     found: Crossings, face_id: Int[Tensor, "H W"], rgb: Float[Tensor, "H W 3"] | None, launcher: Launcher
-) -> Steps[tuple[Blend, Float[Tensor, "H W"]]]:
-    """Blends colours in place, and coverage, which is returned too."""
+) -> tuple[Blend, Float[Tensor, "H W"], list[Work]]:
+    """Blends colours in place, and coverage, which is returned too. What does it is still to be run."""
     count, device = len(found.inner), face_id.device
     alpha, claimed = torch.empty(2, *face_id.shape, device=device).unbind(0)
     owners, chunk = launcher.chunks(face_id.numel(), 1)
-    yield Launch(_cover, owners, chunk, array(face_id), array(alpha), array(claimed), items=face_id.numel() // 16)
+    cover = Launch(_cover, owners, chunk, array(face_id), array(alpha), array(claimed), items=face_id.numel() // 16, keeps=(claimed,))
     target, other = torch.empty_like(found.inner), torch.empty_like(found.inner)
     share, scale, step, more = torch.empty(4, count, device=device).unbind(0)
-    yield Launch(
+    portion = Launch(
         _share, count, array(found.inner), array(found.outer), array(found.distance), array(target), array(other), array(share)
     )
-    yield from add_into(claimed, target, share, launcher)
     step_rgb, more_rgb = (None, None) if rgb is None else torch.empty(2, count, 3, device=device).unbind(0)
-    yield Launch(
+    mix = Launch(
         _mix, count, array(target), array(other), array(share), array(claimed), array(rgb, 3), array(alpha), array(scale),
         array(step_rgb, 3), array(step), array(more_rgb, 3), array(more),
     )
-    yield from add_into(alpha, target, more, launcher)
+    work = [cover, portion, add_into(claimed, target, share, launcher), mix, add_into(alpha, target, more, launcher)]
     if rgb is not None and more_rgb is not None:
-        yield from add_into(rgb, target, more_rgb, launcher)
-    return Blend(found, target, other, share, scale, step_rgb, step), alpha
+        work.append(add_into(rgb, target, more_rgb, launcher))
+    return Blend(found, target, other, share, scale, step_rgb, step), alpha, work
 
 
 def unblend(
     made: Blend, by_rgb: Float[Tensor, "H W 3"] | None, by_alpha: Float[Tensor, "H W"] | None, projected: Projected,
     faces: Int[Tensor, "F 3"], edge_vertices: Int[Tensor, "E 2"], view: View, launcher: Launcher, grad_camera: Float[Tensor, "V 3"],
     intrinsics: bool,
-) -> Steps[Float[Tensor, " 4"] | None]:
+) -> tuple[Float[Tensor, "C 4"] | None, list[Work]]:
     """The adjoint of ``blend``: ``by_rgb`` becomes the gradient for the unblended colours in place, vertices' goes into ``grad_camera``.
 
     Exact for the outline's position and the colours beside it; which pixels see what is constant.
 
     Returns:
-        With ``intrinsics`` the gradient for centre x, centre y, focal x and focal y.
+        With ``intrinsics`` gradients for centre x, centre y, focal x and focal y that are to be added up; and what is still to be run.
     """
     found, device = made.crossings, grad_camera.device
     count, edges, cuts = len(found.inner), len(found.edge), len(found.cut)
     by_distance = torch.empty(count, device=device)
     pixels = torch.empty(count, 2, dtype=torch.int32, device=device)
     more_rgb = None if by_rgb is None else torch.empty(count, 2, 3, device=device)
-    yield Launch(
+    ask = Launch(
         _ask, count, array(found.inner), array(found.outer), array(found.distance), array(made.target), array(made.share),
         array(made.scale), array(made.rgb, 3), array(made.alpha), array(by_rgb, 3), array(by_alpha), array(by_distance), array(pixels),
-        array(more_rgb, 3),
+        array(more_rgb, 3), keeps=(pixels,),
     )
+    work: list[Work] = [ask]
     if by_rgb is not None and more_rgb is not None:
-        yield from add_into(by_rgb, pixels, more_rgb, launcher)
+        work.append(add_into(by_rgb, pixels, more_rgb, launcher))
     place = torch.empty(edges, 2, dtype=torch.int32, device=device)
     by_end = torch.empty(edges, 2, 3, device=device)
     by_lens = torch.zeros(edges + cuts, 4, device=device) if intrinsics else None
     lens = lens_of(view)
-    yield Launch(
+    pull = Launch(
         _pull_edges, edges, array(found.edge), array(found.inner), array(found.outer), array(by_distance), array(edge_vertices),
-        array(projected.camera, 3), view.near, lens, array(place), array(by_end, 3), array(by_lens),
+        array(projected.camera, 3), view.near, lens, array(place), array(by_end, 3), array(by_lens), keeps=(by_distance,),
     )
-    yield from add_into(grad_camera, place, by_end, launcher)
+    work += [pull, add_into(grad_camera, place, by_end, launcher)]
     if cuts:
         place = torch.empty(cuts, 6, dtype=torch.int32, device=device)
         by_corner = torch.empty(cuts, 6, 3, device=device)
         tail = None if by_lens is None else by_lens[edges:]
-        yield Launch(
+        pull = Launch(
             pull_cuts, cuts, array(found.cut), array(found.inner[edges:]), array(found.outer[edges:]), array(by_distance[edges:]),
             array(faces), array(projected.camera, 3), lens, array(place), array(by_corner, 3), array(tail),
         )
-        yield from add_into(grad_camera, place, by_corner, launcher)
-    return None if by_lens is None else by_lens.double().sum(0).float()
+        work += [pull, add_into(grad_camera, place, by_corner, launcher)]
+    return by_lens, work

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec3s, array
-from ...kernels.launch import Launch, Launcher, Steps, kernel
+from ...kernels.launch import Launch, Launcher, Steps, Work, kernel
 from ..project import Projected, View
 from .interpolate import Lens, lens_of
 
@@ -161,18 +163,22 @@ def pull_cuts(
 
 def cross_cuts(
     projected: Projected, faces: Int[Tensor, "F 3"], shells: Int[Tensor, " F"], face_id: Int[Tensor, "H W"], view: View,
-    launcher: Launcher, inner: Int[Tensor, " E"], outer: Int[Tensor, " E"],
+    launcher: Launcher, inner: Int[Tensor, " E"], outer: Int[Tensor, " E"], before: Sequence[Work],
 ) -> Steps[tuple[Int[Tensor, "D 2"], Int[Tensor, " D"], Int[Tensor, " D"], Float[Tensor, " D"]]]:
-    """The two faces, inner and outer pixel and distance of every cut; ``inner`` and ``outer`` are the pixels beside outline edges.
+    """The two faces, inner and outer pixel and distance of every cut; ``inner`` and ``outer`` are the pixels beside outline edges,
+    which what is to be run ``before`` finds, -1 for none.
 
     Two pixels that show different shells lie on either side of a cut if each shell's plane, continued to the other pixel, lies behind
     there, and if no outline passes between them: beyond its outline a surface has no plane.
     """
     right, below = torch.empty(2, view.height, view.width, device=faces.device).unbind(0)
-    yield Launch(
+    meeting = Launch(
         _meet, view.height, array(faces), array(projected.camera, 3), array(shells), array(face_id), lens_of(view), array(right),
         array(below), items=face_id.numel(),
     )
+    yield [*before, meeting]
+    used = inner >= 0
+    inner, outer = inner[used], outer[used]
     lower, level = torch.minimum(inner, outer).long(), (inner - outer).abs() == 1
     parts = []
     for distance, step, outlined in ((right.view(-1), 1, lower[level]), (below.view(-1), view.width, lower[~level])):

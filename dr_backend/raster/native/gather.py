@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Ints, Longs, Vec3s, array
-from ...kernels.launch import BLOCKS_PER_THREAD, Launch, Launcher, Steps, kernel, once
+from ...kernels.launch import BLOCKS_PER_THREAD, Launch, Launcher, Work, kernel, once
 from .lookup import TEXELS
 from .strips import STRIP
 from .sums import add_into
@@ -159,32 +159,30 @@ def _offer(
 def texel_gradients(
     views: Sequence[tuple[Int[Tensor, "_ _"], Read, Float[Tensor, "_ _ 3"]]], face_material: Int[Tensor, " F"], textures: Textures,
     launcher: Launcher,
-) -> Steps[Float[Tensor, "T 3"]]:
-    """The gradient for all texels from faces, what was read, and the gradient for colours of each view's pixels."""
-    grad_texels, grad_coarse = torch.empty_like(textures.texels), torch.empty_like(textures.coarse)
+) -> tuple[Float[Tensor, "T 3"], list[Work]]:
+    """The gradient for all texels from faces, what was read, and the gradient for colours of each view's pixels.
+
+    What does it is still to be run.
+    """
     filtered, on_cpu = any(read.filtered for _, read, _ in views), launcher.device.type == "cpu"
-    if not views or not on_cpu:
-        grad_texels.zero_()
-        grad_coarse.zero_()
+    sizes = len(textures.texels), len(textures.coarse)
+    total = (torch.empty if on_cpu and views else torch.zeros)(sum(sizes), 3, device=launcher.device)
+    grad_texels, grad_coarse = total.split(sizes)
+    work: list[Work] = []
     for number, (face_id, read, by_rgb) in enumerate(views):
         shared = [array(face_id), array(face_material), array(textures.table), array(read.address, 3)]
+        gradients = array(by_rgb, 3), array(grad_texels, 3), array(grad_coarse, 3)
         pixels = face_id.numel()
         if on_cpu:
             owners = 1 if launcher.threads == 1 else BLOCKS_PER_THREAD * launcher.threads
             flags = int(len(textures.sizes) == 1), int(number == 0), int(filtered)
-            yield Launch(
-                _gather, owners, owners, textures.rows, textures.shift, face_id.shape[1], *flags, *shared, array(read.groups),
-                array(by_rgb, 3), array(grad_texels, 3), array(grad_coarse, 3), items=pixels,
+            gather = Launch(
+                _gather, owners, owners, textures.rows, textures.shift, face_id.shape[1], *flags, *shared, array(read.groups), *gradients,
+                items=pixels,
             )
+            work.append(gather)
             continue
         place = torch.empty(pixels, 8, dtype=torch.int32, device=face_id.device)
         value = torch.empty(pixels, 8, 3, device=face_id.device)
-        gradients = array(by_rgb, 3), array(grad_texels, 3), array(grad_coarse, 3)
-        yield Launch(_offer, pixels, *shared, *gradients, array(place), array(value, 3))
-        total = torch.cat([grad_texels, grad_coarse])
-        yield from add_into(total, place, value, launcher)
-        grad_texels.copy_(total[: len(grad_texels)])
-        grad_coarse.copy_(total[len(grad_texels) :])
-    if filtered:
-        yield spread_levels(textures, grad_texels, grad_coarse)
-    return grad_texels
+        work += [Launch(_offer, pixels, *shared, *gradients, array(place), array(value, 3)), add_into(total, place, value, launcher)]
+    return grad_texels, work + (spread_levels(textures, grad_texels, grad_coarse) if filtered else [])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec3s, array
-from ...kernels.launch import Launch, Launcher, Steps, inside_kernel, once
+from ...kernels.launch import Launch, Launcher, inside_kernel, once
 from ..project import Projected, View
 from .bins import Bins
 from .rasterize import pixel_owners
@@ -134,26 +134,32 @@ def _locate(
 class Runs:
     """How many runs of pixels that show a face each owner has in each of its rows: what sums over such runs need room for."""
 
-    starts: Int[Tensor, " R"]  # the number of the first run of each
-    total: int
+    counts: Int[Tensor, " R"]
 
+    @cached_property
+    def starts(self) -> Int[Tensor, " R"]:
+        """The number of the first run of each."""
+        return self.counts.cumsum(0, dtype=torch.int32) - self.counts
 
-def count_runs(counts: Int[Tensor, " R"]) -> Runs:
-    """From the number of each."""
-    ends = counts.cumsum(0, dtype=torch.int32)
-    return Runs(ends - counts, int(ends[-1]))
+    @cached_property
+    def total(self) -> int:
+        """Of all."""
+        return int(self.counts.sum())
 
 
 def interpolate(
     projected: Projected, faces: Int[Tensor, "F 3"], face_id: Int[Tensor, "H W"], depth: Float[Tensor, "H W"], bins: Bins, view: View,
     launcher: Launcher,
-) -> Steps[tuple[Float[Tensor, "H W 3"], Runs]]:
-    """Barycentric coordinates at pixel centres, zero where nothing is seen, and the runs; ``depth`` is made exact in place."""
+) -> tuple[Float[Tensor, "H W 3"], Runs, Launch]:
+    """Barycentric coordinates at pixel centres, zero where nothing is seen, and the runs; ``depth`` is made exact in place.
+
+    What does it is still to be run.
+    """
     weights = torch.empty(view.height, view.width, 3, device=faces.device)
     owners, shape = pixel_owners(bins, view, launcher)
     runs = torch.empty(view.height * shape[2], dtype=torch.int32, device=faces.device)
-    yield Launch(
+    work = Launch(
         _locate, owners, array(faces), array(projected.camera, 3), array(face_id), lens_of(view), *shape, array(weights, 3), array(depth),
         array(runs), items=face_id.numel(),
     )
-    return weights, count_runs(runs)
+    return weights, Runs(runs), work

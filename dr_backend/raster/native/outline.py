@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import warp as wp
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Longs, Vec3s, array
-from ...kernels.launch import Launch, Launcher, Steps, kernel, once
+from ...kernels.launch import Launch, Launcher, Steps, Work, kernel, once
 from ..coverage import INNER_TOLERANCE_PX, OUTER_TOLERANCE
 from ..project import Projected, View
 from .bins import Bins
@@ -187,60 +189,78 @@ for (int n = 0; n < keys.shape[0]; ++n) {
     distances.data[kept] = distances.data[n];
     ++kept;
 }
-return kept;
+for (; kept < keys.shape[0]; ++kept) inners.data[kept] = outers.data[kept] = -1;
 """))
-def choose(keys: Longs, none: wp.int64, slots: Ints, edges: Ints, inners: Ints, outers: Ints, distances: Floats) -> int:
-    """Moves the outermost crossing of each pair of pixels to the front; ``slots`` are -1, a power of two of them, twice as many as keys."""
+def choose(keys: Longs, none: wp.int64, slots: Ints, edges: Ints, inners: Ints, outers: Ints, distances: Floats):
+    """Moves the outermost crossing of each pair of pixels to the front, and marks the places that are left over.
+
+    ``slots`` are -1, a power of two of them, twice as many as keys.
+    """
     ...
 
 
 @kernel
-def _choose(first: int, keys: Longs, slots: Ints, edges: Ints, inners: Ints, outers: Ints, distances: Floats, kept: Ints):
+def _choose(first: int, keys: Longs, slots: Ints, edges: Ints, inners: Ints, outers: Ints, distances: Floats):
     """See ``choose``. There is one owner."""
-    kept[0] = choose(keys, NONE, slots, edges, inners, outers, distances)
+    choose(keys, NONE, slots, edges, inners, outers, distances)
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Those of a chunk of edges behind which the surface turns away, and how many scan lines they cross."""
+
+    found: Int[Tensor, " E"]
+    kept: Int[Tensor, " K"]
+    counts: Int[Tensor, " K"]
+    table: list[bytes]  # how edges and faces lie together, as kernels take it
+
+
+def outline_edges(
+    projected: Projected, edge_vertices: Int[Tensor, "E 2"], edge_faces: Int[Tensor, "E 2"], edge_direction: Int[Tensor, "E 2"],
+    culled: Int[Tensor, " F"] | None, bins: Bins, view: View, launcher: Launcher,
+) -> tuple[Edges, Launch]:
+    """The edges that make the outline of a view. What finds them is still to be run."""
+    count = len(edge_vertices)
+    chunks, chunk = launcher.chunks(count, CHUNK_EDGES_GPU)
+    found, kept, counts = (torch.empty(size, dtype=torch.int32, device=edge_faces.device) for size in (count, chunks, chunks))
+    table = [array(edge_vertices), array(edge_faces), array(edge_direction), array(bins.facing)]
+    work = Launch(
+        _outline, chunks, *table, array(culled), array(projected.camera, 3), view.near, lens_of(view), chunk, array(found), array(kept),
+        array(counts), items=count,
+    )
+    return Edges(found, kept, counts, table), work
 
 
 def cross_edges(
-    projected: Projected, faces: Int[Tensor, "F 3"], edge_vertices: Int[Tensor, "E 2"], edge_faces: Int[Tensor, "E 2"],
-    edge_direction: Int[Tensor, "E 2"], culled: Int[Tensor, " F"] | None, bins: Bins, face_id: Int[Tensor, "H W"], view: View,
-    launcher: Launcher,
-) -> Steps[tuple[Int[Tensor, " C"], Int[Tensor, " C"], Int[Tensor, " C"], Float[Tensor, " C"]]]:
+    outline: Edges, projected: Projected, faces: Int[Tensor, "F 3"], face_id: Int[Tensor, "H W"], view: View, launcher: Launcher
+) -> Steps[tuple[list[Tensor], list[Work]]]:
     """Edge, inner and outer pixel and distance of the crossings that make the outline of a view.
 
     See ``raster.silhouettes`` and ``raster.coverage`` for the rules.
+
+    Returns:
+        These (C,); those that are not seen come last, and have -1 for a pixel. What makes them is still to be run.
     """
-    device, count = faces.device, len(edge_vertices)
+    device, count = faces.device, len(outline.found)
     chunks, chunk = launcher.chunks(count, CHUNK_EDGES_GPU)
-
-    def integers(size: int) -> Tensor:
-        return torch.empty(size, dtype=torch.int32, device=device)
-
-    found, kept, counts = integers(count), integers(chunks), integers(chunks)
-    table = [array(edge_vertices), array(edge_faces), array(edge_direction), array(bins.facing)]
-    lens = lens_of(view)
-    yield Launch(
-        _outline, chunks, *table, array(culled), array(projected.camera, 3), view.near, lens, chunk, array(found), array(kept),
-        array(counts), items=count,
-    )
-    ends = counts.cumsum(0, dtype=torch.int32)
+    ends = outline.counts.cumsum(0, dtype=torch.int32)
     total = int(ends[-1])
-    edges, inners, outers = integers(total), integers(total), integers(total)
-    keys = torch.empty(total, dtype=torch.int64, device=device)
-    distances = torch.empty(total, device=device)
-    yield Launch(
-        _cross, chunks, *table, array(faces), array(projected.camera, 3), array(face_id), view.near, lens, chunk, array(found), array(kept),
-        array(ends), array(counts), array(keys), array(edges), array(inners), array(outers), array(distances), items=count,
+    edges, inners, outers = (torch.empty(total, dtype=torch.int32, device=device) for _ in range(3))
+    keys, distances = torch.empty(total, dtype=torch.int64, device=device), torch.empty(total, device=device)
+    results = [edges, inners, outers, distances]
+    made = [array(keys), *map(array, results)]
+    edges_found = array(outline.found), array(outline.kept), array(ends), array(outline.counts)
+    cross = Launch(
+        _cross, chunks, *outline.table, array(faces), array(projected.camera, 3), array(face_id), view.near, lens_of(view), chunk,
+        *edges_found, *made, items=count, keeps=(outline, keys, ends),
     )
-    results = edges, inners, outers, distances
     if launcher.device.type == "cpu":
         slots = torch.full((1 << (2 * total).bit_length(),), -1, dtype=torch.int32)
-        last = integers(1)
-        yield Launch(_choose, 1, array(keys), array(slots), *(array(result) for result in results), array(last), alone=True)
-        kept = int(last)
-        return edges[:kept], inners[:kept], outers[:kept], distances[:kept]
+        return results, [cross, Launch(_choose, 1, made[0], array(slots), *made[1:], alone=True, keeps=(slots,))]
+    yield [cross]
     # The outermost of each pair comes last among its equals.
     keys, order = torch.sort(keys, stable=True)
     pairs = keys >> 31
     ends = torch.cat([pairs[1:] != pairs[:-1], pairs.new_ones(min(total, 1), dtype=torch.bool)])
     chosen = order[ends & (keys != NONE_KEY)]
-    return edges[chosen], inners[chosen], outers[chosen], distances[chosen]
+    return [result[chosen] for result in results], []

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Longs, Vec2s, Vec3s, array
-from ...kernels.launch import Launch, Launcher, Steps, inside_kernel, once
+from ...kernels.launch import Launch, Launcher, inside_kernel, once
 from .. import texture
 from ..project import Projected, View
 from .bins import Bins
-from .interpolate import SPOTS, Lens, Runs, count_runs, lens_of
+from .interpolate import SPOTS, Lens, Runs, lens_of
 from .lookup import DECODING, STRIP_ROWS, STRIP_TEXELS, TEXELS
 from .rasterize import VECTORIZED, pixel_owners
 from .strips import EACH_RUN, EACH_STRETCH, STRIPS, strips_across
@@ -118,14 +120,23 @@ def _paint(
     highest_of[owner] = highest
 
 
+@dataclass(frozen=True)
+class Painted:
+    """The colours of a view's pixels, and what their gradients need."""
+
+    rgb: Float[Tensor, "H W 3"] | None  # not kept for them
+    weights: Float[Tensor, "H W 3"] | None  # barycentric coordinates, if the scene is lit; zero where nothing is seen, as colours are
+    read: Read | None
+    runs: Runs
+
+
 def paint(
     projected: Projected, faces: Int[Tensor, "F 3"], uvs: Float[Tensor, "F 3 2"], face_material: Int[Tensor, " F"], textures: Textures,
     face_id: Int[Tensor, "H W"], depth: Float[Tensor, "H W"], bins: Bins, view: View, launcher: Launcher, weigh: bool, keep: bool,
-) -> Steps[tuple[Float[Tensor, "H W 3"], Float[Tensor, "H W 3"] | None, Read | None, Runs | None]]:
-    """Base colours of pixels, and with ``weigh`` barycentric coordinates, both zero where nothing is seen. Makes ``depth`` exact.
+) -> tuple[Painted, Launch]:
+    """Base colours of pixels, with ``weigh`` barycentric coordinates, and with ``keep`` what was read; makes ``depth`` exact.
 
-    Returns:
-        These two, and if they are to be kept for gradients what was read, and the runs.
+    What does it is still to be run.
     """
     owners, shape = pixel_owners(bins, view, launcher)
     rgb = torch.empty(view.height, view.width, 3, device=faces.device)
@@ -134,12 +145,10 @@ def paint(
         groups = torch.zeros(view.height, strips_across(view.width), dtype=torch.int64)
     highest = torch.empty(owners, device=faces.device)
     runs = torch.empty(view.height * shape[2], dtype=torch.int32, device=faces.device)
-    yield Launch(
+    work = Launch(
         _paint, owners, array(faces), array(projected.camera, 3), array(uvs, 2), array(face_material), array(textures.table),
         array(textures.colors, 3), array(textures.texels, 3), array(textures.coarse, 3), array(face_id), lens_of(view), *shape,
         textures.shift, array(address, 3), array(groups), array(weights, 3), array(depth), array(runs), array(highest), array(rgb, 3),
-        items=face_id.numel(),
+        items=face_id.numel(), keeps=(highest,),
     )
-    if address is None:
-        return rgb, weights, None, None
-    return rgb, weights, Read(address, groups, float(highest.max()) > 0), count_runs(runs)
+    return Painted(rgb, weights, None if address is None else Read(address, groups, highest), Runs(runs)), work

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...kernels.arrays import Floats, Vec2s, Vec3s, array
 from ...kernels.launch import Launch, Launcher, Steps, kernel
-from ..project import Projected, View, bend, refuse_unless_finite
+from ..project import Projected, View, bend
 from .interpolate import Lens, lens_of
 from .rasterize import screen
 
@@ -60,11 +60,13 @@ def _to_screen(
     total[part] = everything
 
 
-def project(points: Float[Tensor, "V 3"], view: View, launcher: Launcher) -> Steps[Projected]:
+def project(
+    points: Float[Tensor, "V 3"], view: View, launcher: Launcher
+) -> Steps[tuple[Projected, Float[Tensor, " N"], Launch]]:
     """Points of the world on the screen, without gradients: the twin of ``raster.project.project``, bit for bit.
 
-    Raises:
-        ValueError: A position or the camera holds a number that is not finite.
+    Returns:
+        The points, sums that are for ``refuse_unless_finite``, and what is still to be run.
     """
     count, device = len(points), points.device
     owners, chunk = launcher.chunks(count, CHUNK_VERTICES_GPU)
@@ -72,14 +74,13 @@ def project(points: Float[Tensor, "V 3"], view: View, launcher: Launcher) -> Ste
     nearness, total = torch.empty(count, device=device), torch.empty(owners, device=device)
     turn, shift = wp.mat33(*chain(*view.rotation.tolist())), wp.vec3(*view.translation.tolist())
     if view.lens is not None:
-        yield Launch(_turn, owners, array(points, 3), turn, shift, chunk, 0, array(camera, 3), items=count)
+        yield [Launch(_turn, owners, array(points, 3), turn, shift, chunk, 0, array(camera, 3), items=count)]
         points, turn, shift = bend(camera, view).contiguous(), wp.mat33(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), wp.vec3(0.0)
-    yield Launch(
+    work = Launch(
         _to_screen, owners, array(points, 3), turn, shift, view.near, lens_of(view), chunk, array(camera, 3), array(xy, 2),
-        array(nearness), array(total), items=count,
+        array(nearness), array(total), items=count, keeps=(points,),
     )
-    refuse_unless_finite(float(total.sum()))
-    return Projected(camera=camera, xy=xy, nearness=nearness)
+    return Projected(camera=camera, xy=xy, nearness=nearness), total, work
 
 
 def add_to_world(by_camera: Float[Tensor, "V 3"], view: View, launcher: Launcher, by_world: Float[Tensor, "V 3"] | None) -> Tensor:

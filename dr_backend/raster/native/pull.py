@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s, Vec4s, array
-from ...kernels.launch import Launch, Launcher, Steps, inside_kernel, once
+from ...kernels.launch import Launch, Launcher, Work, inside_kernel, once
 from ..project import Projected, View
 from .bins import Bins
 from .interpolate import SPOTS, Lens, Runs, lens_of
@@ -176,7 +176,7 @@ def _pull(
 
 
 @dataclass(frozen=True)
-class Painted:
+class Looks:
     """The textures that coloured a view, where its pixels read them, and the gradient for what they read."""
 
     textures: Textures
@@ -186,37 +186,36 @@ class Painted:
     by_rgb: Float[Tensor, "H W 3"]
 
 
-def _arguments(painted: Painted | None) -> list[Any]:
+def _arguments(looks: Looks | None) -> list[Any]:
     """The textures, and where they are read, as kernels take them; empty if nothing is painted."""
-    if painted is None:
+    if looks is None:
         return [array(None, width) for width in (2, 1, 1, 3, 3, 3, 3)]
-    made = painted.textures
-    vectors = [array(each, 3) for each in (made.texels, made.coarse, painted.address, painted.by_rgb)]
-    return [array(painted.uvs, 2), array(painted.face_material), array(made.table), *vectors]
+    made = looks.textures
+    vectors = [array(each, 3) for each in (made.texels, made.coarse, looks.address, looks.by_rgb)]
+    return [array(looks.uvs, 2), array(looks.face_material), array(made.table), *vectors]
 
 
 def pull_corners(
     projected: Projected, faces: Int[Tensor, "F 3"], face_id: Int[Tensor, "H W"], bins: Bins, runs: Runs, view: View, launcher: Launcher,
-    by_weight: Float[Tensor, "H W 3"] | None, by_depth: Float[Tensor, "H W"] | None, painted: Painted | None,
+    by_weight: Float[Tensor, "H W 3"] | None, by_depth: Float[Tensor, "H W"] | None, looks: Looks | None,
     grad_camera: Float[Tensor, "V 3"], intrinsics: bool,
-) -> Steps[Float[Tensor, " 4"] | None]:
+) -> tuple[Float[Tensor, "R 4"] | None, list[Work]]:
     """Adds the gradient for vertices in camera space to ``grad_camera``; exact within faces.
 
-    It comes from those for barycentric coordinates, for depth, and for colours; where texels are encoded ``painted.by_rgb`` becomes
+    It comes from those for barycentric coordinates, for depth, and for colours; where texels are encoded ``looks.by_rgb`` becomes
     that for encoded colours.
 
     Returns:
-        With ``intrinsics`` the gradient for centre x, centre y, focal x and focal y.
+        With ``intrinsics`` gradients for centre x, centre y, focal x and focal y that are to be added up; and what is still to be run.
     """
     device = faces.device
     place = torch.empty(runs.total, 3, dtype=torch.int32, device=device)
     by_corner = torch.empty(runs.total, 3, 3, device=device)
     by_lens = torch.empty(runs.total, 4, device=device) if intrinsics else None
     owners, shape = pixel_owners(bins, view, launcher)
-    yield Launch(
+    pull = Launch(
         _pull, owners, array(faces), array(projected.camera, 3), array(face_id), lens_of(view), *shape, array(runs.starts),
-        array(by_weight, 3), array(by_depth), *_arguments(painted), array(place), array(by_corner, 3), array(by_lens, 4),
+        array(by_weight, 3), array(by_depth), *_arguments(looks), array(place), array(by_corner, 3), array(by_lens, 4),
         items=face_id.numel(),
     )
-    yield from add_into(grad_camera, place, by_corner, launcher)
-    return None if by_lens is None else by_lens.double().sum(0).float()
+    return by_lens, [pull, add_into(grad_camera, place, by_corner, launcher)]

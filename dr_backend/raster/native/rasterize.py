@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s, array
-from ...kernels.launch import Launch, Launcher, Steps, kernel
+from ...kernels.launch import Launch, Launcher, kernel
 from ..project import Projected, View
 from ..rasterize import FAR as FAR_NEARNESS
 from ..rasterize import Layer
@@ -253,8 +253,8 @@ def pixel_owners(bins: Bins, view: View, launcher: Launcher) -> tuple[int, tuple
 
 def rasterize(
     projected: Projected, faces: Int[Tensor, "F 3"], bins: Bins, view: View, launcher: Launcher, behind: Layer | None = None
-) -> Steps[tuple[Int[Tensor, "H W"], Float[Tensor, "H W"]]]:
-    """Index and depth of the nearest face at each pixel centre; -1 and infinite where there is none.
+) -> tuple[Int[Tensor, "H W"], Float[Tensor, "H W"], Launch]:
+    """Index and depth of the nearest face at each pixel centre; -1 and infinite where there is none. What does it is still to be run.
 
     With ``behind`` the next face after that layer's, and its nearness (``FAR`` where there is none).
     The twin of ``raster.rasterize.rasterize``, pixel for pixel.
@@ -262,11 +262,11 @@ def rasterize(
     face_id = torch.empty(view.height, view.width, dtype=torch.int32, device=faces.device)
     depth = torch.empty(view.height, view.width, dtype=torch.float32, device=faces.device)
     owners, shape = pixel_owners(bins, view, launcher)
-    yield Launch(
+    work = Launch(
         _raster, owners, array(faces), array(projected.camera, 3), array(projected.xy, 2), array(projected.nearness),
         array(bins.entries), array(bins.starts), view.near, wp.vec2(*view.focal_px.tolist()), wp.vec2(*view.centre_px.tolist()),
         int(view.perspective), view.width, view.height, bins.width, bins.height, bins.columns, *shape,
         array(None if behind is None else behind.face_id), array(None if behind is None else behind.nearness), array(face_id), array(depth),
         items=face_id.numel(),
     )
-    return face_id, depth
+    return face_id, depth, work

@@ -138,10 +138,11 @@ def shade(surface: Surface, launcher: Launcher) -> Steps[Float[Tensor, "H W 3"]]
     view = surface.view
     owners, shape = pixel_owners(surface.bins, view, launcher)
     light = torch.empty_like(surface.weights)
-    yield Launch(
+    work = Launch(
         _shade, owners, *surface.arguments(), array(surface.face_id), array(surface.weights, 3), view.width, view.height, *shape,
         array(light, 3), items=surface.face_id.numel(),
     )
+    yield [work]
     return light
 
 
@@ -155,13 +156,13 @@ def unshade(
     place = torch.empty(2, runs.total, 3, dtype=torch.int32, device=by_light.device)
     by_corner = torch.empty(2, runs.total, 3, 3, device=by_light.device)
     owners, shape = pixel_owners(surface.bins, view, launcher)
-    yield Launch(
+    work = Launch(
         _unshade, owners, *surface.arguments(), array(surface.face_id), array(surface.weights, 3), array(by_light, 3), view.width,
         view.height, *shape, array(runs.starts), array(by_weight, 3), array(place[0]), array(place[1]), array(by_corner[0], 3),
         array(by_corner[1], 3), items=surface.face_id.numel(),
     )
-    yield from add_into(grad_positions, place[0], by_corner[0], launcher)
-    yield from add_into(grad_normals.view(-1, 3), place[1], by_corner[1], launcher)
+    by_vertex = add_into(grad_positions, place[0], by_corner[0], launcher)
+    yield [work, by_vertex, add_into(grad_normals.view(-1, 3), place[1], by_corner[1], launcher)]
     return by_weight
 
 
@@ -170,10 +171,11 @@ def unlight(surface: Surface, by_light: Float[Tensor, "H W 3"], launcher: Launch
     view = surface.view
     owners, shape = pixel_owners(surface.bins, view, launcher)
     by_line = torch.zeros(owners, *surface.lamps.lines.shape, device=by_light.device)
-    yield Launch(
+    work = Launch(
         _unlight, owners, *surface.arguments(sky=False), array(surface.face_id), array(surface.weights, 3), array(by_light, 3),
         view.width, view.height, *shape, array(by_line, 3), items=surface.face_id.numel(),
     )
+    yield [work]
     return by_line.double().sum(0).float()
 
 
@@ -181,7 +183,7 @@ def multiply(left: Float[Tensor, "H W 3"], right: Float[Tensor, "H W 3"], launch
     """The product of two images."""
     product = torch.empty_like(left)
     owners, chunk = launcher.chunks(product.numel(), 1)
-    yield Launch(_multiply, owners, chunk, array(left), array(right), array(product), items=product.numel() // 16)
+    yield [Launch(_multiply, owners, chunk, array(left), array(right), array(product), items=product.numel() // 16)]
     return product
 
 
@@ -194,5 +196,5 @@ def unmultiply(
     found = tuple(torch.empty_like(left) if wanted else None for wanted in needed)
     owners, chunk = launcher.chunks(left.numel(), 1)
     factors = array(left), array(right), array(by_product)
-    yield Launch(_unmultiply, owners, chunk, *factors, *map(array, found), items=left.numel() // 8)
+    yield [Launch(_unmultiply, owners, chunk, *factors, *map(array, found), items=left.numel() // 8)]
     return found

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, array
-from ...kernels.launch import Launch, Launcher, Steps, kernel
+from ...kernels.launch import Call, Launch, Launcher, Work, kernel
 
 
 @wp.func_native("""
@@ -28,13 +28,16 @@ def _add(first: int, place: Ints, value: Floats, width: int, total: Floats):
     add_rows(place, value, width, total)
 
 
-def add_into(total: Float[Tensor, ...], place: Int[Tensor, ...], value: Float[Tensor, ...], launcher: Launcher) -> Steps[None]:
+def add_into(total: Float[Tensor, ...], place: Int[Tensor, ...], value: Float[Tensor, ...], launcher: Launcher) -> Work:
     """``total[place] += value`` row by row; where a place repeats, in the order of the list. Negative places take nothing."""
     width = value.numel() // max(1, place.numel())
     if launcher.device.type == "cpu":
-        yield Launch(_add, 1, array(place), array(value), width, array(total), alone=True)
-        return
-    rows = place.reshape(-1).long()
-    kept = rows >= 0
-    # torch sorts the places first on CUDA, so that this is the same sum every time
-    total.view(-1, width).index_put_((rows[kept],), value.reshape(-1, width)[kept], accumulate=True)
+        return Launch(_add, 1, array(place), array(value), width, array(total), alone=True, keeps=(place, value, total))
+
+    def add() -> None:
+        rows = place.reshape(-1).long()
+        kept = rows >= 0
+        # torch sorts the places first on CUDA, so that this is the same sum every time
+        total.view(-1, width).index_put_((rows[kept],), value.reshape(-1, width)[kept], accumulate=True)
+
+    return Call(add)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
 import warp as wp
@@ -47,7 +47,12 @@ class Read:
 
     address: Float[Tensor, "H W 3"]  # texture coordinates and level
     groups: Int[Tensor, "H S"] | None  # of rows, for each strip: a bit for each. Only processors ask for them.
-    filtered: bool  # whether any pixel reads a smaller level
+    highest: Float[Tensor, " N"]  # level of some of them each
+
+    @cached_property
+    def filtered(self) -> bool:
+        """Whether any pixel reads a smaller level."""
+        return float(self.highest.max()) > 0
 
 
 @lru_cache(64)
