@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from ..kernels.arrays import Floats, Ints, Vec3s, array
+from ..kernels.arrays import Floats, Ints, Vec3s
 from ..kernels.launch import Launch, fit_kernel, fitting_launcher
 from .topology import Incidence, Topology
 
@@ -216,21 +216,19 @@ class _Work:
         """How to find face normals, and where they and their scales will be."""
         count = len(self.topology.faces)
         flats, scales = self.positions.new_empty(count, 3), self.positions.new_empty(count)
-        arrays = array(self.topology.faces32), array(self.positions, 3), array(flats, 3), array(scales), array(angles, 3)
-        return self.over(_measure, count, *arrays), flats, scales
+        return self.over(_measure, count, self.topology.faces32, self.positions, flats, scales, angles), flats, scales
 
     def turn(self, flats: Tensor, scales: Tensor, by_flat: Tensor) -> tuple[tuple[list[Launch], list[Launch]], Tensor, Tensor]:
         """How to hand gradients for face normals to vertices; where those for corners and vertices will be."""
         topology = self.topology
         by_corner, by_vertex = torch.empty(len(topology.faces), 3, 3, device=flats.device), torch.empty_like(self.positions)
-        asked = array(flats, 3), array(scales), array(by_flat, 3), array(by_corner, 3)
-        turn = self.over(_turn, len(topology.faces), array(topology.faces32), array(self.positions, 3), *asked)
-        collect = self.over(_collect, len(by_vertex), *_arrays(topology.corners_of_vertices), array(by_corner, 3), array(by_vertex, 3))
+        turn = self.over(_turn, len(topology.faces), topology.faces32, self.positions, flats, scales, by_flat, by_corner)
+        collect = self.over(_collect, len(by_vertex), *_lists(topology.corners_of_vertices), by_corner, by_vertex)
         return (turn, collect), by_corner, by_vertex
 
 
-def _arrays(incidence: Incidence) -> tuple[bytes, bytes]:
-    return array(incidence.starts), array(incidence.items)
+def _lists(incidence: Incidence) -> tuple[Tensor, Tensor]:
+    return incidence.starts, incidence.items
 
 
 class _CornerNormals(Function):
@@ -244,9 +242,9 @@ class _CornerNormals(Function):
         smooth, smooth_scales = work.positions.new_empty(len(groups.starts) - 1, 3), work.positions.new_empty(len(groups.starts) - 1)
         normals = work.positions.new_empty(count, 3, 3)
         measure, flats, scales = work.measure(angles)
-        means = array(flats, 3), array(angles, 3), array(smooth, 3), array(smooth_scales)
-        shown = array(topology.groups32), array(topology.smooth32), array(flats, 3), array(smooth, 3), array(normals, 3)
-        work.launcher.run(measure, work.over(_mean, len(smooth), *_arrays(groups), *means), work.over(_show, count, *shown))
+        means = flats, angles, smooth, smooth_scales
+        shown = topology.groups32, topology.smooth32, flats, smooth, normals
+        work.launcher.run(measure, work.over(_mean, len(smooth), *_lists(groups), *means), work.over(_show, count, *shown))
         ctx.work, ctx.found = work, (angles, flats, scales, smooth, smooth_scales)
         return normals
 
@@ -256,9 +254,9 @@ class _CornerNormals(Function):
         work, (angles, flats, scales, smooth, smooth_scales) = ctx.work, ctx.found
         topology, by_normal = work.topology, by_normal.contiguous()
         by_sum, by_flat = torch.empty_like(smooth), torch.empty_like(flats)
-        is_smooth, asked = array(topology.smooth32), array(by_normal, 3)
-        means = *_arrays(topology.corners_of_groups), is_smooth, array(smooth, 3), array(smooth_scales), asked, array(by_sum, 3)
-        faces = array(topology.groups32), is_smooth, array(angles, 3), array(by_sum, 3), asked, array(by_flat, 3)
+        is_smooth, asked = topology.smooth32, by_normal
+        means = *_lists(topology.corners_of_groups), is_smooth, smooth, smooth_scales, asked, by_sum
+        faces = topology.groups32, is_smooth, angles, by_sum, asked, by_flat
         stages, by_corner, by_vertex = work.turn(flats, scales, by_flat)
         work.launcher.run(work.over(_ask_means, len(smooth), *means), work.over(_ask_faces, len(flats), *faces), *stages)
         return by_vertex, None
@@ -272,7 +270,7 @@ class _Consistency(Function):
         work = _Work(positions, topology)
         turn = work.positions.new_empty(len(topology.face_pairs))
         measure, flats, scales = work.measure(None)
-        work.launcher.run(measure, work.over(_compare, len(turn), array(topology.face_pairs32), array(flats, 3), array(turn)))
+        work.launcher.run(measure, work.over(_compare, len(turn), topology.face_pairs32, flats, turn))
         ctx.work, ctx.found = work, (flats, scales)
         return turn
 
@@ -282,9 +280,9 @@ class _Consistency(Function):
         work, (flats, scales) = ctx.work, ctx.found
         by_turn, by_flat = by_turn.contiguous(), torch.empty_like(flats)
         topology = work.topology
-        pairs = array(topology.face_pairs32), array(flats, 3), array(by_turn), array(by_flat, 3)
+        pairs = topology.face_pairs32, flats, by_turn, by_flat
         stages, by_corner, by_vertex = work.turn(flats, scales, by_flat)
-        work.launcher.run(work.over(_ask_pairs, len(flats), *_arrays(topology.pairs_of_faces), *pairs), *stages)
+        work.launcher.run(work.over(_ask_pairs, len(flats), *_lists(topology.pairs_of_faces), *pairs), *stages)
         return by_vertex, None
 
 

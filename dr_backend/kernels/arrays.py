@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import torch
 import warp as wp
@@ -14,18 +15,40 @@ WORD = 4  # bytes of most numbers
 Floats, Ints, Longs, Vec2s, Vec3s, Vec4s = (wp.array(dtype=kind) for kind in (wp.float32, wp.int32, wp.int64, wp.vec2, wp.vec3, wp.vec4))
 
 Descriptor = type(wp.from_torch(torch.empty(1), return_ctype=True))  # how Warp hands arrays to kernels
-_describe = struct.Struct("QQ4i4iHH4x").pack  # the same as bytes: data, gradient, shape, strides, dimensions, flags
-# Empty ones have strides too, or Warp takes its slower code for strided arrays.
-_EMPTY = {width: _describe(0, 0, 0, 0, 0, 0, WORD * width, 0, 0, 0, 1, 0) for width in (1, 2, 3, 4)}
+LAYOUT = "Q8xi12xi12xH6x"  # the same as bytes: data, length, stride and number of dimensions are not zero in ours
+_TORCH = {wp.float32: torch.float32, wp.int32: torch.int32, wp.int64: torch.int64, wp.uint8: torch.uint8}
+Kind = tuple[int, torch.dtype, int]  # of an array: numbers in each element, their type, and bytes of an element
 
 
-def array(tensor: Tensor | None, width: int = 1) -> bytes:
-    """A contiguous tensor as an argument of a kernel: a list of numbers, or of vectors of ``width`` numbers. ``None`` is an empty one.
+def kind_of(parameter: Any) -> Kind | None:
+    """What a kernel's parameter takes; ``None`` if it takes no array."""
+    if not isinstance(parameter, wp.array):
+        return None
+    width = getattr(parameter.dtype, "_length_", 1)
+    numbers = _TORCH[parameter.dtype if width == 1 else parameter.dtype._wp_scalar_type_]
+    return width, numbers, width * numbers.itemsize
 
-    Nothing is copied: the caller keeps the tensor alive while the kernel runs. Warp's own conversion does the same in ten times the time.
+
+def fields_of(tensor: Tensor | None, kind: Kind) -> tuple[int, ...]:
+    """A contiguous tensor as a list of numbers, or of vectors, in the order of ``LAYOUT``. ``None`` is an empty one.
+
+    Nothing is copied. Warp's own conversion does the same in ten times the time. Empty ones have strides too, or Warp takes its slower code
+    for strided arrays.
+
+    Raises:
+        TypeError: The tensor holds other numbers.
+        ValueError: It is not contiguous.
     """
+    width, numbers, stride = kind
     if tensor is None:
-        return _EMPTY[width]
+        return 0, 0, stride, 1
+    if tensor.dtype is not numbers:
+        raise TypeError(f"A kernel takes {numbers} here, not {tensor.dtype}.")
     if not tensor.is_contiguous():
         raise ValueError("Kernels read contiguous tensors only.")
-    return _describe(tensor.data_ptr(), 0, tensor.numel() // width, 0, 0, 0, tensor.element_size() * width, 0, 0, 0, 1, 0)
+    return tensor.data_ptr(), tensor.numel() // width, stride, 1
+
+
+def descriptor(tensor: Tensor | None, kind: Kind) -> Any:
+    """The same as Warp takes it."""
+    return Descriptor.from_buffer_copy(struct.pack("=" + LAYOUT, *fields_of(tensor, kind)))

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 import warp as wp
 
-from .arrays import Descriptor
+from .arrays import LAYOUT, Descriptor, Kind, descriptor, fields_of, kind_of
 from .crew import MOST_BYTES, TASK, Crew, follow, lead
 
 T = TypeVar("T")
@@ -71,17 +71,14 @@ def load(device: torch.device, modules: Sequence[wp.Module] = MODULES) -> None:
 class Launch:
     """A kernel that is to be called for ``owners`` owners, who have ``items`` pixels or faces between them if these are more.
 
-    Nobody is woken for few items: that would take longer. With ``alone`` one thread works through the owners in order. ``keeps`` are what
-    holds tensors among the arguments that nobody else would keep until then.
+    Nobody is woken for few items: that would take longer. With ``alone`` one thread works through the owners in order. Arguments that are
+    tensors are lists of numbers or vectors; they are kept until the kernel has run.
     """
 
-    __slots__ = ("alone", "arguments", "items", "keeps", "owners", "work")
+    __slots__ = ("alone", "arguments", "items", "owners", "work")
 
-    def __init__(
-        self, work: wp.Kernel, owners: int, *arguments: Any, items: int = 0, alone: bool = False, keeps: Sequence[object] = ()
-    ) -> None:
+    def __init__(self, work: wp.Kernel, owners: int, *arguments: Any, items: int = 0, alone: bool = False) -> None:
         self.work, self.owners, self.arguments, self.items, self.alone = work, owners, arguments, max(owners, items), alone
-        self.keeps = keeps
 
 
 class Call:
@@ -111,11 +108,25 @@ def _follow(first: int, crew: wp.uint64, patience: int):
     follow(crew, patience)
 
 
+_NUMBERS = {ctypes.c_int: "i", ctypes.c_float: "f", ctypes.c_uint64: "Q"}
+
+
+@cache
+def _kinds(work: wp.Kernel) -> list[Kind | None]:
+    """What a kernel takes after the number of its first owner."""
+    return [kind_of(argument.type) for argument in work.adj.args[1:]]
+
+
+def _typed(work: wp.Kernel, arguments: Sequence[Any]) -> list[Any]:
+    """Arguments as Warp takes them."""
+    return [each if kind is None else descriptor(each, kind) for each, kind in zip(arguments, _kinds(work), strict=True)]
+
+
 class _Program:
     """A kernel compiled for a processor: a C function, which lets other threads run Python while it works."""
 
     def __init__(self, work: wp.Kernel, arguments: Sequence[Any]) -> None:
-        found = wp.launch(work, dim=1, inputs=[0, *map(_typed, arguments)], device="cpu", record_cmd=True)  # checks their types
+        found = wp.launch(work, dim=1, inputs=[0, *_typed(work, arguments)], device="cpu", record_cmd=True)  # checks their types
         bounds, *parameters = found.params
         self._found, self._bounds = found, bounds  # of one owner; the code lives as long as what was found
         self.address = ctypes.cast(found.hooks.forward, ctypes.c_void_p).value
@@ -124,31 +135,27 @@ class _Program:
         layout, end = "=", 0
         for number, kind in enumerate(kinds):
             field = getattr(fields, f"_{number}")
-            layout += f"{field.offset - end}x{_NUMBERS.get(kind, f'{field.size}s')}"
+            layout += f"{field.offset - end}x" + (LAYOUT if kind is Descriptor else _NUMBERS.get(kind, f"{field.size}s"))
             end = field.offset + field.size
         self._layout = struct.Struct(layout + f"{-end % 8}x")
-        self._vectors = [n for n, kind in enumerate(kinds[1:]) if kind not in _NUMBERS and kind is not Descriptor]
+        self._kinds = [(each, kind not in _NUMBERS) for each, kind in zip(_kinds(work), kinds[1:], strict=True)]
         assert self._layout.size <= MOST_BYTES
 
     def packed(self, arguments: Sequence[Any]) -> bytes:
         """Arguments as the function reads them, for owners from 0 on. Warp packs them anew for each launch, in ten times the time."""
-        if self._vectors:
-            arguments = list(arguments)
-            for n in self._vectors:
-                arguments[n] = bytes(arguments[n].__ctype__() if hasattr(arguments[n], "__ctype__") else arguments[n])
-        return self._layout.pack(0, *arguments)
+        values: list[Any] = [0]
+        for argument, (kind, structured) in zip(arguments, self._kinds, strict=True):
+            if kind is not None:
+                values += fields_of(argument, kind)
+            elif structured:
+                values.append(bytes(argument.__ctype__() if hasattr(argument, "__ctype__") else argument))
+            else:
+                values.append(argument)
+        return self._layout.pack(*values)
 
     def __call__(self, *arguments: Any) -> None:
         """Calls the function for one owner."""
         self._found.hooks.forward(ctypes.byref(self._bounds), self.packed(arguments))
-
-
-_NUMBERS = {ctypes.c_int: "i", ctypes.c_float: "f", ctypes.c_uint64: "Q"}
-
-
-def _typed(argument: Any) -> Any:
-    """An argument as Warp takes it."""
-    return Descriptor.from_buffer_copy(argument) if isinstance(argument, bytes) else argument
 
 
 class Launcher:
@@ -196,7 +203,7 @@ class Launcher:
             if isinstance(each, Call):
                 each.function()
             elif each.owners > 0:
-                wp.launch(each.work, dim=each.owners, inputs=[0, *map(_typed, each.arguments)], stream=stream)
+                wp.launch(each.work, dim=each.owners, inputs=[0, *_typed(each.work, each.arguments)], stream=stream)
 
     def _program(self, launch: Launch) -> _Program:
         program = self._programs.get(launch.work)

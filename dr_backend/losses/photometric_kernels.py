@@ -7,7 +7,7 @@ import warp as wp
 from jaxtyping import Float
 from torch import Tensor
 
-from ..kernels.arrays import Floats, array
+from ..kernels.arrays import Floats
 from ..kernels.launch import Launch, fit_kernel, fitting_launcher
 
 
@@ -46,6 +46,5 @@ def charbonnier(
     image, photo = image.contiguous(), photo.contiguous()
     owners, chunk = launcher.chunks(image.numel(), 1)
     slope, sums = torch.empty_like(image), image.new_empty(owners)
-    arrays = array(image), array(photo), array(slope), array(sums)
-    launcher.run([Launch(_differ, owners, chunk, scale, *arrays, items=image.numel() // 4)])
+    launcher.run([Launch(_differ, owners, chunk, scale, image, photo, slope, sums, items=image.numel() // 4)])
     return sums.double().sum().float(), slope

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from ..kernels.arrays import Floats, array
+from ..kernels.arrays import Floats
 from ..kernels.launch import Launch, Launcher, fit_kernel, fitting_launcher
 
 
@@ -139,8 +139,8 @@ class _Sum(Function):
             total = torch.empty_like(level)
             last = int(squash and level is levels[0])
             owners, chunk = launcher.chunks(height, 1)
-            arguments = array(totals[-1]), high, rough, array(level), height, width, last, array(total)
-            stages.append([Launch(_add, owners, chunk, *arguments, items=height * width // 2)])
+            items = height * width // 2
+            stages.append([Launch(_add, owners, chunk, totals[-1], high, rough, level, height, width, last, total, items=items)])
             totals.append(total)
         launcher.run(*stages)
         value = totals[-1]
@@ -155,18 +155,17 @@ class _Sum(Function):
     def backward(ctx: Any, by_value: Tensor) -> tuple[Tensor | None, ...]:
         launcher: Launcher = ctx.launcher
         (value,) = ctx.saved_tensors
-        by_value = by_value.contiguous()  # and kept until the kernels have run
+        by_value = by_value.contiguous()
         found, stages = [by_value], []
         if ctx.squash:
             found = [torch.empty_like(value)]
             owners, chunk = launcher.chunks(value.numel(), 1)
-            numbers = array(value), array(by_value), array(found[0])
-            stages.append([Launch(_unsquash, owners, chunk, *numbers, items=value.numel() // 16)])
+            stages.append([Launch(_unsquash, owners, chunk, value, by_value, found[0], items=value.numel() // 16)])
         for (height, width, _), (high, rough, depth) in zip(ctx.sizes, ctx.sizes[1:], strict=False):
             by_coarse = value.new_empty(high, rough, depth)
             owners, chunk = launcher.chunks(high, 1)
-            arguments = array(found[-1]), height, width, high, rough, array(by_coarse)
-            stages.append([Launch(_gather_rows, owners, chunk, *arguments, items=height * width // 4)])
+            items = height * width // 4
+            stages.append([Launch(_gather_rows, owners, chunk, found[-1], height, width, high, rough, by_coarse, items=items)])
             found.append(by_coarse)
         launcher.run(*stages)
         return (None, *found)

@@ -22,7 +22,6 @@ from .opacity import opacity_at, see_through_faces
 try:
     import warp as wp
 
-    from ..kernels.arrays import array
     from ..kernels.launch import Launch, shared_launcher
     from . import rays
 except ImportError as error:
@@ -159,8 +158,7 @@ class Shadows:
         vectors, reach = [v.float().contiguous() for v in starts], distances.float().contiguous()
         with _torchs_stream(answer.device):
             shared = int(len(directions) == 1)
-            arrays = [*(array(v, 3) for v in vectors), array(reach)]
-            self._launcher.run([Launch(rays.cast, count * samples, mesh.id, *arrays, samples, shared, self._margin, array(answer))])
+            self._launcher.run([Launch(rays.cast, count * samples, mesh.id, *vectors, reach, samples, shared, self._margin, answer)])
         return answer
 
     def _dim(self, scene: FlatScene, points: Points, directions: Tensor, distances: Tensor, ray: Tensor, result: Tensor) -> None:
@@ -191,8 +189,7 @@ class Shadows:
         weights, distance = torch.empty_like(start), torch.empty_like(reach)
         start, toward, reach = start.contiguous(), toward.contiguous(), reach.contiguous()
         with _torchs_stream(start.device):
-            arrays = [array(start, 3), array(toward, 3), array(reach), array(face), array(weights, 3), array(distance)]
-            self._launcher.run([Launch(rays.meet, len(start), self._clear_mesh.id, *arrays)])
+            self._launcher.run([Launch(rays.meet, len(start), self._clear_mesh.id, start, toward, reach, face, weights, distance)])
         return face, weights, distance
 
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from dr_backend.kernels import launch
-from dr_backend.kernels.arrays import array
 from dr_backend.kernels.launch import Launch
 from dr_backend.raster.native.coverage import _copy
 from dr_backend.renderers.base import RenderOutput
@@ -86,7 +85,7 @@ def chain(launcher: launch.Launcher, stages: int, width: int) -> None:
     rows[0] = torch.arange(2 * width, dtype=torch.float32).view(2, width)
     owners, chunk = launcher.chunks(width, 1)
     plan = [
-        [Launch(_copy, owners, chunk, array(before), array(after), items=width) for before, after in zip(one, other, strict=True)]
+        [Launch(_copy, owners, chunk, before, after, items=width) for before, after in zip(one, other, strict=True)]
         for one, other in itertools.pairwise(rows)
     ]
     launcher.run(*plan)

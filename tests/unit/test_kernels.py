@@ -9,7 +9,7 @@ import warp as wp
 from torch import Tensor
 
 from dr_backend.geometry import Topology, normal_kernels, normals, prepare
-from dr_backend.kernels.arrays import array
+from dr_backend.kernels.arrays import descriptor, kind_of
 from dr_backend.kernels.launch import Launcher, fitting_launcher
 from dr_backend.losses import normal_consistency, photometric_kernels
 from dr_backend.losses.photometric import photometric
@@ -35,12 +35,21 @@ def uneven(kind: str) -> tuple[Topology, Tensor]:
 
 def test_arguments_lie_in_memory_as_warp_has_them():
     integers = torch.zeros(3, dtype=torch.int64)
-    for tensor, width, kind in ((torch.zeros(5), 1, wp.float32), (torch.zeros(4, 3), 3, wp.vec3), (integers, 1, wp.int64)):
-        assert array(tensor, width) == bytes(wp.from_torch(tensor, dtype=kind, return_ctype=True))
+    for tensor, kind in ((torch.zeros(5), wp.float32), (torch.zeros(4, 3), wp.vec3), (integers, wp.int64)):
+        described = descriptor(tensor, kind_of(wp.array(dtype=kind)))
+        assert bytes(described) == bytes(wp.from_torch(tensor, dtype=kind, return_ctype=True))
     found = wp.launch(pyramid_kernels._unsquash, dim=7, inputs=[0, 1, *[wp.zeros(1, device="cpu")] * 3], device="cpu", record_cmd=True)
     bounds = found.params[0]  # what ``crew`` calls ``Bounds``
     assert [(name, getattr(type(bounds), name).offset) for name, _ in bounds._fields_] == [("shape", 0), ("size", 8), ("coord_mult", 16)]
     assert (bounds.shape[0], bounds.size, bounds.coord_mult) == (7, 7, 1)
+
+
+def test_tensors_that_a_kernel_would_misread_are_refused():
+    vectors = kind_of(wp.array(dtype=wp.vec3))
+    with pytest.raises(TypeError, match="torch.float32 here, not torch.float64"):
+        descriptor(torch.zeros(2, 3, dtype=torch.float64), vectors)
+    with pytest.raises(ValueError, match="contiguous"):
+        descriptor(torch.zeros(3, 2).T, vectors)
 
 
 def relative(found: Tensor, expected: Tensor) -> float:

@@ -10,7 +10,7 @@ import warp as wp
 from jaxtyping import Int
 from torch import Tensor
 
-from ...kernels.arrays import Ints, Vec2s, Vec3s, array
+from ...kernels.arrays import Ints, Vec2s, Vec3s
 from ...kernels.launch import Launch, Launcher, Steps, kernel, once
 from ..project import Projected, View
 
@@ -181,9 +181,9 @@ def bin_faces(
     facing, survivors, rows, cols, kept = integers(count), integers(count), integers(count), integers(count), integers(chunks)
     counts = torch.zeros(lines * columns * chunks, dtype=torch.int32, device=device)
     sizes: tuple[Any, ...] = (view.width, view.height, columns, chunk, chunks)
-    arrays = [array(t) for t in (facing, survivors, rows, cols, kept, counts)]
+    arrays = facing, survivors, rows, cols, kept, counts
     find = Launch(
-        _find, chunks, array(faces), array(projected.camera, 3), array(projected.xy, 2), array(culled),
+        _find, chunks, faces, projected.camera, projected.xy, culled,
         view.near, int(view.perspective), *sizes, *arrays, items=3 * count,  # each takes as long as three pixels
     )
     yield [before, find]
@@ -193,7 +193,6 @@ def bin_faces(
     starts = torch.cat([places[::chunks], ends[-1:]])
     entries = integers(total)
     fill = Launch(
-        _fill, chunks, *arrays[1:5], columns, chunk, chunks, array(places), array(entries), items=count,
-        keeps=(survivors, rows, cols, kept, places),
+        _fill, chunks, *arrays[1:5], columns, chunk, chunks, places, entries, items=count,
     )
     return Bins(facing, entries, starts, tile_width, TILE, columns), fill

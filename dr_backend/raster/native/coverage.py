@@ -9,7 +9,7 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...kernels.arrays import Floats, Ints, Vec3s, array
+from ...kernels.arrays import Floats, Ints, Vec3s
 from ...kernels.launch import Launch, Launcher, Work, inside_kernel, kernel
 from ..project import Projected, View
 from .cuts import pull_cuts
@@ -220,7 +220,7 @@ def copied(values: Float[Tensor, ...], launcher: Launcher) -> tuple[Float[Tensor
         return values.contiguous(), []
     copy = torch.empty_like(values)
     owners, chunk = launcher.chunks(values.numel(), 1)
-    return copy, [Launch(_copy, owners, chunk, array(values), array(copy), items=values.numel() // 16)]
+    return copy, [Launch(_copy, owners, chunk, values, copy, items=values.numel() // 16)]
 
 
 def blend(
@@ -230,16 +230,16 @@ def blend(
     count, device = len(found.inner), face_id.device
     alpha, claimed = torch.empty(2, *face_id.shape, device=device).unbind(0)
     owners, chunk = launcher.chunks(face_id.numel(), 1)
-    cover = Launch(_cover, owners, chunk, array(face_id), array(alpha), array(claimed), items=face_id.numel() // 16, keeps=(claimed,))
+    cover = Launch(_cover, owners, chunk, face_id, alpha, claimed, items=face_id.numel() // 16)
     target, other = torch.empty_like(found.inner), torch.empty_like(found.inner)
     share, scale, step, more = torch.empty(4, count, device=device).unbind(0)
     portion = Launch(
-        _share, count, array(found.inner), array(found.outer), array(found.distance), array(target), array(other), array(share)
+        _share, count, found.inner, found.outer, found.distance, target, other, share
     )
     step_rgb, more_rgb = (None, None) if rgb is None else torch.empty(2, count, 3, device=device).unbind(0)
     mix = Launch(
-        _mix, count, array(target), array(other), array(share), array(claimed), array(rgb, 3), array(alpha), array(scale),
-        array(step_rgb, 3), array(step), array(more_rgb, 3), array(more),
+        _mix, count, target, other, share, claimed, rgb, alpha, scale,
+        step_rgb, step, more_rgb, more,
     )
     work = [cover, portion, add_into(claimed, target, share, launcher), mix, add_into(alpha, target, more, launcher)]
     if rgb is not None and more_rgb is not None:
@@ -265,9 +265,9 @@ def unblend(
     pixels = torch.empty(count, 2, dtype=torch.int32, device=device)
     more_rgb = None if by_rgb is None else torch.empty(count, 2, 3, device=device)
     ask = Launch(
-        _ask, count, array(found.inner), array(found.outer), array(found.distance), array(made.target), array(made.share),
-        array(made.scale), array(made.rgb, 3), array(made.alpha), array(by_rgb, 3), array(by_alpha), array(by_distance), array(pixels),
-        array(more_rgb, 3), keeps=(pixels,),
+        _ask, count, found.inner, found.outer, found.distance, made.target, made.share,
+        made.scale, made.rgb, made.alpha, by_rgb, by_alpha, by_distance, pixels,
+        more_rgb,
     )
     work: list[Work] = [ask]
     if by_rgb is not None and more_rgb is not None:
@@ -277,8 +277,8 @@ def unblend(
     by_lens = torch.zeros(edges + cuts, 4, device=device) if intrinsics else None
     lens = lens_of(view)
     pull = Launch(
-        _pull_edges, edges, array(found.edge), array(found.inner), array(found.outer), array(by_distance), array(edge_vertices),
-        array(projected.camera, 3), view.near, lens, array(place), array(by_end, 3), array(by_lens), keeps=(by_distance,),
+        _pull_edges, edges, found.edge, found.inner, found.outer, by_distance, edge_vertices,
+        projected.camera, view.near, lens, place, by_end, by_lens,
     )
     work += [pull, add_into(grad_camera, place, by_end, launcher)]
     if cuts:
@@ -286,8 +286,8 @@ def unblend(
         by_corner = torch.empty(cuts, 6, 3, device=device)
         tail = None if by_lens is None else by_lens[edges:]
         pull = Launch(
-            pull_cuts, cuts, array(found.cut), array(found.inner[edges:]), array(found.outer[edges:]), array(by_distance[edges:]),
-            array(faces), array(projected.camera, 3), lens, array(place), array(by_corner, 3), array(tail),
+            pull_cuts, cuts, found.cut, found.inner[edges:], found.outer[edges:], by_distance[edges:],
+            faces, projected.camera, lens, place, by_corner, tail,
         )
         work += [pull, add_into(grad_camera, place, by_corner, launcher)]
     return by_lens, work

@@ -9,7 +9,7 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...kernels.arrays import Floats, Ints, Vec3s, array
+from ...kernels.arrays import Floats, Ints, Vec3s
 from ...kernels.launch import Launch, Launcher, Steps, Work, kernel
 from ..project import Projected, View
 from .interpolate import Lens, lens_of
@@ -173,8 +173,8 @@ def cross_cuts(
     """
     right, below = torch.empty(2, view.height, view.width, device=faces.device).unbind(0)
     meeting = Launch(
-        _meet, view.height, array(faces), array(projected.camera, 3), array(shells), array(face_id), lens_of(view), array(right),
-        array(below), items=face_id.numel(),
+        _meet, view.height, faces, projected.camera, shells, face_id, lens_of(view), right,
+        below, items=face_id.numel(),
     )
     yield [*before, meeting]
     used = inner >= 0

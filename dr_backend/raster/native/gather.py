@@ -9,7 +9,7 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...kernels.arrays import Ints, Longs, Vec3s, array
+from ...kernels.arrays import Ints, Longs, Vec3s
 from ...kernels.launch import BLOCKS_PER_THREAD, Launch, Launcher, Work, kernel, once
 from .lookup import TEXELS
 from .strips import STRIP
@@ -170,19 +170,19 @@ def texel_gradients(
     grad_texels, grad_coarse = total.split(sizes)
     work: list[Work] = []
     for number, (face_id, read, by_rgb) in enumerate(views):
-        shared = [array(face_id), array(face_material), array(textures.table), array(read.address, 3)]
-        gradients = array(by_rgb, 3), array(grad_texels, 3), array(grad_coarse, 3)
+        shared = [face_id, face_material, textures.table, read.address]
+        gradients = by_rgb, grad_texels, grad_coarse
         pixels = face_id.numel()
         if on_cpu:
             owners = 1 if launcher.threads == 1 else BLOCKS_PER_THREAD * launcher.threads
             flags = int(len(textures.sizes) == 1), int(number == 0), int(filtered)
             gather = Launch(
-                _gather, owners, owners, textures.rows, textures.shift, face_id.shape[1], *flags, *shared, array(read.groups), *gradients,
+                _gather, owners, owners, textures.rows, textures.shift, face_id.shape[1], *flags, *shared, read.groups, *gradients,
                 items=pixels,
             )
             work.append(gather)
             continue
         place = torch.empty(pixels, 8, dtype=torch.int32, device=face_id.device)
         value = torch.empty(pixels, 8, 3, device=face_id.device)
-        work += [Launch(_offer, pixels, *shared, *gradients, array(place), array(value, 3)), add_into(total, place, value, launcher)]
+        work += [Launch(_offer, pixels, *shared, *gradients, place, value), add_into(total, place, value, launcher)]
     return grad_texels, work + (spread_levels(textures, grad_texels, grad_coarse) if filtered else [])

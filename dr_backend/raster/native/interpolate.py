@@ -11,7 +11,7 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...kernels.arrays import Floats, Ints, Vec3s, array
+from ...kernels.arrays import Floats, Ints, Vec3s
 from ...kernels.launch import Launch, Launcher, inside_kernel, once
 from ..project import Projected, View
 from .bins import Bins
@@ -159,7 +159,7 @@ def interpolate(
     owners, shape = pixel_owners(bins, view, launcher)
     runs = torch.empty(view.height * shape[2], dtype=torch.int32, device=faces.device)
     work = Launch(
-        _locate, owners, array(faces), array(projected.camera, 3), array(face_id), lens_of(view), *shape, array(weights, 3), array(depth),
-        array(runs), items=face_id.numel(),
+        _locate, owners, faces, projected.camera, face_id, lens_of(view), *shape, weights, depth,
+        runs, items=face_id.numel(),
     )
     return weights, Runs(runs), work

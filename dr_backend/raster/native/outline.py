@@ -9,7 +9,7 @@ import warp as wp
 from jaxtyping import Int
 from torch import Tensor
 
-from ...kernels.arrays import Floats, Ints, Longs, Vec3s, array
+from ...kernels.arrays import Floats, Ints, Longs, Vec3s
 from ...kernels.launch import Launch, Launcher, Steps, Work, kernel, once
 from ..coverage import INNER_TOLERANCE_PX, OUTER_TOLERANCE
 from ..project import Projected, View
@@ -212,7 +212,7 @@ class Edges:
     found: Int[Tensor, " E"]
     kept: Int[Tensor, " K"]
     counts: Int[Tensor, " K"]
-    table: list[bytes]  # how edges and faces lie together, as kernels take it
+    table: list[Tensor]  # how edges and faces lie together
 
 
 def outline_edges(
@@ -223,10 +223,10 @@ def outline_edges(
     count = len(edge_vertices)
     chunks, chunk = launcher.chunks(count, CHUNK_EDGES_GPU)
     found, kept, counts = (torch.empty(size, dtype=torch.int32, device=edge_faces.device) for size in (count, chunks, chunks))
-    table = [array(edge_vertices), array(edge_faces), array(edge_direction), array(bins.facing)]
+    table = [edge_vertices, edge_faces, edge_direction, bins.facing]
     work = Launch(
-        _outline, chunks, *table, array(culled), array(projected.camera, 3), view.near, lens_of(view), chunk, array(found), array(kept),
-        array(counts), items=count,
+        _outline, chunks, *table, culled, projected.camera, view.near, lens_of(view), chunk, found, kept,
+        counts, items=count,
     )
     return Edges(found, kept, counts, table), work
 
@@ -248,15 +248,13 @@ def cross_edges(
     edges, inners, outers = (torch.empty(total, dtype=torch.int32, device=device) for _ in range(3))
     keys, distances = torch.empty(total, dtype=torch.int64, device=device), torch.empty(total, device=device)
     results = [edges, inners, outers, distances]
-    made = [array(keys), *map(array, results)]
-    edges_found = array(outline.found), array(outline.kept), array(ends), array(outline.counts)
     cross = Launch(
-        _cross, chunks, *outline.table, array(faces), array(projected.camera, 3), array(face_id), view.near, lens_of(view), chunk,
-        *edges_found, *made, items=count, keeps=(outline, keys, ends),
+        _cross, chunks, *outline.table, faces, projected.camera, face_id, view.near, lens_of(view), chunk, outline.found, outline.kept,
+        ends, outline.counts, keys, *results, items=count,
     )
     if launcher.device.type == "cpu":
         slots = torch.full((1 << (2 * total).bit_length(),), -1, dtype=torch.int32)
-        return results, [cross, Launch(_choose, 1, made[0], array(slots), *made[1:], alone=True, keeps=(slots,))]
+        return results, [cross, Launch(_choose, 1, keys, slots, *results, alone=True)]
     yield [cross]
     # The outermost of each pair comes last among its equals.
     keys, order = torch.sort(keys, stable=True)

@@ -9,7 +9,7 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...kernels.arrays import Floats, Ints, Longs, Vec2s, Vec3s, array
+from ...kernels.arrays import Floats, Ints, Longs, Vec2s, Vec3s
 from ...kernels.launch import Launch, Launcher, inside_kernel, once
 from .. import texture
 from ..project import Projected, View
@@ -146,9 +146,9 @@ def paint(
     highest = torch.empty(owners, device=faces.device)
     runs = torch.empty(view.height * shape[2], dtype=torch.int32, device=faces.device)
     work = Launch(
-        _paint, owners, array(faces), array(projected.camera, 3), array(uvs, 2), array(face_material), array(textures.table),
-        array(textures.colors, 3), array(textures.texels, 3), array(textures.coarse, 3), array(face_id), lens_of(view), *shape,
-        textures.shift, array(address, 3), array(groups), array(weights, 3), array(depth), array(runs), array(highest), array(rgb, 3),
-        items=face_id.numel(), keeps=(highest,),
+        _paint, owners, faces, projected.camera, uvs, face_material, textures.table,
+        textures.colors, textures.texels, textures.coarse, face_id, lens_of(view), *shape,
+        textures.shift, address, groups, weights, depth, runs, highest, rgb,
+        items=face_id.numel(),
     )
     return Painted(rgb, weights, None if address is None else Read(address, groups, highest), Runs(runs)), work

@@ -9,7 +9,7 @@ import warp as wp
 from jaxtyping import Float
 from torch import Tensor
 
-from ...kernels.arrays import Floats, Vec2s, Vec3s, array
+from ...kernels.arrays import Floats, Vec2s, Vec3s
 from ...kernels.launch import Launch, Launcher, Steps, kernel
 from ..project import Projected, View, bend
 from .interpolate import Lens, lens_of
@@ -74,11 +74,11 @@ def project(
     nearness, total = torch.empty(count, device=device), torch.empty(owners, device=device)
     turn, shift = wp.mat33(*chain(*view.rotation.tolist())), wp.vec3(*view.translation.tolist())
     if view.lens is not None:
-        yield [Launch(_turn, owners, array(points, 3), turn, shift, chunk, 0, array(camera, 3), items=count)]
+        yield [Launch(_turn, owners, points, turn, shift, chunk, 0, camera, items=count)]
         points, turn, shift = bend(camera, view).contiguous(), wp.mat33(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), wp.vec3(0.0)
     work = Launch(
-        _to_screen, owners, array(points, 3), turn, shift, view.near, lens_of(view), chunk, array(camera, 3), array(xy, 2),
-        array(nearness), array(total), items=count, keeps=(points,),
+        _to_screen, owners, points, turn, shift, view.near, lens_of(view), chunk, camera, xy,
+        nearness, total, items=count,
     )
     return Projected(camera=camera, xy=xy, nearness=nearness), total, work
 
@@ -90,6 +90,6 @@ def add_to_world(by_camera: Float[Tensor, "V 3"], view: View, launcher: Launcher
     turn = wp.mat33(*chain(*view.rotation.T.tolist()))
     adding = int(by_world is not None)
     launcher.run(
-        [Launch(_turn, owners, array(by_camera, 3), turn, wp.vec3(0.0), chunk, adding, array(found, 3), items=len(by_camera))]
+        [Launch(_turn, owners, by_camera, turn, wp.vec3(0.0), chunk, adding, found, items=len(by_camera))]
     )
     return found

@@ -10,7 +10,7 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s, Vec4s, array
+from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s, Vec4s
 from ...kernels.launch import Launch, Launcher, Work, inside_kernel, once
 from ..project import Projected, View
 from .bins import Bins
@@ -189,10 +189,9 @@ class Looks:
 def _arguments(looks: Looks | None) -> list[Any]:
     """The textures, and where they are read, as kernels take them; empty if nothing is painted."""
     if looks is None:
-        return [array(None, width) for width in (2, 1, 1, 3, 3, 3, 3)]
+        return [None] * 7
     made = looks.textures
-    vectors = [array(each, 3) for each in (made.texels, made.coarse, looks.address, looks.by_rgb)]
-    return [array(looks.uvs, 2), array(looks.face_material), array(made.table), *vectors]
+    return [looks.uvs, looks.face_material, made.table, made.texels, made.coarse, looks.address, looks.by_rgb]
 
 
 def pull_corners(
@@ -214,8 +213,8 @@ def pull_corners(
     by_lens = torch.empty(runs.total, 4, device=device) if intrinsics else None
     owners, shape = pixel_owners(bins, view, launcher)
     pull = Launch(
-        _pull, owners, array(faces), array(projected.camera, 3), array(face_id), lens_of(view), *shape, array(runs.starts),
-        array(by_weight, 3), array(by_depth), *_arguments(looks), array(place), array(by_corner, 3), array(by_lens, 4),
+        _pull, owners, faces, projected.camera, face_id, lens_of(view), *shape, runs.starts,
+        by_weight, by_depth, *_arguments(looks), place, by_corner, by_lens,
         items=face_id.numel(),
     )
     return by_lens, [pull, add_into(grad_camera, place, by_corner, launcher)]

@@ -7,7 +7,7 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s, array
+from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s
 from ...kernels.launch import Launch, Launcher, kernel
 from ..project import Projected, View
 from ..rasterize import FAR as FAR_NEARNESS
@@ -263,10 +263,10 @@ def rasterize(
     depth = torch.empty(view.height, view.width, dtype=torch.float32, device=faces.device)
     owners, shape = pixel_owners(bins, view, launcher)
     work = Launch(
-        _raster, owners, array(faces), array(projected.camera, 3), array(projected.xy, 2), array(projected.nearness),
-        array(bins.entries), array(bins.starts), view.near, wp.vec2(*view.focal_px.tolist()), wp.vec2(*view.centre_px.tolist()),
+        _raster, owners, faces, projected.camera, projected.xy, projected.nearness,
+        bins.entries, bins.starts, view.near, wp.vec2(*view.focal_px.tolist()), wp.vec2(*view.centre_px.tolist()),
         int(view.perspective), view.width, view.height, bins.width, bins.height, bins.columns, *shape,
-        array(None if behind is None else behind.face_id), array(None if behind is None else behind.nearness), array(face_id), array(depth),
+        None if behind is None else behind.face_id, None if behind is None else behind.nearness, face_id, depth,
         items=face_id.numel(),
     )
     return face_id, depth, work

@@ -10,7 +10,7 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...kernels.arrays import Floats, Ints, Vec3s, array
+from ...kernels.arrays import Floats, Ints, Vec3s
 from ...kernels.launch import Launch, Launcher, Steps, inside_kernel
 from ..project import View
 from .bins import Bins
@@ -128,9 +128,9 @@ class Surface:
     def arguments(self, sky: bool = True) -> list[object]:
         """What all kernels of this file begin with."""
         lamps = self.lamps
-        lit = [array(self.faces), array(self.positions, 3), array(self.normals, 3), array(self.bins.facing), array(lamps.lines, 3)]
-        lit += [array(lamps.shapes, 3), array(lamps.shares)]
-        return lit + [array(lamps.directions, 3), array(lamps.power, 3)] if sky else lit
+        lit = [self.faces, self.positions, self.normals, self.bins.facing, lamps.lines]
+        lit += [lamps.shapes, lamps.shares]
+        return lit + [lamps.directions, lamps.power] if sky else lit
 
 
 def shade(surface: Surface, launcher: Launcher) -> Steps[Float[Tensor, "H W 3"]]:
@@ -139,8 +139,8 @@ def shade(surface: Surface, launcher: Launcher) -> Steps[Float[Tensor, "H W 3"]]
     owners, shape = pixel_owners(surface.bins, view, launcher)
     light = torch.empty_like(surface.weights)
     work = Launch(
-        _shade, owners, *surface.arguments(), array(surface.face_id), array(surface.weights, 3), view.width, view.height, *shape,
-        array(light, 3), items=surface.face_id.numel(),
+        _shade, owners, *surface.arguments(), surface.face_id, surface.weights, view.width, view.height, *shape,
+        light, items=surface.face_id.numel(),
     )
     yield [work]
     return light
@@ -157,9 +157,9 @@ def unshade(
     by_corner = torch.empty(2, runs.total, 3, 3, device=by_light.device)
     owners, shape = pixel_owners(surface.bins, view, launcher)
     work = Launch(
-        _unshade, owners, *surface.arguments(), array(surface.face_id), array(surface.weights, 3), array(by_light, 3), view.width,
-        view.height, *shape, array(runs.starts), array(by_weight, 3), array(place[0]), array(place[1]), array(by_corner[0], 3),
-        array(by_corner[1], 3), items=surface.face_id.numel(),
+        _unshade, owners, *surface.arguments(), surface.face_id, surface.weights, by_light, view.width,
+        view.height, *shape, runs.starts, by_weight, place[0], place[1], by_corner[0],
+        by_corner[1], items=surface.face_id.numel(),
     )
     by_vertex = add_into(grad_positions, place[0], by_corner[0], launcher)
     yield [work, by_vertex, add_into(grad_normals.view(-1, 3), place[1], by_corner[1], launcher)]
@@ -172,8 +172,8 @@ def unlight(surface: Surface, by_light: Float[Tensor, "H W 3"], launcher: Launch
     owners, shape = pixel_owners(surface.bins, view, launcher)
     by_line = torch.zeros(owners, *surface.lamps.lines.shape, device=by_light.device)
     work = Launch(
-        _unlight, owners, *surface.arguments(sky=False), array(surface.face_id), array(surface.weights, 3), array(by_light, 3),
-        view.width, view.height, *shape, array(by_line, 3), items=surface.face_id.numel(),
+        _unlight, owners, *surface.arguments(sky=False), surface.face_id, surface.weights, by_light,
+        view.width, view.height, *shape, by_line, items=surface.face_id.numel(),
     )
     yield [work]
     return by_line.double().sum(0).float()
@@ -183,7 +183,7 @@ def multiply(left: Float[Tensor, "H W 3"], right: Float[Tensor, "H W 3"], launch
     """The product of two images."""
     product = torch.empty_like(left)
     owners, chunk = launcher.chunks(product.numel(), 1)
-    yield [Launch(_multiply, owners, chunk, array(left), array(right), array(product), items=product.numel() // 16)]
+    yield [Launch(_multiply, owners, chunk, left, right, product, items=product.numel() // 16)]
     return product
 
 
@@ -195,6 +195,6 @@ def unmultiply(
     by_product = by_product.contiguous()
     found = tuple(torch.empty_like(left) if wanted else None for wanted in needed)
     owners, chunk = launcher.chunks(left.numel(), 1)
-    factors = array(left), array(right), array(by_product)
-    yield [Launch(_unmultiply, owners, chunk, *factors, *map(array, found), items=left.numel() // 8)]
+    factors = left, right, by_product
+    yield [Launch(_unmultiply, owners, chunk, *factors, *found, items=left.numel() // 8)]
     return found

@@ -6,7 +6,7 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...kernels.arrays import Floats, Ints, array
+from ...kernels.arrays import Floats, Ints
 from ...kernels.launch import Call, Launch, Launcher, Work, kernel
 
 
@@ -32,7 +32,7 @@ def add_into(total: Float[Tensor, ...], place: Int[Tensor, ...], value: Float[Te
     """``total[place] += value`` row by row; where a place repeats, in the order of the list. Negative places take nothing."""
     width = value.numel() // max(1, place.numel())
     if launcher.device.type == "cpu":
-        return Launch(_add, 1, array(place), array(value), width, array(total), alone=True, keeps=(place, value, total))
+        return Launch(_add, 1, place, value, width, total, alone=True)
 
     def add() -> None:
         rows = place.reshape(-1).long()

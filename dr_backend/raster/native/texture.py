@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...geometry.flatten import FlatMaterial
-from ...kernels.arrays import Ints, Vec3s, array
+from ...kernels.arrays import Ints, Vec3s
 from ...kernels.launch import Launch, inside_kernel
 
 EXTENSIONS = {"repeat": 0, "extend": 1, "clip": 2, "mirror": 3}
@@ -231,8 +231,7 @@ def reduce_levels(textures: Textures) -> list[Launch]:
         for number, (_, rows) in enumerate(sizes[1:]):
             fine = textures.texels if number == 0 else textures.coarse
             items = rows * sizes[number][0] // 4  # each takes a fraction of a pixel's time
-            arrays = [array(textures.table), material, number, array(fine, 3), array(textures.coarse, 3)]
-            launches.append(Launch(_reduce, rows, *arrays, items=items))
+            launches.append(Launch(_reduce, rows, textures.table, material, number, fine, textures.coarse, items=items))
     return launches
 
 
@@ -243,6 +242,5 @@ def spread_levels(textures: Textures, grad_texels: Float[Tensor, "T 3"], grad_co
         for number in range(len(sizes) - 2, -1, -1):
             fine = grad_texels if number == 0 else grad_coarse
             items = sizes[number][0] * sizes[number][1] // 8
-            arrays = [array(textures.table), material, number, array(fine, 3), array(grad_coarse, 3)]
-            launches.append(Launch(_spread, sizes[number][1], *arrays, items=items))
+            launches.append(Launch(_spread, sizes[number][1], textures.table, material, number, fine, grad_coarse, items=items))
     return launches
