@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -29,6 +31,11 @@ class View:
     lens: Float[Tensor, " 9"] | None = None  # k1, k2, k3, p1, p2, and the focal length and centre that they are measured by; None: straight
     reach: float = math.inf  # of the lens, see ``scene.lens``
 
+    @cached_property
+    def numbers(self) -> tuple[tuple[float, ...], ...]:
+        """Rotation row by row, translation, focal length and centre: what kernels are told."""
+        return tuple(tuple(t.detach().flatten().tolist()) for t in (self.rotation, self.translation, self.focal_px, self.centre_px))
+
 
 @dataclass(frozen=True)
 class Projected:
@@ -44,11 +51,38 @@ class Projected:
         return -self.camera[:, 2]
 
 
+@dataclass(frozen=True)
+class _Known:
+    """A camera by its numbers."""
+
+    camera: Camera = field(compare=False)
+    numbers: tuple[tuple[str, bytes], ...]
+    rest: tuple[object, ...]
+    device: torch.device
+    dtype: torch.dtype
+
+
 def view_of(camera: Camera, like: Tensor) -> View:
     """``camera`` on the device and in the dtype of ``like``; tensors keep their gradients."""
+    lens = camera.distortion, camera.distortion_focal_px, camera.distortion_centre_px
+    given = camera.camera_from_world, camera.focal_px, camera.centre_px, *lens
+    if any(isinstance(value, Tensor) and (value.requires_grad or value.is_cuda) for value in given):
+        return _view(camera, like.device, like.dtype)
+    arrays = [None if value is None else np.asarray(value) for value in given]
+    numbers = tuple((array.dtype.str, array.tobytes()) for array in arrays if array is not None)
+    missing = tuple(array is None for array in arrays)
+    return _known_view(_Known(camera, numbers, (missing, camera.size, camera.projection, camera.near), like.device, like.dtype))
 
+
+@lru_cache(1024)
+def _known_view(known: _Known) -> View:
+    """Made once for all steps of a fit: it takes as long as many a kernel."""
+    return _view(known.camera, known.device, known.dtype)
+
+
+def _view(camera: Camera, device: torch.device, dtype: torch.dtype) -> View:
     def convert(value: object) -> Tensor:
-        return torch.as_tensor(value).to(device=like.device, dtype=like.dtype)
+        return torch.as_tensor(value).to(device=device, dtype=dtype, copy=True)
 
     camera_from_world = convert(camera.camera_from_world)
     return View(

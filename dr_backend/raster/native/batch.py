@@ -65,7 +65,10 @@ class Batch:
 
     def see(self, view: View) -> Steps[tuple[Seen, list[Work]]]:
         """What a view shows, and what is still to be run for that; raises as ``look`` does."""
-        fixed = replace(view, **{f.name: v.detach() for f in fields(view) if isinstance(v := getattr(view, f.name), Tensor)})
+        tensors = {f.name: v for f in fields(view) if isinstance(v := getattr(view, f.name), Tensor)}
+        fixed = view
+        if any(v.requires_grad for v in tensors.values()):
+            fixed = replace(view, **{name: v.detach() for name, v in tensors.items()})
         projected, total, show = yield from project(self.points, fixed, self.launcher)
         faces = self.topology.faces32
         bins, fill = yield from bin_faces(projected, faces, self.culled, fixed, self.launcher, show)

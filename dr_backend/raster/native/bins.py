@@ -13,6 +13,7 @@ from torch import Tensor
 from ...kernels.arrays import Ints, Vec2s, Vec3s
 from ...kernels.launch import Launch, Launcher, Steps, kernel, once
 from ..project import Projected, View
+from .sums import starts_of
 
 TILE = 16  # rows of pixels that one bin covers; on a GPU columns too, on a processor the whole width
 CHUNK_FACES_GPU = 128
@@ -24,10 +25,16 @@ class Bins:
 
     facing: Int[Tensor, " F"]  # +1 where the outside of a face is turned to the viewer, otherwise -1
     entries: Int[Tensor, " N"]  # faces, tile by tile, ascending within a tile
-    starts: Int[Tensor, " T1"]  # where each tile's entries start; the last is their number
+    starts: Int[Tensor, " S1"]  # where the entries of each tile start that come from each chunk of faces; the last is their number
+    chunks: int
     width: int  # of a tile, pixels
     height: int
     columns: int  # tiles side by side
+
+    @property
+    def tiles(self) -> int:
+        """Of the whole view."""
+        return (len(self.starts) - 1) // self.chunks
 
 
 _FIRST_CENTRE = """
@@ -148,19 +155,20 @@ def _fill(
     columns: int,
     chunk: int,
     chunks: int,
-    places: Ints,
+    starts: Ints,
+    counts: Ints,
     entries: Ints,
 ):
-    """Writes the chunk's faces where the counts left room for them. The owner is a chunk of faces; ``places`` is used up."""
+    """Writes the chunk's faces where the counts left room for them, the last first. The owner is a chunk; ``counts`` are used up."""
     part = first + wp.tid()
-    for n in range(part * chunk, part * chunk + kept[part]):
+    for number in range(kept[part]):
+        n = part * chunk + kept[part] - 1 - number
         row, col = rows[n], cols[n]
         for y in range(row / 65536, (row % 65536) + 1):
             for x in range(col / 65536, (col % 65536) + 1):
-                tile = y * columns + x
-                place = places[tile * chunks + part]
-                entries[place] = survivors[n]
-                places[tile * chunks + part] = place + 1
+                place = (y * columns + x) * chunks + part
+                counts[place] = counts[place] - 1
+                entries[starts[place] + counts[place]] = survivors[n]
 
 
 def bin_faces(
@@ -181,18 +189,14 @@ def bin_faces(
     facing, survivors, rows, cols, kept = integers(count), integers(count), integers(count), integers(count), integers(chunks)
     counts = torch.zeros(lines * columns * chunks, dtype=torch.int32, device=device)
     sizes: tuple[Any, ...] = (view.width, view.height, columns, chunk, chunks)
-    arrays = facing, survivors, rows, cols, kept, counts
     find = Launch(
-        _find, chunks, faces, projected.camera, projected.xy, culled,
-        view.near, int(view.perspective), *sizes, *arrays, items=3 * count,  # each takes as long as three pixels
+        _find, chunks, faces, projected.camera, projected.xy, culled, view.near, int(view.perspective), *sizes, facing, survivors, rows, cols,
+        kept, counts, items=3 * count,  # each takes as long as three pixels
     )
-    yield [before, find]
-    ends = counts.cumsum(0, dtype=torch.int32)
-    places = ends - counts
-    total = int(ends[-1])
-    starts = torch.cat([places[::chunks], ends[-1:]])
-    entries = integers(total)
+    starts, add_up = starts_of(counts, launcher)
+    yield [before, find, add_up]
+    entries = integers(int(starts[-1]))
     fill = Launch(
-        _fill, chunks, *arrays[1:5], columns, chunk, chunks, places, entries, items=count,
+        _fill, chunks, survivors, rows, cols, kept, columns, chunk, chunks, starts, counts, entries, items=count
     )
-    return Bins(facing, entries, starts, tile_width, TILE, columns), fill
+    return Bins(facing, entries, starts, chunks, tile_width, TILE, columns), fill

@@ -68,7 +68,7 @@ class _Locate(Function):
             *(interpolate(s.projected, batch.topology.faces32, s.face_id, s.depth, s.bins, s.view, batch.launcher) for s in batch.seen),
             strict=True,
         )
-        batch.launcher.run(work)
+        batch.launcher.run(*side_by_side(work))
         ctx.batch = batch
         ctx.save_for_backward(positions)
         ctx.set_materialize_grads(False)
@@ -98,7 +98,7 @@ class Palette:
     def __init__(self, batch: Batch, materials: Sequence[FlatMaterial], uvs: Tensor, colors: Tensor, texels: Tensor) -> None:
         self.batch, self.uvs, self.textures = batch, uvs, tabulate(materials, colors, texels)
 
-    def paint(self, seen: Seen, lit: bool, keep: bool) -> tuple[Painted, Work]:
+    def paint(self, seen: Seen, lit: bool, keep: bool) -> tuple[Painted, list[Work]]:
         """See ``paint``; the textures' smaller levels have to be made before."""
         topology = self.batch.topology
         return paint(
@@ -166,7 +166,7 @@ class _Paint(Function):
     ) -> tuple[Tensor, ...]:
         palette = Palette(batch, materials, uvs, colors, texels)
         painted, work = zip(*(palette.paint(seen, True, keep) for seen in batch.seen), strict=True)
-        batch.launcher.run(*([launch] for launch in reduce_levels(palette.textures)), work)
+        batch.launcher.run(*([launch] for launch in reduce_levels(palette.textures)), *side_by_side(work))
         batch.runs = [each.runs for each in painted]
         images, weights = [each.rgb for each in painted], [each.weights for each in painted]
         if not any(ctx.needs_input_grad[6:]):
@@ -194,7 +194,7 @@ class _Paint(Function):
         return (None, None, None, None, palette.by_colors(colors, images) if by_colors else None, grad_texels, *world)
 
 
-def _outline(batch: Batch, seen: Seen) -> tuple[Edges, Work]:
+def _outline(batch: Batch, seen: Seen) -> tuple[Edges, list[Work]]:
     topology = batch.topology
     return outline_edges(seen.projected, *topology.edges32, batch.culled, seen.bins, seen.view, batch.launcher)
 
@@ -238,7 +238,7 @@ class _Blend(Function):
 
         def work(seen: Seen, rgb: Tensor | None) -> Steps[tuple[Blend, Tensor]]:
             outline, find = _outline(batch, seen)
-            yield [find]
+            yield find
             return (yield from _blended(batch, seen, outline, rgb))
 
         ctx.blends, alphas = zip(*batch.launcher.together(map(work, batch.seen, images)), strict=True)
@@ -280,7 +280,7 @@ class _Image(Function):
             seen, rest = yield from batch.see(view)
             painted, color = palette.paint(seen, False, keep)
             outline, find = _outline(batch, seen)
-            yield [*rest, color, find]
+            yield [*rest, *color, *find]
             return seen, painted, *(yield from _blended(batch, seen, outline, painted.rgb))
 
         def smaller() -> Steps[None]:

@@ -12,10 +12,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec3s
-from ...kernels.launch import Launch, Launcher, inside_kernel, once
+from ...kernels.launch import Launch, Launcher, Work, inside_kernel, once
 from ..project import Projected, View
 from .bins import Bins
 from .rasterize import pixel_owners
+from .sums import starts_of
 
 
 @wp.struct
@@ -31,7 +32,7 @@ class Lens:
 
 def lens_of(view: View) -> Any:
     """A view's intrinsics as an argument of kernels."""
-    return _lens(*view.focal_px.tolist(), *view.centre_px.tolist(), int(view.perspective), view.width, view.height)
+    return _lens(*view.numbers[2], *view.numbers[3], int(view.perspective), view.width, view.height)
 
 
 @lru_cache(256)
@@ -134,23 +135,18 @@ def _locate(
 class Runs:
     """How many runs of pixels that show a face each owner has in each of its rows: what sums over such runs need room for."""
 
-    counts: Int[Tensor, " R"]
-
-    @cached_property
-    def starts(self) -> Int[Tensor, " R"]:
-        """The number of the first run of each."""
-        return self.counts.cumsum(0, dtype=torch.int32) - self.counts
+    starts: Int[Tensor, " R1"]  # the number of the first run of each; the last is that of all
 
     @cached_property
     def total(self) -> int:
         """Of all."""
-        return int(self.counts.sum())
+        return int(self.starts[-1])
 
 
 def interpolate(
     projected: Projected, faces: Int[Tensor, "F 3"], face_id: Int[Tensor, "H W"], depth: Float[Tensor, "H W"], bins: Bins, view: View,
     launcher: Launcher,
-) -> tuple[Float[Tensor, "H W 3"], Runs, Launch]:
+) -> tuple[Float[Tensor, "H W 3"], Runs, list[Work]]:
     """Barycentric coordinates at pixel centres, zero where nothing is seen, and the runs; ``depth`` is made exact in place.
 
     What does it is still to be run.
@@ -162,4 +158,5 @@ def interpolate(
         _locate, owners, faces, projected.camera, face_id, lens_of(view), *shape, weights, depth,
         runs, items=face_id.numel(),
     )
-    return weights, Runs(runs), work
+    starts, add_up = starts_of(runs, launcher)
+    return weights, Runs(starts), [work, add_up]

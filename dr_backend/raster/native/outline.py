@@ -16,6 +16,7 @@ from ..project import Projected, View
 from .bins import Bins
 from .interpolate import Lens, lens_of, surface_depth
 from .rasterize import cut, screen
+from .sums import starts_of
 
 CHUNK_EDGES_GPU = 128
 INNER = wp.constant(wp.float32(INNER_TOLERANCE_PX))
@@ -96,7 +97,7 @@ def _outline(
 @kernel
 def _cross(
     first: int, vertices: Ints, beside: Ints, direction: Ints, facing: Ints, faces: Ints, camera: Vec3s, face_id: Ints, near: float,
-    lens: Lens, chunk: int, found: Ints, kept: Ints, ends: Ints, counts: Ints, keys: Longs, edges: Ints, inners: Ints, outers: Ints,
+    lens: Lens, chunk: int, found: Ints, kept: Ints, starts: Ints, keys: Longs, edges: Ints, inners: Ints, outers: Ints,
     distances: Floats,
 ):
     """The crossings of outline edges with scan lines, those that are seen with a key that orders them by pair of pixels and distance.
@@ -104,7 +105,7 @@ def _cross(
     The owner is a chunk of edges.
     """
     part = first + wp.tid()
-    place = ends[part] - counts[part]
+    place = starts[part]
     for n in range(part * chunk, part * chunk + kept[part]):
         e = found[n]
         line = line_of(camera[vertices[2 * e]], camera[vertices[2 * e + 1]], near, lens)
@@ -170,6 +171,7 @@ def seen(faces: Ints, camera: Vec3s, inner: int, outer: int, nearness: float, le
 @wp.func_native(once("""
 int kept = 0;
 const int mask = slots.shape[0] - 1;
+for (int n = 0; n <= mask; ++n) slots.data[n] = -1;
 const auto slot_of = [&](int n) {  // the number of the pair's outermost crossing so far is there, or will be
     const long long pair = keys.data[n] >> 31;
     int place = (int)((unsigned long long)pair * 0x9e3779b97f4a7c15ull >> 33) & mask;
@@ -194,7 +196,7 @@ for (; kept < keys.shape[0]; ++kept) inners.data[kept] = outers.data[kept] = -1;
 def choose(keys: Longs, none: wp.int64, slots: Ints, edges: Ints, inners: Ints, outers: Ints, distances: Floats):
     """Moves the outermost crossing of each pair of pixels to the front, and marks the places that are left over.
 
-    ``slots`` are -1, a power of two of them, twice as many as keys.
+    There is a power of two of ``slots``, twice as many as keys.
     """
     ...
 
@@ -211,14 +213,14 @@ class Edges:
 
     found: Int[Tensor, " E"]
     kept: Int[Tensor, " K"]
-    counts: Int[Tensor, " K"]
+    starts: Int[Tensor, " K1"]  # of each chunk's crossings; the last is the number of all
     table: list[Tensor]  # how edges and faces lie together
 
 
 def outline_edges(
     projected: Projected, edge_vertices: Int[Tensor, "E 2"], edge_faces: Int[Tensor, "E 2"], edge_direction: Int[Tensor, "E 2"],
     culled: Int[Tensor, " F"] | None, bins: Bins, view: View, launcher: Launcher,
-) -> tuple[Edges, Launch]:
+) -> tuple[Edges, list[Work]]:
     """The edges that make the outline of a view. What finds them is still to be run."""
     count = len(edge_vertices)
     chunks, chunk = launcher.chunks(count, CHUNK_EDGES_GPU)
@@ -228,7 +230,8 @@ def outline_edges(
         _outline, chunks, *table, culled, projected.camera, view.near, lens_of(view), chunk, found, kept,
         counts, items=count,
     )
-    return Edges(found, kept, counts, table), work
+    starts, add_up = starts_of(counts, launcher)
+    return Edges(found, kept, starts, table), [work, add_up]
 
 
 def cross_edges(
@@ -243,17 +246,16 @@ def cross_edges(
     """
     device, count = faces.device, len(outline.found)
     chunks, chunk = launcher.chunks(count, CHUNK_EDGES_GPU)
-    ends = outline.counts.cumsum(0, dtype=torch.int32)
-    total = int(ends[-1])
+    total = int(outline.starts[-1])
     edges, inners, outers = (torch.empty(total, dtype=torch.int32, device=device) for _ in range(3))
     keys, distances = torch.empty(total, dtype=torch.int64, device=device), torch.empty(total, device=device)
     results = [edges, inners, outers, distances]
     cross = Launch(
         _cross, chunks, *outline.table, faces, projected.camera, face_id, view.near, lens_of(view), chunk, outline.found, outline.kept,
-        ends, outline.counts, keys, *results, items=count,
+        outline.starts, keys, *results, items=count,
     )
     if launcher.device.type == "cpu":
-        slots = torch.full((1 << (2 * total).bit_length(),), -1, dtype=torch.int32)
+        slots = torch.empty(1 << (2 * total).bit_length(), dtype=torch.int32)
         return results, [cross, Launch(_choose, 1, keys, slots, *results, alone=True)]
     yield [cross]
     # The outermost of each pair comes last among its equals.

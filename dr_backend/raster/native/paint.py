@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Longs, Vec2s, Vec3s
-from ...kernels.launch import Launch, Launcher, inside_kernel, once
+from ...kernels.launch import Launch, Launcher, Work, inside_kernel, once
 from .. import texture
 from ..project import Projected, View
 from .bins import Bins
@@ -18,6 +18,7 @@ from .interpolate import SPOTS, Lens, Runs, lens_of
 from .lookup import DECODING, STRIP_ROWS, STRIP_TEXELS, TEXELS
 from .rasterize import VECTORIZED, pixel_owners
 from .strips import EACH_RUN, EACH_STRETCH, STRIPS, strips_across
+from .sums import starts_of
 from .texture import Read, Textures
 
 
@@ -133,7 +134,7 @@ class Painted:
 def paint(
     projected: Projected, faces: Int[Tensor, "F 3"], uvs: Float[Tensor, "F 3 2"], face_material: Int[Tensor, " F"], textures: Textures,
     face_id: Int[Tensor, "H W"], depth: Float[Tensor, "H W"], bins: Bins, view: View, launcher: Launcher, weigh: bool, keep: bool,
-) -> tuple[Painted, Launch]:
+) -> tuple[Painted, list[Work]]:
     """Base colours of pixels, with ``weigh`` barycentric coordinates, and with ``keep`` what was read; makes ``depth`` exact.
 
     What does it is still to be run.
@@ -151,4 +152,5 @@ def paint(
         textures.shift, address, groups, weights, depth, runs, highest, rgb,
         items=face_id.numel(),
     )
-    return Painted(rgb, weights, None if address is None else Read(address, groups, highest), Runs(runs)), work
+    starts, add_up = starts_of(runs, launcher)
+    return Painted(rgb, weights, None if address is None else Read(address, groups, highest), Runs(starts)), [work, add_up]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from functools import lru_cache
+from typing import Any
 
 import torch
 import warp as wp
@@ -60,6 +61,12 @@ def _to_screen(
     total[part] = everything
 
 
+@lru_cache(256)
+def _motion(rotation: tuple[float, ...], translation: tuple[float, ...]) -> tuple[Any, Any]:
+    """As arguments of kernels, which Warp takes as long to make as all others together."""
+    return wp.mat33(*rotation), wp.vec3(*translation)
+
+
 def project(
     points: Float[Tensor, "V 3"], view: View, launcher: Launcher
 ) -> Steps[tuple[Projected, Float[Tensor, " N"], Launch]]:
@@ -72,7 +79,7 @@ def project(
     owners, chunk = launcher.chunks(count, CHUNK_VERTICES_GPU)
     camera, xy = torch.empty_like(points), torch.empty(count, 2, device=device)
     nearness, total = torch.empty(count, device=device), torch.empty(owners, device=device)
-    turn, shift = wp.mat33(*chain(*view.rotation.tolist())), wp.vec3(*view.translation.tolist())
+    turn, shift = _motion(*view.numbers[:2])
     if view.lens is not None:
         yield [Launch(_turn, owners, points, turn, shift, chunk, 0, camera, items=count)]
         points, turn, shift = bend(camera, view).contiguous(), wp.mat33(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), wp.vec3(0.0)
@@ -87,9 +94,7 @@ def add_to_world(by_camera: Float[Tensor, "V 3"], view: View, launcher: Launcher
     """Gradients for points in the world from those for camera space; added to ``by_world``, if there is one."""
     found = torch.empty_like(by_camera) if by_world is None else by_world
     owners, chunk = launcher.chunks(len(by_camera), CHUNK_VERTICES_GPU)
-    turn = wp.mat33(*chain(*view.rotation.T.tolist()))
-    adding = int(by_world is not None)
-    launcher.run(
-        [Launch(_turn, owners, by_camera, turn, wp.vec3(0.0), chunk, adding, found, items=len(by_camera))]
-    )
+    rows = view.numbers[0]
+    turn, shift = _motion(rows[0::3] + rows[1::3] + rows[2::3], (0.0, 0.0, 0.0))  # the transposed rotation
+    launcher.run([Launch(_turn, owners, by_camera, turn, shift, chunk, int(by_world is not None), found, items=len(by_camera))])
     return found

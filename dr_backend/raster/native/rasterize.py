@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any
+
 import torch
 import warp as wp
 from jaxtyping import Float, Int
@@ -213,8 +216,8 @@ def fill_clipped(
 
 @kernel
 def _raster(
-    first: int, faces: Ints, camera: Vec3s, xy: Vec2s, nearness: Floats, entries: Ints, starts: Ints, near: float, focal: wp.vec2,
-    centre: wp.vec2, perspective: int, width: int, height: int, tile_width: int, tile_height: int, columns: int,
+    first: int, faces: Ints, camera: Vec3s, xy: Vec2s, nearness: Floats, entries: Ints, starts: Ints, chunks: int, near: float,
+    focal: wp.vec2, centre: wp.vec2, perspective: int, width: int, height: int, tile_width: int, tile_height: int, columns: int,
     own_width: int, own_height: int, own_columns: int, behind_face: Ints, behind: Floats, face_id: Ints, depth: Floats,
 ):
     """Draws everything that a bin lists. The owner is a rectangle of pixels within one tile: a whole tile, or a pixel on a GPU."""
@@ -224,7 +227,7 @@ def _raster(
     for y in range(y0, y1):
         clear(y * width + x0, x1 - x0, FAR, face_id, depth)
     tile = (y0 / tile_height) * columns + x0 / tile_width
-    for e in range(starts[tile], starts[tile + 1]):
+    for e in range(starts[tile * chunks], starts[(tile + 1) * chunks]):
         f = entries[e]
         i, j, k = faces[3 * f], faces[3 * f + 1], faces[3 * f + 2]
         a, b, c = camera[i], camera[j], camera[k]
@@ -247,8 +250,13 @@ def _raster(
 def pixel_owners(bins: Bins, view: View, launcher: Launcher) -> tuple[int, tuple[int, int, int]]:
     """How many owners the pixels of a view have, and the width, height and number side by side of what each owns."""
     if launcher.device.type == "cpu":
-        return len(bins.starts) - 1, (bins.width, bins.height, bins.columns)
+        return bins.tiles, (bins.width, bins.height, bins.columns)
     return view.width * view.height, (1, 1, view.width)
+
+
+@lru_cache(256)
+def _pair(numbers: tuple[float, float]) -> Any:
+    return wp.vec2(*numbers)
 
 
 def rasterize(
@@ -264,7 +272,7 @@ def rasterize(
     owners, shape = pixel_owners(bins, view, launcher)
     work = Launch(
         _raster, owners, faces, projected.camera, projected.xy, projected.nearness,
-        bins.entries, bins.starts, view.near, wp.vec2(*view.focal_px.tolist()), wp.vec2(*view.centre_px.tolist()),
+        bins.entries, bins.starts, bins.chunks, view.near, *map(_pair, view.numbers[2:]),
         int(view.perspective), view.width, view.height, bins.width, bins.height, bins.columns, *shape,
         None if behind is None else behind.face_id, None if behind is None else behind.nearness, face_id, depth,
         items=face_id.numel(),
