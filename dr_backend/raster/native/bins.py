@@ -37,7 +37,7 @@ class Bins:
         return (len(self.starts) - 1) // self.chunks
 
 
-_FIRST_CENTRE = """
+FIRST_CENTRE = """
 const auto first_centre = [](float value, float size) {
     float centre = value - 0.5f;
     centre = centre > 0.0f ? (centre < size ? centre : size) : 0.0f;  // 0 for what is no number
@@ -47,14 +47,14 @@ const auto first_centre = [](float value, float size) {
 """
 
 
-@wp.func_native(_FIRST_CENTRE + "return first_centre(value, (float)size);")
+@wp.func_native(FIRST_CENTRE + "return first_centre(value, (float)size);")
 def first_centre(value: wp.float32, size: int) -> int:
     """Index of the first pixel whose centre lies at or after ``value``, kept within 0..size."""
     ...
 
 
 # C++: the corners of a few faces are collected, then one loop without branches tells what all of them cover.
-@wp.func_native(once(_FIRST_CENTRE + f"const int tile = {TILE};" + """
+@wp.func_native(once(FIRST_CENTRE + f"const int tile = {TILE};" + """
 const int lanes = 16;
 float corners[15][lanes] = {};  // x, y and z in camera space, x and y on the screen, of each corner
 int sides[lanes], tops[lanes], bottoms[lanes], lefts[lanes], rights[lanes], kept = 0;
@@ -190,8 +190,8 @@ def bin_faces(
     counts = torch.zeros(lines * columns * chunks, dtype=torch.int32, device=device)
     sizes: tuple[Any, ...] = (view.width, view.height, columns, chunk, chunks)
     find = Launch(
-        _find, chunks, faces, projected.camera, projected.xy, culled, view.near, int(view.perspective), *sizes, facing, survivors, rows, cols,
-        kept, counts, items=3 * count,  # each takes as long as three pixels
+        _find, chunks, faces, projected.camera, projected.xy, culled, view.near, int(view.perspective), *sizes, facing, survivors, rows,
+        cols, kept, counts, items=3 * count,  # each takes as long as three pixels
     )
     starts, add_up = starts_of(counts, launcher)
     yield [before, find, add_up]

@@ -15,13 +15,22 @@ from ...kernels.launch import Launch, Launcher, kernel
 from ..project import Projected, View
 from ..rasterize import FAR as FAR_NEARNESS
 from ..rasterize import Layer
-from .bins import Bins, first_centre
+from .bins import FIRST_CENTRE, Bins, first_centre
 
 FAR = wp.constant(wp.float32(FAR_NEARNESS))
 
 # Before a loop in C++: eight pixels at a time, the last ones too, since most rows of a face are short.
 VECTORIZED = """
 #pragma clang loop vectorize(enable) vectorize_width(8) interleave_count(1) vectorize_predicate(enable)
+"""
+
+# How many pixels, or rows, are worth being computed at once, by loops of just that length.
+LANES = """
+#if defined(__CUDA_ARCH__)
+const int lanes = 1;
+#else
+const int lanes = 8;
+#endif
 """
 
 
@@ -110,23 +119,40 @@ def cut(inside: wp.vec3, outside: wp.vec3, near: float) -> wp.vec3:
     return wp.vec3(inside[0] + fraction * (outside[0] - inside[0]), inside[1] + fraction * (outside[1] - inside[1]), -near)
 
 
-# The loops over pixels are C++, as in ``lookup``.
-@wp.func_native(
-    VECTORIZED + """
-for (int x = start; x < stop; ++x) {
-    float reached = at_first + slope_x * (float)(x - first);
-    reached = reached < low ? low : (reached > high ? high : reached);
-    float& nearness = nearest.data[row + x];
-    const bool shown = reached > nearness;
-    nearness = shown ? reached : nearness;
-    face_id.data[row + x] = shown ? face : face_id.data[row + x];
+# The loops over pixels are C++, as in ``lookup``. Where the rows of a face begin and end is found for several at once, as ``span`` does.
+@wp.func_native(FIRST_CENTRE + LANES + """
+int firsts[lanes], stops[lanes];
+float values[lanes];
+for (int top = y0; top < y1; top += lanes) {
+    for (int lane = 0; lane < lanes; ++lane) {
+        const float centre = (float)(top + lane) + 0.5f, below = centre - shape.top[1], one = shape.top[0] + below * shape.whole;
+        const float upper = shape.top[0] + below * shape.upper, lower = shape.bend[0] + (centre - shape.bend[1]) * shape.lower;
+        const float other = top + lane >= shape.middle ? lower : upper;
+        firsts[lane] = first_centre(one < other ? one : other, (float)width);
+        stops[lane] = first_centre(one < other ? other : one, (float)width);
+        values[lane] = (nearness + slope_y * (centre - y_px)) + slope_x * (((float)firsts[lane] + 0.5f) - x_px);
+    }
+    for (int lane = 0; lane < lanes && top + lane < y1; ++lane) {
+        const int first = firsts[lane], start = first < x0 ? x0 : first, stop = stops[lane] < x1 ? stops[lane] : x1;
+        const float at_first = values[lane];
+        int* const shown = face_id.data + (top + lane) * width;
+        float* const nearest_yet = nearest.data + (top + lane) * width;
+""" + VECTORIZED + """
+        for (int x = start; x < stop; ++x) {
+            float reached = at_first + slope_x * (float)(x - first);
+            reached = reached < low ? low : (reached > high ? high : reached);
+            const bool nearer = reached > nearest_yet[x];
+            nearest_yet[x] = nearer ? reached : nearest_yet[x];
+            shown[x] = nearer ? face : shown[x];
+        }
+    }
 }
 """)
-def draw(
-    row: int, start: int, stop: int, first: int, at_first: float, slope_x: float, low: float, high: float, face: int, face_id: Ints,
-    nearest: Floats,
+def draw_rows(
+    shape: Shape, x0: int, x1: int, y0: int, y1: int, width: int, x_px: float, y_px: float, nearness: float, slope_x: float,
+    slope_y: float, low: float, high: float, face: int, face_id: Ints, nearest: Floats,
 ):
-    """Draws a face into a row, from its nearness at pixel ``first``: nearer wins, the first of equals stays."""
+    """Draws rows of a face, whose plane has a nearness at a pixel position: nearer wins, the first of equals stays."""
     ...
 
 
@@ -171,20 +197,20 @@ def fill(
     slope_x, slope_y = (du * v[1] - dv * u[1]) * inverse, (dv * u[0] - du * v[0]) * inverse
     low, high = wp.min(a[2], wp.min(b[2], c[2])), wp.max(a[2], wp.max(b[2], c[2]))
     shape = shape_of(p, q, r, height)
-    for y in range(wp.max(y0, shape.first), wp.min(y1, shape.stop)):
+    top, bottom = wp.max(y0, shape.first), wp.min(y1, shape.stop)
+    if behind.shape[0] == 0:
+        draw_rows(shape, x0, x1, top, bottom, width, p[0], p[1], a[2], slope_x, slope_y, low, high, face, face_id, nearest)
+        return
+    for y in range(top, bottom):
         run = span(shape, y, width)
-        start, stop = wp.max(run.first, x0), wp.min(run.stop, x1)
         at_first = (a[2] + slope_y * ((float(y) + 0.5) - p[1])) + slope_x * ((float(run.first) + 0.5) - p[0])
-        if behind.shape[0] == 0:
-            draw(y * width, start, stop, run.first, at_first, slope_x, low, high, face, face_id, nearest)
-        else:
-            for x in range(start, stop):
-                reached = wp.clamp(at_first + slope_x * float(x - run.first), low, high)
-                pixel = y * width + x
-                shown = reached < behind[pixel] or (reached == behind[pixel] and face > behind_face[pixel])
-                if reached > nearest[pixel] and shown:
-                    nearest[pixel] = reached
-                    face_id[pixel] = face
+        for x in range(wp.max(run.first, x0), wp.min(run.stop, x1)):
+            reached = wp.clamp(at_first + slope_x * float(x - run.first), low, high)
+            pixel = y * width + x
+            shown = reached < behind[pixel] or (reached == behind[pixel] and face > behind_face[pixel])
+            if reached > nearest[pixel] and shown:
+                nearest[pixel] = reached
+                face_id[pixel] = face
 
 
 @wp.func
