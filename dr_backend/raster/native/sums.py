@@ -12,21 +12,25 @@ from ...kernels.launch import Call, Launch, Launcher, Work, kernel
 
 
 @wp.func_native("""
+const int* const places = place.data;
+const float* const values = value.data;
+float* const totals = total.data;
 for (int n = 0; n < place.shape[0]; ++n) {
-    if (place.data[n] < 0) continue;
-    float *to = total.data + place.data[n] * width, *from = value.data + n * width;
-    for (int k = 0; k < width; ++k) to[k] += from[k];
+    const int row = places[n];
+    if (row < 0 || ((row >> 6) & mask) != owner) continue;
+    if (width == 3) for (int k = 0; k < 3; ++k) totals[3 * row + k] += values[3 * n + k];
+    else for (int k = 0; k < width; ++k) totals[width * row + k] += values[width * n + k];
 }
 """)
-def add_rows(place: Ints, value: Floats, width: int, total: Floats):
-    """Adds every row of ``value`` to the row of ``total`` that ``place`` names, in order; a negative place takes nothing."""
+def add_rows(place: Ints, value: Floats, width: int, owner: int, mask: int, total: Floats):
+    """Adds every row of ``value`` to the row of ``total`` that ``place`` names, if that is the owner's; a negative place takes nothing."""
     ...
 
 
 @kernel
-def _add(first: int, place: Ints, value: Floats, width: int, total: Floats):
-    """Adds every row of ``value`` to the row of ``total`` that ``place`` names; a negative place takes nothing. One owner, in order."""
-    add_rows(place, value, width, total)
+def _add(first: int, place: Ints, value: Floats, width: int, mask: int, total: Floats):
+    """See ``add_rows``. Owners take turns with 64 rows each, and add in the order of the list: their number does not matter."""
+    add_rows(place, value, width, first + wp.tid(), mask, total)
 
 
 @wp.func_native("""
@@ -66,7 +70,8 @@ def add_into(total: Float[Tensor, ...], place: Int[Tensor, ...], value: Float[Te
     """``total[place] += value`` row by row; where a place repeats, in the order of the list. Negative places take nothing."""
     width = value.numel() // max(1, place.numel())
     if launcher.device.type == "cpu":
-        return Launch(_add, 1, place, value, width, total, alone=True)
+        owners = 1 << (launcher.threads.bit_length() - 1)  # a power of two: whose turn it is must be quick to tell
+        return Launch(_add, owners, place, value, width, owners - 1, total, items=value.numel() // 8)
 
     def add() -> None:
         rows = place.reshape(-1).long()
