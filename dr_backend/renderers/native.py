@@ -57,13 +57,7 @@ class NativeRenderer:
             return []
         positions = scene.positions.contiguous()
         batch = Batch(scene.topology, positions, scene.culled, [view_of(camera, positions) for camera in cameras], self._launcher)
-        plain = color and scene.unlit and _paintable(scene)
-        if plain and see_through_faces(scene) is None:
-            images, alphas, depths = draw_views(batch, positions, *_palette(scene, positions))
-            faces = [seen.face_id for seen in batch.seen]
-            return [RenderOutput(*each) for each in zip(images, alphas, faces, depths, strict=True)]
-        faces = [seen.face_id for seen in batch.look()]
-        if any(shows_through(scene, face_id) for face_id in faces):
+        if see_through_faces(scene) is not None and any(shows_through(scene, seen.face_id) for seen in batch.look()):
             return [self._stack(seen_from(scene, camera), batch, index, color) for index, camera in enumerate(cameras)]
         if not color:
             alphas, _ = blend_views(batch, positions)
@@ -72,14 +66,17 @@ class NativeRenderer:
                 RenderOutput(black.expand(*seen.face_id.shape, 3), alpha, seen.face_id, seen.depth)
                 for seen, alpha in zip(batch.seen, alphas, strict=True)
             ]
-        lamps = tabulate_lamps(scene) if _paintable(scene) and not scene.unlit else None
-        if plain:
-            images, depths, _ = paint_views(batch, positions, *_palette(scene, positions))
-        elif lamps is not None:
-            images, depths = self._light(scene, lamps, batch, positions)
+        if scene.unlit and _paintable(scene):
+            images, alphas, depths = draw_views(batch, positions, *_palette(scene, positions))
         else:
-            images, depths = self._shade(scene, cameras, batch, positions)
-        alphas, images = blend_views(batch, positions, images)
+            batch.look()
+            lamps = tabulate_lamps(scene) if _paintable(scene) else None
+            if lamps is not None:
+                images, depths = self._light(scene, lamps, batch, positions)
+            else:
+                images, depths = self._shade(scene, cameras, batch, positions)
+            alphas, images = blend_views(batch, positions, images)
+        faces = [seen.face_id for seen in batch.seen]
         return [RenderOutput(*each) for each in zip(images, alphas, faces, depths, strict=True)]
 
     def maps(self, scene: FlatScene, camera: Camera, attributes: Tensor | None = None) -> Maps:

@@ -37,7 +37,7 @@ class Batch:
     A thread for each view would be no faster: between kernels all would wait for Python, which only one of them can run.
     """
 
-    seen: Sequence[Seen]  # once somebody looked
+    seen: Sequence[Seen] = ()  # empty until somebody looks
     runs: Sequence[Runs]  # of each view: whoever finds out where on its face each pixel lies counts them
 
     def __init__(
@@ -54,17 +54,20 @@ class Batch:
             ValueError: A position or a camera holds a number that is not finite.
         """
 
-        def work(view: View) -> Steps[Seen]:
-            seen, rest = yield from self.see(view)
+        def work(index: int) -> Steps[Seen]:
+            seen, rest = yield from self.see(index)
             yield rest
             return seen
 
-        with torch.no_grad():
-            self.seen = self.launcher.together(map(work, self.views))
+        if not self.seen:
+            self.seen = self.launcher.together(map(work, range(len(self.views))))
         return self.seen
 
-    def see(self, view: View) -> Steps[tuple[Seen, list[Work]]]:
+    def see(self, index: int) -> Steps[tuple[Seen, list[Work]]]:
         """What a view shows, and what is still to be run for that; raises as ``look`` does."""
+        if self.seen:
+            return self.seen[index], []
+        view = self.views[index]
         tensors = {f.name: v for f in fields(view) if isinstance(v := getattr(view, f.name), Tensor)}
         fixed = view
         if any(v.requires_grad for v in tensors.values()):
@@ -80,20 +83,33 @@ class Batch:
         """Rotation, translation, focal length, centre and lens of each view, with their gradients: what ``world_gradients`` answers for."""
         return [t for view in self.views for t in (view.rotation, view.translation, view.focal_px, view.centre_px, view.lens)]
 
+    def turn_back(self, by_camera: Sequence[Float[Tensor, "V 3"]]) -> tuple[Float[Tensor, "V 3"] | None, list[list[Work]]]:
+        """Gradients for world positions from those for camera space of each view; ``None`` where a lens bends that.
+
+        What adds them up is still to be run.
+        """
+        total, stages = None, []
+        if all(view.lens is None for view in self.views):
+            for view, by_points in zip(self.views, by_camera, strict=True):
+                total, work = add_to_world(by_points, view, self.launcher, total)
+                stages.append([work])
+        return total, stages
+
     def world_gradients(
         self, points: Float[Tensor, "V 3"], by_camera: Sequence[Float[Tensor, "V 3"]], by_lens: Sequence[Float[Tensor, " 4"] | None],
-        needed: Sequence[bool],
+        needed: Sequence[bool], by_world: Float[Tensor, "V 3"] | None,
     ) -> tuple[Tensor | None, ...]:
         """Gradients for world positions and ``camera_tensors`` from those for camera space and intrinsics of each view.
 
-        ``needed`` says which are wanted: positions first, then those of each view.
+        ``needed`` says which are wanted: positions first, then those of each view. ``by_world`` is what ``turn_back`` found.
         """
-        results: list[Tensor | None] = [None]
+        results: list[Tensor | None] = [by_world]
         for index, (seen, by_points, by_intrinsics) in enumerate(zip(self.seen, by_camera, by_lens, strict=True)):
             rotation, translation, focal, centre, _ = needed[1 + CAMERA_TENSORS * index : 1 + CAMERA_TENSORS * (index + 1)]
             by_points, by_focal, by_centre, by_distortion = _straightened(points, seen.view, by_points, by_intrinsics)
-            if needed[0]:
-                results[0] = add_to_world(by_points, seen.view, self.launcher, results[0])
+            if needed[0] and by_world is None:
+                results[0], work = add_to_world(by_points, seen.view, self.launcher, results[0])
+                self.launcher.run([work])
             results.append(by_points.T @ points if rotation else None)
             results.append(by_points.sum(0) if translation else None)
             results.append(by_focal if focal else None)

@@ -14,7 +14,6 @@ from torch.autograd.function import once_differentiable
 
 from ...geometry.flatten import FlatMaterial
 from ...kernels.launch import Launcher, Steps, Work, side_by_side
-from ..project import View
 from .batch import CAMERA_TENSORS, Batch, Seen
 from .coverage import Blend, Crossings, blend, copied, unblend
 from .cuts import cross_cuts
@@ -46,8 +45,16 @@ class Pull:
         return sum(part.double().sum(0).float() for part in self._parts) if self._parts else None  # type: ignore[return-value]
 
 
-def _world(batch: Batch, positions: Tensor, pulls: Sequence[Pull], needed: Sequence[bool]) -> tuple[Tensor | None, ...]:
-    return batch.world_gradients(positions, [pull.by_camera for pull in pulls], [pull.by_lens() for pull in pulls], needed)
+def _world(
+    batch: Batch, positions: Tensor, pulls: Sequence[Pull], needed: Sequence[bool], *stages: Sequence[Work]
+) -> tuple[Tensor | None, ...]:
+    """Runs what fills the pulls, and returns the gradients for positions and cameras, as far as they are ``needed``."""
+    by_camera = [pull.by_camera for pull in pulls]
+    by_world, turning = batch.turn_back(by_camera) if needed[0] else (None, [])
+    batch.launcher.run(*stages, *turning)
+    if not any(needed):
+        return (None,) * len(needed)
+    return batch.world_gradients(positions, by_camera, [pull.by_lens() for pull in pulls], needed, by_world)
 
 
 def _contiguous(gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
@@ -88,8 +95,7 @@ class _Locate(Function):
                     seen.projected, batch.topology.faces32, seen.face_id, seen.bins, runs, seen.view, batch.launcher, by_weight, by_depth,
                     None, pull.by_camera, pull.intrinsics,
                 )))
-        batch.launcher.run(*side_by_side(work))
-        return (None, *_world(batch, positions, pulls, needed))
+        return (None, *_world(batch, positions, pulls, needed, *side_by_side(work)))
 
 
 class Palette:
@@ -189,8 +195,7 @@ class _Paint(Function):
             images, copying = _copied(images, batch.launcher)
         pulls = [Pull(seen, needed, index) for index, seen in enumerate(batch.seen)]
         grad_texels, work = palette.unpaint(pulls, ctx.painted, images, depths, weights, any(needed), by_texels)
-        batch.launcher.run(*copying, *work)
-        world = _world(batch, positions, pulls, needed) if any(needed) else (None,) * len(needed)
+        world = _world(batch, positions, pulls, needed, *copying, *work)
         return (None, None, None, None, palette.by_colors(colors, images) if by_colors else None, grad_texels, *world)
 
 
@@ -233,15 +238,17 @@ class _Blend(Function):
 
     @staticmethod
     def forward(ctx: Any, batch: Batch, positions: Tensor, *rest: Tensor | None) -> tuple[Tensor, ...]:
-        views = len(batch.seen)
+        views = len(batch.views)
         images = list(rest[CAMERA_TENSORS * views :]) or [None] * views
 
-        def work(seen: Seen, rgb: Tensor | None) -> Steps[tuple[Blend, Tensor]]:
+        def work(index: int, rgb: Tensor | None) -> Steps[tuple[Seen, Blend, Tensor]]:
+            seen, rest = yield from batch.see(index)
             outline, find = _outline(batch, seen)
-            yield find
-            return (yield from _blended(batch, seen, outline, rgb))
+            yield [*rest, *find]
+            return seen, *(yield from _blended(batch, seen, outline, rgb))
 
-        ctx.blends, alphas = zip(*batch.launcher.together(map(work, batch.seen, images)), strict=True)
+        found = batch.launcher.together(map(work, range(views), images))
+        batch.seen, ctx.blends, alphas = zip(*found, strict=True)
         ctx.batch, ctx.colored = batch, images[0] is not None
         ctx.save_for_backward(positions)
         ctx.set_materialize_grads(False)
@@ -259,14 +266,14 @@ class _Blend(Function):
         by_alpha = _contiguous(gradients[:views])
         by_rgb, copying = _copied(gradients[views:] or [None] * views, batch.launcher)
         pulls = [Pull(seen, needed, index) for index, seen in enumerate(batch.seen)]
-        batch.launcher.run(*copying, *_unblended(batch, pulls, ctx.blends, by_alpha, by_rgb))
-        return (None, *_world(batch, positions, pulls, needed), *(by_rgb if ctx.colored else ()))
+        world = _world(batch, positions, pulls, needed, *copying, *_unblended(batch, pulls, ctx.blends, by_alpha, by_rgb))
+        return (None, *world, *(by_rgb if ctx.colored else ()))
 
 
 class _Image(Function):
     """What every view of an unlit scene shows, from its vertices to its blended outlines: colours, coverage and depth.
 
-    The same as ``Batch.look``, ``_Paint`` and ``_Blend``, with fewer turns between Python and kernels.
+    The same as ``_Paint`` and ``_Blend``, with fewer turns between Python and kernels.
     """
 
     @staticmethod
@@ -276,8 +283,8 @@ class _Image(Function):
     ) -> tuple[Tensor, ...]:
         palette = Palette(batch, materials, uvs, colors, texels)
 
-        def work(view: View) -> Steps[tuple[Seen, Painted, Blend, Tensor]]:
-            seen, rest = yield from batch.see(view)
+        def work(index: int) -> Steps[tuple[Seen, Painted, Blend, Tensor]]:
+            seen, rest = yield from batch.see(index)
             painted, color = palette.paint(seen, False, keep)
             outline, find = _outline(batch, seen)
             yield [*rest, *color, *find]
@@ -286,7 +293,7 @@ class _Image(Function):
         def smaller() -> Steps[None]:
             yield reduce_levels(palette.textures)
 
-        found = batch.launcher.together([*map(work, batch.views), smaller()])
+        found = batch.launcher.together([*map(work, range(len(batch.views))), smaller()])
         batch.seen, painted, ctx.blends, alphas = zip(*found[:-1], strict=True)
         ctx.palette, ctx.painted = palette, [replace(each, rgb=None) for each in painted]
         ctx.save_for_backward(positions, colors)
@@ -305,8 +312,7 @@ class _Image(Function):
         pulls = [Pull(seen, needed, index) for index, seen in enumerate(batch.seen)]
         outlines = _unblended(batch, pulls, ctx.blends, by_alpha, images)
         grad_texels, work = palette.unpaint(pulls, ctx.painted, images, depths, [None] * count, any(needed), by_texels)
-        batch.launcher.run(*copying, *outlines, *work)
-        world = _world(batch, positions, pulls, needed) if any(needed) else (None,) * len(needed)
+        world = _world(batch, positions, pulls, needed, *copying, *outlines, *work)
         return (None, None, None, None, palette.by_colors(colors, images) if by_colors else None, grad_texels, *world)
 
 
@@ -333,7 +339,7 @@ def draw_views(
     batch: Batch, positions: Float[Tensor, "V 3"], uvs: Float[Tensor, "F 3 2"], materials: Sequence[FlatMaterial],
     colors: Float[Tensor, "M 3"], texels: Float[Tensor, "T 3"],
 ) -> tuple[list[Float[Tensor, "_ _ 3"]], list[Float[Tensor, "_ _"]], list[Float[Tensor, "_ _"]]]:
-    """Base colours, outlines blended, coverage and depth of each view's pixels; nobody has to have looked before.
+    """Base colours, outlines blended, coverage and depth of each view's pixels. Nobody has to have looked before.
 
     Gradients: exact within faces for positions, cameras, colours and texels, and for the position of the outline; none for ``uvs``.
 
@@ -350,8 +356,10 @@ def blend_views(
 ) -> tuple[list[Float[Tensor, "_ _"]], list[Float[Tensor, "_ _ 3"]]]:
     """Coverage of each view's pixels, and its image with blended outlines; the images given are changed in place.
 
+    Without images nobody has to have looked before.
+
     Gradients: exact for the images, and for the position of the outline.
     """
     outputs = _Blend.apply(batch, positions, *batch.camera_tensors(), *images)
-    views = len(batch.seen)
+    views = len(batch.views)
     return list(outputs[:views]), list(outputs[views:])

@@ -90,11 +90,15 @@ def project(
     return Projected(camera=camera, xy=xy, nearness=nearness), total, work
 
 
-def add_to_world(by_camera: Float[Tensor, "V 3"], view: View, launcher: Launcher, by_world: Float[Tensor, "V 3"] | None) -> Tensor:
-    """Gradients for points in the world from those for camera space; added to ``by_world``, if there is one."""
+def add_to_world(
+    by_camera: Float[Tensor, "V 3"], view: View, launcher: Launcher, by_world: Float[Tensor, "V 3"] | None
+) -> tuple[Float[Tensor, "V 3"], Launch]:
+    """Gradients for points in the world from those for camera space; added to ``by_world``, if there is one.
+
+    What does it is still to be run.
+    """
     found = torch.empty_like(by_camera) if by_world is None else by_world
     owners, chunk = launcher.chunks(len(by_camera), CHUNK_VERTICES_GPU)
     rows = view.numbers[0]
     turn, shift = _motion(rows[0::3] + rows[1::3] + rows[2::3], (0.0, 0.0, 0.0))  # the transposed rotation
-    launcher.run([Launch(_turn, owners, by_camera, turn, shift, chunk, int(by_world is not None), found, items=len(by_camera))])
-    return found
+    return found, Launch(_turn, owners, by_camera, turn, shift, chunk, int(by_world is not None), found, items=len(by_camera))
