@@ -155,5 +155,5 @@ def _palette(scene: FlatScene, positions: Tensor) -> tuple[Tensor, Sequence[Flat
     images = [to_srgb(m.image) if m.encoded else m.image for m in scene.materials if m.image is not None]
     texels = [image.reshape(-1, 3) for image in images]
     joined = texels[0] if len(texels) == 1 else torch.cat([*texels, positions.new_zeros(0, 3)])
-    colors = torch.stack([m.base_color for m in scene.materials])
+    colors = torch.stack([m.base_color for m in scene.materials]) if len(scene.materials) > 1 else scene.materials[0].base_color[None]
     return uvs.contiguous(), scene.materials, colors, joined.contiguous()

@@ -6,7 +6,7 @@ covers on the texture: it follows slanted surfaces with less blur than its longe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -21,6 +21,7 @@ from ...kernels.launch import Launch, inside_kernel
 
 EXTENSIONS = {"repeat": 0, "extend": 1, "clip": 2, "mirror": 3}
 FIELDS = wp.constant(9)  # numbers per material in the table
+SMALL = 64 * 64  # texels of a level from which on all that follow are made by one thread: sharing them would take longer
 
 
 @dataclass(frozen=True)
@@ -66,27 +67,31 @@ def level_sizes(width: int, height: int) -> list[tuple[int, int]]:
 
 def tabulate(materials: Sequence[FlatMaterial], colors: Tensor, texels: Tensor) -> Textures:
     """Where everything lies; the smaller levels are still to be made by ``reduce_levels``."""
-    lines = []
-    texel = coarse = row = 0
-    for material in materials:
-        if material.image is None:
-            lines.append([0] * 9)
-            continue
-        height, width = material.image.shape[:2]
-        sizes = level_sizes(width, height)
-        closest = int(material.interpolation == "closest")
-        lines.append([width, height, EXTENSIONS[material.extension], len(sizes), texel, coarse, row, closest, int(material.encoded)])
-        texel += width * height
-        coarse += sum(w * h for w, h in sizes[1:])
-        row += sum(h for _, h in sizes)
-    table = _table(tuple(map(tuple, lines)), texels.device)
-    smaller = torch.empty(coarse, 3, device=texels.device)
-    return Textures(table, colors, texels, smaller, [(n[0], n[1]) for n in lines], row, any(n[8] for n in lines))
+    kinds = tuple(None if m.image is None else (*m.image.shape[:2], m.extension, m.interpolation, m.encoded) for m in materials)
+    table, sizes, count, rows, encoded = _table(kinds, texels.device)
+    return Textures(table, colors, texels, torch.empty(count, 3, device=texels.device), sizes, rows, encoded)
 
 
 @lru_cache(16)
-def _table(lines: tuple[tuple[int, ...], ...], device: torch.device) -> Int[Tensor, "M 9"]:
-    return torch.tensor(lines, dtype=torch.int32, device=device).reshape(-1, 9)
+def _table(
+    kinds: tuple[tuple[int, int, str, str, bool] | None, ...], device: torch.device
+) -> tuple[Int[Tensor, "M 9"], list[tuple[int, int]], int, int, bool]:
+    """For images of these sizes the table, the sizes, the numbers of texels and of rows, and whether any is encoded."""
+    lines = []
+    texel = coarse = row = 0
+    for kind in kinds:
+        if kind is None:
+            lines.append([0] * 9)
+            continue
+        height, width, extension, interpolation, encoded = kind
+        sizes = level_sizes(width, height)
+        closest = int(interpolation == "closest")
+        lines.append([width, height, EXTENSIONS[extension], len(sizes), texel, coarse, row, closest, int(encoded)])
+        texel += width * height
+        coarse += sum(w * h for w, h in sizes[1:])
+        row += sum(h for _, h in sizes)
+    table = torch.tensor(lines, dtype=torch.int32, device=device).reshape(-1, 9)
+    return table, [(line[0], line[1]) for line in lines], coarse, row, any(line[8] for line in lines)
 
 
 @wp.struct
@@ -154,9 +159,11 @@ def level_of(image: Image, number: int) -> Level:
 
 
 @wp.func_native("""
+const wp::vec3* const first = fine.data + above;
+wp::vec3* const means = coarse.data + place;
 for (int n = 0; n < count; ++n) {
-    const wp::vec3 *top = fine.data + above + 2 * n, *bottom = top + width;
-    for (int k = 0; k < 3; ++k) coarse.data[place + n][k] = 0.25f * ((top[0][k] + top[1][k]) + (bottom[0][k] + bottom[1][k]));
+    const wp::vec3 *top = first + 2 * n, *bottom = top + width;
+    for (int k = 0; k < 3; ++k) means[n][k] = 0.25f * ((top[0][k] + top[1][k]) + (bottom[0][k] + bottom[1][k]));
 }
 """)
 def halve_row(place: int, count: int, above: int, width: int, fine: Vec3s, coarse: Vec3s):
@@ -165,18 +172,24 @@ def halve_row(place: int, count: int, above: int, width: int, fine: Vec3s, coars
 
 
 @wp.func_native("""
-for (int n = 0; n < 2 * count; ++n) for (int k = 0; k < 3; ++k) fine.data[place + n][k] += 0.25f * coarse.data[above + n / 2][k];
+wp::vec3* const texels = fine.data + place;
+const wp::vec3* const given = coarse.data + above;
+for (int n = 0; n < count; ++n) {
+    for (int k = 0; k < 3; ++k) {
+        const float quarter = 0.25f * given[n][k];
+        texels[2 * n][k] += quarter;
+        texels[2 * n + 1][k] += quarter;
+    }
+}
 """)
 def double_row(place: int, count: int, above: int, fine: Vec3s, coarse: Vec3s):
     """Gives every other texel of a row, and the one after it, a quarter of the one above them."""
     ...
 
 
-@inside_kernel
-def _reduce(first: int, table: Ints, material: int, number: int, fine: Vec3s, coarse: Vec3s):
-    """Means of the texels under each texel of the next level. The owner is one of its rows."""
-    row = first + wp.tid()
-    image = image_of(table, material)
+@wp.func
+def reduce_row(image: Image, number: int, row: int, fine: Vec3s, coarse: Vec3s):
+    """Means of the texels under each texel of a row of the next level."""
     below, level = level_of(image, number), level_of(image, number + 1)
     place = level.texel + row * level.width
     if below.width == 2 * level.width and below.height == 2 * level.height:
@@ -192,17 +205,30 @@ def _reduce(first: int, table: Ints, material: int, number: int, fine: Vec3s, co
             coarse[place + column] = total / float((rows[1] - rows[0]) * (columns[1] - columns[0]))
 
 
+@inside_kernel
+def _reduce(first: int, table: Ints, material: int, number: int, fine: Vec3s, coarse: Vec3s):
+    """Makes the next level. The owner is one of its rows."""
+    reduce_row(image_of(table, material), number, first + wp.tid(), fine, coarse)
+
+
+@inside_kernel
+def _reduce_small(first: int, table: Ints, material: int, number: int, coarse: Vec3s):
+    """Makes all levels after one that is not the image itself. There is one owner."""
+    image = image_of(table, material)
+    for n in range(number, image.levels - 1):
+        for row in range(level_of(image, n + 1).height):
+            reduce_row(image, n, row, coarse, coarse)
+
+
 @wp.func
 def window(place: int, size: int, smaller: int) -> wp.vec2i:
     """The texels that the mean of one of the next level takes, along one side."""
     return wp.vec2i(place * size / smaller, ((place + 1) * size + smaller - 1) / smaller)
 
 
-@inside_kernel
-def _spread(first: int, table: Ints, material: int, number: int, grad_fine: Vec3s, grad_coarse: Vec3s):
-    """The adjoint of ``_reduce``: each texel gathers from those whose mean it entered. The owner is a row of texels."""
-    row = first + wp.tid()
-    image = image_of(table, material)
+@wp.func
+def spread_row(image: Image, number: int, row: int, grad_fine: Vec3s, grad_coarse: Vec3s):
+    """The adjoint of ``reduce_row``: each texel of a row gathers from those whose mean it entered."""
     below, level = level_of(image, number), level_of(image, number + 1)
     place, above = below.texel + row * below.width, level.texel + (row / 2) * level.width
     if below.width == 2 * level.width and below.height == 2 * level.height:
@@ -219,28 +245,53 @@ def _spread(first: int, table: Ints, material: int, number: int, grad_fine: Vec3
                         grad_fine[place + column] = grad_fine[place + column] + grad_coarse[level.texel + y * level.width + x] / count
 
 
-def _levels(textures: Textures) -> list[tuple[int, list[tuple[int, int]]]]:
-    """Materials with an image, and the sizes of its levels."""
-    return [(m, level_sizes(*size)) for m, size in enumerate(textures.sizes) if size[0] > 0]
+@inside_kernel
+def _spread(first: int, table: Ints, material: int, number: int, grad_fine: Vec3s, grad_coarse: Vec3s):
+    """The adjoint of ``_reduce``. The owner is a row of texels."""
+    spread_row(image_of(table, material), number, first + wp.tid(), grad_fine, grad_coarse)
+
+
+@inside_kernel
+def _spread_small(first: int, table: Ints, material: int, number: int, grad_coarse: Vec3s):
+    """The adjoint of ``_reduce_small``. There is one owner."""
+    image = image_of(table, material)
+    for step in range(image.levels - 1 - number):
+        n = image.levels - 2 - step
+        for row in range(level_of(image, n).height):
+            spread_row(image, n, row, grad_coarse, grad_coarse)
+
+
+def _levels(textures: Textures) -> Iterator[tuple[int, list[tuple[int, int]], int]]:
+    """Materials with an image, the sizes of its levels, and which of them is the first that is small; never the image itself."""
+    for material, size in enumerate(textures.sizes):
+        if size[0] > 0:
+            sizes = level_sizes(*size)
+            small = next((n for n, (width, height) in enumerate(sizes) if n > 0 and width * height <= SMALL), len(sizes))
+            yield material, sizes, small
 
 
 def reduce_levels(textures: Textures) -> list[Launch]:
     """Makes the smaller levels of all images, each from the one before; each texel is the mean of those under it."""
-    launches = []
-    for material, sizes in _levels(textures):
-        for number, (_, rows) in enumerate(sizes[1:]):
-            fine = textures.texels if number == 0 else textures.coarse
+    launches, table, coarse = [], textures.table, textures.coarse
+    for material, sizes, small in _levels(textures):
+        for number in range(min(small, len(sizes) - 1)):
+            rows = sizes[number + 1][1]
+            fine = textures.texels if number == 0 else coarse
             items = rows * sizes[number][0] // 4  # each takes a fraction of a pixel's time
-            launches.append(Launch(_reduce, rows, textures.table, material, number, fine, textures.coarse, items=items))
+            launches.append(Launch(_reduce, rows, table, material, number, fine, coarse, items=items))
+        if small < len(sizes) - 1:
+            launches.append(Launch(_reduce_small, 1, table, material, small, coarse, alone=True))
     return launches
 
 
 def spread_levels(textures: Textures, grad_texels: Float[Tensor, "T 3"], grad_coarse: Float[Tensor, "C 3"]) -> list[Launch]:
     """Hands the smaller levels' gradients down to the images', from one level to the next."""
-    launches = []
-    for material, sizes in _levels(textures):
-        for number in range(len(sizes) - 2, -1, -1):
+    launches, table = [], textures.table
+    for material, sizes, small in _levels(textures):
+        if small < len(sizes) - 1:
+            launches.append(Launch(_spread_small, 1, table, material, small, grad_coarse, alone=True))
+        for number in range(min(small, len(sizes) - 1) - 1, -1, -1):
             fine = grad_texels if number == 0 else grad_coarse
             items = sizes[number][0] * sizes[number][1] // 8
-            launches.append(Launch(_spread, sizes[number][1], textures.table, material, number, fine, grad_coarse, items=items))
+            launches.append(Launch(_spread, sizes[number][1], table, material, number, fine, grad_coarse, items=items))
     return launches
