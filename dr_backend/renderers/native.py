@@ -22,7 +22,6 @@ from ..shading.lamp_table import tabulate_lamps
 from ..shading.layers import layers_planned, shows_through
 from ..shading.opacity import see_through_faces
 from ..shading.surface import radiance_at, seen_from
-from ..shading.textures import to_srgb
 from .base import Capabilities, Maps, RenderOutput, maps_of, through_layers
 
 BYTES_PER_PIXEL = 80  # measured peak of a textured forward and backward pass
@@ -152,8 +151,7 @@ def _palette(scene: FlatScene, positions: Tensor) -> tuple[Tensor, Sequence[Flat
         if material.image is not None and material.uv_matrix is not None:
             placed = uvs @ material.uv_matrix[:, :2].T + material.uv_matrix[:, 2]
             uvs = torch.where((scene.face_material == index)[:, None, None], placed, uvs)
-    images = [to_srgb(m.image) if m.encoded else m.image for m in scene.materials if m.image is not None]
-    texels = [image.reshape(-1, 3) for image in images]
+    texels = [m.image.reshape(-1, 3) for m in scene.materials if m.image is not None]
     joined = texels[0] if len(texels) == 1 else torch.cat([*texels, positions.new_zeros(0, 3)])
     colors = torch.stack([m.base_color for m in scene.materials]) if len(scene.materials) > 1 else scene.materials[0].base_color[None]
     return uvs.contiguous(), scene.materials, colors, joined.contiguous()

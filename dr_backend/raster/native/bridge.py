@@ -22,6 +22,7 @@ from .interpolate import interpolate
 from .outline import Edges, cross_edges, outline_edges
 from .paint import Painted, paint
 from .pull import Looks, pull_corners
+from .srgb import encode_texels, unencode_gradients
 from .texture import reduce_levels, tabulate
 
 
@@ -104,8 +105,12 @@ class Palette:
     def __init__(self, batch: Batch, materials: Sequence[FlatMaterial], uvs: Tensor, colors: Tensor, texels: Tensor) -> None:
         self.batch, self.uvs, self.textures = batch, uvs, tabulate(materials, colors, texels)
 
+    def prepare(self) -> list[Work]:
+        """What makes encoded texels, and smaller levels."""
+        return [*encode_texels(self.textures, self.batch.launcher), *reduce_levels(self.textures)]
+
     def paint(self, seen: Seen, lit: bool, keep: bool) -> tuple[Painted, list[Work]]:
-        """See ``paint``; the textures' smaller levels have to be made before."""
+        """See ``paint``; to be run after ``prepare``."""
         topology = self.batch.topology
         return paint(
             seen.projected, topology.faces32, self.uvs, topology.face_material32, self.textures, seen.face_id, seen.depth, seen.bins,
@@ -123,7 +128,7 @@ class Palette:
         batch, topology, work = self.batch, self.batch.topology, []
         for index, (pull, seen, made) in enumerate(zip(pulls, batch.seen, painted, strict=True)):
             given = weights[index], depths[index], images[index]
-            if all(g is None for g in given) or not (moving or self.textures.encoded):
+            if all(g is None for g in given) or not (moving or any(self.textures.encoded)):
                 continue
             looks = None
             if given[2] is not None and made.read is not None:
@@ -140,7 +145,8 @@ class Palette:
             if g is not None and made.read is not None
         ]
         grad_texels, gather = texel_gradients(views, topology.face_material32, self.textures, batch.launcher)
-        if self.textures.encoded:  # gradients for encoded texels are those that the pulls leave behind
+        if any(self.textures.encoded):  # gradients for encoded texels are those that the pulls leave behind
+            gather += unencode_gradients(self.textures, grad_texels, batch.launcher)
             return grad_texels, side_by_side(work) + side_by_side([gather])
         return grad_texels, side_by_side([*work, gather])
 
@@ -172,7 +178,7 @@ class _Paint(Function):
     ) -> tuple[Tensor, ...]:
         palette = Palette(batch, materials, uvs, colors, texels)
         painted, work = zip(*(palette.paint(seen, True, keep) for seen in batch.seen), strict=True)
-        batch.launcher.run(*([launch] for launch in reduce_levels(palette.textures)), *side_by_side(work))
+        batch.launcher.run(*([launch] for launch in palette.prepare()), *side_by_side(work))
         batch.runs = [each.runs for each in painted]
         images, weights = [each.rgb for each in painted], [each.weights for each in painted]
         if not any(ctx.needs_input_grad[6:]):
@@ -191,7 +197,7 @@ class _Paint(Function):
         count = len(batch.seen)
         images, depths, weights = (_contiguous(gradients[count * n : count * (n + 1)]) for n in range(3))
         copying: list[list[Work]] = []
-        if palette.textures.encoded:
+        if any(palette.textures.encoded):
             images, copying = _copied(images, batch.launcher)
         pulls = [Pull(seen, needed, index) for index, seen in enumerate(batch.seen)]
         grad_texels, work = palette.unpaint(pulls, ctx.painted, images, depths, weights, any(needed), by_texels)
@@ -290,10 +296,10 @@ class _Image(Function):
             yield [*rest, *color, *find]
             return seen, painted, *(yield from _blended(batch, seen, outline, painted.rgb))
 
-        def smaller() -> Steps[None]:
-            yield reduce_levels(palette.textures)
+        def prepare() -> Steps[None]:
+            yield palette.prepare()
 
-        found = batch.launcher.together([*map(work, range(len(batch.views))), smaller()])
+        found = batch.launcher.together([*map(work, range(len(batch.views))), prepare()])
         batch.seen, painted, ctx.blends, alphas = zip(*found[:-1], strict=True)
         ctx.palette, ctx.painted = palette, [replace(each, rgb=None) for each in painted]
         ctx.save_for_backward(positions, colors)

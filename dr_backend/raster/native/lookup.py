@@ -149,26 +149,3 @@ const auto rows_read = [&](int from, int to, int shift) {
     return groups;
 };
 """
-
-# Decoding sRGB (IEC 61966-2-1), and its slope. ``curve`` is y to the power of 1.4, for y from 0.09 on: y times the square of its fifth
-# root, which two steps of Halley's method find from a guess that divides the exponent.
-DECODING = """
-const auto curve = [](float y) {
-    union { float value; unsigned int bits; } guess = {y};
-    guess.bits = guess.bits / 5 + 852000000;
-    float root = guess.value;
-    for (int step = 0; step < 2; ++step) {
-        const float square = root * root, fifth = square * square * root;
-        root *= (2.0f * fifth + 3.0f * y) / (3.0f * fifth + 2.0f * y);
-    }
-    return y * root * root;
-};
-const auto decode = [&](float value) {
-    const float y = (value + 0.055f) * (1.0f / 1.055f), curved = y * curve(y);
-    return value <= 0.04045f ? value * (1.0f / 12.92f) : curved;
-};
-const auto decoding_slope = [&](float value) {
-    const float curved = curve((value + 0.055f) * (1.0f / 1.055f)) * (2.4f / 1.055f);
-    return value <= 0.04045f ? 1.0f / 12.92f : curved;
-};
-"""

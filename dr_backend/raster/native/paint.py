@@ -15,8 +15,9 @@ from .. import texture
 from ..project import Projected, View
 from .bins import Bins
 from .interpolate import SPOTS, Lens, Runs, lens_of
-from .lookup import DECODING, STRIP_ROWS, STRIP_TEXELS, TEXELS
+from .lookup import STRIP_ROWS, STRIP_TEXELS, TEXELS
 from .rasterize import VECTORIZED, pixel_owners
+from .srgb import DECODING
 from .strips import EACH_RUN, EACH_STRETCH, STRIPS, strips_across
 from .sums import starts_of
 from .texture import Read, Textures

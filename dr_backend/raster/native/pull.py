@@ -15,8 +15,9 @@ from ...kernels.launch import Launch, Launcher, Work, inside_kernel, once
 from ..project import Projected, View
 from .bins import Bins
 from .interpolate import SPOTS, Lens, Runs, lens_of
-from .lookup import DECODING, STRIP_TEXELS, TEXELS
+from .lookup import STRIP_TEXELS, TEXELS
 from .rasterize import VECTORIZED, pixel_owners
+from .srgb import DECODING
 from .strips import EACH_RUN, EACH_STRETCH, STRIPS
 from .sums import add_into
 from .texture import Textures

@@ -30,11 +30,12 @@ class Textures:
 
     table: Int[Tensor, "M 9"]  # see ``Image``
     colors: Float[Tensor, "M 3"]
-    texels: Float[Tensor, "T 3"]  # all images, one after the other
+    linear: Float[Tensor, "T 3"]  # all images, one after the other
+    texels: Float[Tensor, "T 3"]  # the same, encoded where they are read as sRGB
     coarse: Float[Tensor, "C 3"]  # their smaller levels
     sizes: list[tuple[int, int]]  # width and height of each material's image; (0, 0) without
     rows: int  # of texels, of all levels of all images
-    encoded: bool  # whether any image is
+    encoded: list[bool]  # whether each material's image is read as sRGB
 
     @property
     def shift(self) -> int:
@@ -66,17 +67,20 @@ def level_sizes(width: int, height: int) -> list[tuple[int, int]]:
 
 
 def tabulate(materials: Sequence[FlatMaterial], colors: Tensor, texels: Tensor) -> Textures:
-    """Where everything lies; the smaller levels are still to be made by ``reduce_levels``."""
+    """Where everything lies; encoded texels and the smaller levels are still to be made."""
     kinds = tuple(None if m.image is None else (*m.image.shape[:2], m.extension, m.interpolation, m.encoded) for m in materials)
     table, sizes, count, rows, encoded = _table(kinds, texels.device)
-    return Textures(table, colors, texels, torch.empty(count, 3, device=texels.device), sizes, rows, encoded)
+    read = texels
+    if any(encoded):
+        read = torch.empty_like(texels) if all(e or size == (0, 0) for e, size in zip(encoded, sizes, strict=True)) else texels.clone()
+    return Textures(table, colors, texels, read, torch.empty(count, 3, device=texels.device), sizes, rows, encoded)
 
 
 @lru_cache(16)
 def _table(
     kinds: tuple[tuple[int, int, str, str, bool] | None, ...], device: torch.device
-) -> tuple[Int[Tensor, "M 9"], list[tuple[int, int]], int, int, bool]:
-    """For images of these sizes the table, the sizes, the numbers of texels and of rows, and whether any is encoded."""
+) -> tuple[Int[Tensor, "M 9"], list[tuple[int, int]], int, int, list[bool]]:
+    """For images of these sizes the table, the sizes, the numbers of smaller levels' texels and of rows, and which are encoded."""
     lines = []
     texel = coarse = row = 0
     for kind in kinds:
@@ -91,7 +95,7 @@ def _table(
         coarse += sum(w * h for w, h in sizes[1:])
         row += sum(h for _, h in sizes)
     table = torch.tensor(lines, dtype=torch.int32, device=device).reshape(-1, 9)
-    return table, [(line[0], line[1]) for line in lines], coarse, row, any(line[8] for line in lines)
+    return table, [(line[0], line[1]) for line in lines], coarse, row, [bool(line[8]) for line in lines]
 
 
 @wp.struct
