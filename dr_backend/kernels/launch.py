@@ -117,16 +117,16 @@ def _kinds(work: wp.Kernel) -> list[Kind | None]:
     return [kind_of(argument.type) for argument in work.adj.args[1:]]
 
 
-def _typed(work: wp.Kernel, arguments: Sequence[Any]) -> list[Any]:
+def typed(launch: Launch) -> list[Any]:
     """Arguments as Warp takes them."""
-    return [each if kind is None else descriptor(each, kind) for each, kind in zip(arguments, _kinds(work), strict=True)]
+    return [each if kind is None else descriptor(each, kind) for each, kind in zip(launch.arguments, _kinds(launch.work), strict=True)]
 
 
 class _Program:
     """A kernel compiled for a processor: a C function, which lets other threads run Python while it works."""
 
-    def __init__(self, work: wp.Kernel, arguments: Sequence[Any]) -> None:
-        found = wp.launch(work, dim=1, inputs=[0, *_typed(work, arguments)], device="cpu", record_cmd=True)  # checks their types
+    def __init__(self, launch: Launch) -> None:
+        found = wp.launch(launch.work, dim=1, inputs=[0, *typed(launch)], device="cpu", record_cmd=True)  # checks their types
         bounds, *parameters = found.params
         self._found, self._bounds = found, bounds  # of one owner; the code lives as long as what was found
         self.address = ctypes.cast(found.hooks.forward, ctypes.c_void_p).value
@@ -138,7 +138,7 @@ class _Program:
             layout += f"{field.offset - end}x" + (LAYOUT if kind is Descriptor else _NUMBERS.get(kind, f"{field.size}s"))
             end = field.offset + field.size
         self._layout = struct.Struct(layout + f"{-end % 8}x")
-        self._kinds = [(each, kind not in _NUMBERS) for each, kind in zip(_kinds(work), kinds[1:], strict=True)]
+        self._kinds = [(each, kind not in _NUMBERS) for each, kind in zip(_kinds(launch.work), kinds[1:], strict=True)]
         assert self._layout.size <= MOST_BYTES
 
     def packed(self, arguments: Sequence[Any]) -> bytes:
@@ -171,7 +171,7 @@ class Launcher:
         self._programs: dict[wp.Kernel, _Program] = {}
         self._crew: Crew | None = None
         if device.type == "cpu":
-            self._crew = Crew(self.threads, _Program(_lead, (0, 0, 0)), _Program(_follow, (0, 0)))
+            self._crew = Crew(self.threads, _Program(Launch(_lead, 1, 0, 0, 0)), _Program(Launch(_follow, 1, 0, 0)))
 
     def chunks(self, count: int, on_gpu: int) -> tuple[int, int]:
         """How many owners share ``count`` things, and how many of these each has: ``on_gpu`` on a GPU."""
@@ -181,7 +181,11 @@ class Launcher:
     def run(self, *stages: Sequence[Work]) -> None:
         """Calls kernels stage by stage. In a stage none needs what another does; all threads take part in all of them."""
         if self._crew is None:
-            self._run_on_gpu(stages)
+            for each in chain.from_iterable(stages):
+                if isinstance(each, Call):
+                    each.function()
+                elif each.owners > 0:
+                    self._queue(each)
             return
         packed, records, most = [], [], 0
         place = TASK.size * sum(len(stage) + 1 for stage in stages)
@@ -197,18 +201,15 @@ class Launcher:
             most = max(most, sum(each.items for each in stage if isinstance(each, Launch) and not each.alone))
         self._crew.perform(b"".join(records + packed), len(records), 1 + most // WORTH_WAKING)
 
-    def _run_on_gpu(self, stages: Sequence[Sequence[Work]]) -> None:
+    def _queue(self, launch: Launch) -> None:
+        """Calls a kernel on the GPU, after what torch has asked of it before."""
         stream = wp.stream_from_torch(torch.cuda.current_stream(self.device))
-        for each in chain.from_iterable(stages):
-            if isinstance(each, Call):
-                each.function()
-            elif each.owners > 0:
-                wp.launch(each.work, dim=each.owners, inputs=[0, *_typed(each.work, each.arguments)], stream=stream)
+        wp.launch(launch.work, dim=launch.owners, inputs=[0, *typed(launch)], stream=stream)
 
     def _program(self, launch: Launch) -> _Program:
         program = self._programs.get(launch.work)
         if program is None:
-            program = self._programs[launch.work] = _Program(launch.work, launch.arguments)
+            program = self._programs[launch.work] = _Program(launch)
         return program
 
     def _blocks(self, launch: Launch) -> int:

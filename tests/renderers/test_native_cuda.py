@@ -1,4 +1,4 @@
-"""The native renderer's kernels on CUDA: that they compile, which needs no GPU, and where there is one, that it shows the same."""
+"""The native renderer on CUDA: its kernels compile and its way leads to the same, which needs no GPU; where there is one, that it does."""
 
 import importlib
 import pkgutil
@@ -10,7 +10,7 @@ import pytest
 import torch
 import warp
 
-from dr_backend.kernels.launch import MODULES
+from dr_backend.kernels.launch import MODULES, Launch, Launcher, typed
 from dr_backend.raster import native
 from dr_backend.renderers.base import RenderOutput
 from dr_backend.renderers.native import NativeRenderer
@@ -49,6 +49,29 @@ def scenes() -> dict[str, tuple[Scene, bool]]:
         "painted": (scene_of(mesh, behind, views=views, materials=finer), True),
         "lit": (scene_of(mesh, behind, views=views, materials=finer, lit=True), True),
     }
+
+
+class AsOnGpu(Launcher):
+    """Takes the way of a GPU, owner by owner and with torch between the kernels, on a processor."""
+
+    def __init__(self) -> None:
+        super().__init__(torch.device("cuda"), 1)
+
+    def _queue(self, launch: Launch) -> None:
+        warp.launch(launch.work, dim=launch.owners, inputs=[0, *typed(launch)], device="cpu")
+
+
+@pytest.mark.parametrize("name", ["outline", "painted", "lit"])
+def test_the_way_of_a_gpu_leads_to_the_same(name):
+    scene, color = scenes()[name]
+    renderer = NativeRenderer("cpu")
+    theirs, expected = rendered(renderer, scene, color=color)
+    renderer._launcher = AsOnGpu()
+    ours, found = rendered(renderer, scene, color=color)
+    for mine, other in zip(ours, theirs, strict=True):
+        assert_same_images(mine, other)
+    errors = {path: relative_error(found[path], gradient) for path, gradient in expected.items()}
+    assert max(errors.values()) <= 1e-5, errors
 
 
 @on_gpu

@@ -17,33 +17,17 @@ from ...kernels.launch import Launcher, Steps, Work, side_by_side
 from .batch import CAMERA_TENSORS, Batch, Seen
 from .coverage import Blend, Crossings, blend, copied, unblend
 from .cuts import cross_cuts
-from .gather import texel_gradients
 from .interpolate import interpolate
 from .outline import Edges, cross_edges, outline_edges
-from .paint import Painted, paint
-from .pull import Looks, pull_corners
-from .srgb import encode_texels, unencode_gradients
-from .texture import reduce_levels, tabulate
+from .paint import Painted
+from .palette import Palette
+from .pull import Pull, pull_corners
 
 
-class Pull:
-    """Gradients for the camera space and the intrinsics of one view, as several kernels add them up."""
-
-    def __init__(self, seen: Seen, needed: Sequence[bool], index: int) -> None:
-        """``needed`` is as ``Batch.world_gradients`` takes it."""
-        self.by_camera = torch.zeros_like(seen.projected.camera)
-        self.intrinsics = any(needed[3 + CAMERA_TENSORS * index : 5 + CAMERA_TENSORS * index])
-        self._parts: list[Tensor] = []
-
-    def take(self, made: tuple[Tensor | None, list[Work]]) -> list[Work]:
-        """Remembers what is to be added up, and returns what is to be run."""
-        by_lens, work = made
-        self._parts += [] if by_lens is None else [by_lens]
-        return work
-
-    def by_lens(self) -> Tensor | None:
-        """The gradient for centre x, centre y, focal x and focal y."""
-        return sum(part.double().sum(0).float() for part in self._parts) if self._parts else None  # type: ignore[return-value]
+def _pulls(batch: Batch, needed: Sequence[bool]) -> list[Pull]:
+    """Of each view; ``needed`` is as ``Batch.world_gradients`` takes it."""
+    starts = range(1, len(needed), CAMERA_TENSORS)
+    return [Pull(seen.projected, any(needed[n + 2 : n + 4])) for seen, n in zip(batch.seen, starts, strict=True)]
 
 
 def _world(
@@ -88,7 +72,7 @@ class _Locate(Function):
         batch, needed, clean = ctx.batch, ctx.needs_input_grad[1:], _contiguous(gradients)
         (positions,) = ctx.saved_tensors
         count = len(batch.seen)
-        pulls = [Pull(seen, needed, index) for index, seen in enumerate(batch.seen)]
+        pulls = _pulls(batch, needed)
         work = []
         for pull, seen, runs, by_weight, by_depth in zip(pulls, batch.seen, batch.runs, clean[:count], clean[count:], strict=True):
             if by_weight is not None or by_depth is not None:
@@ -97,69 +81,6 @@ class _Locate(Function):
                     None, pull.by_camera, pull.intrinsics,
                 )))
         return (None, *_world(batch, positions, pulls, needed, *side_by_side(work)))
-
-
-class Palette:
-    """What colours a batch: its textures, and where faces lie on them."""
-
-    def __init__(self, batch: Batch, materials: Sequence[FlatMaterial], uvs: Tensor, colors: Tensor, texels: Tensor) -> None:
-        self.batch, self.uvs, self.textures = batch, uvs, tabulate(materials, colors, texels)
-
-    def prepare(self) -> list[Work]:
-        """What makes encoded texels, and smaller levels."""
-        return [*encode_texels(self.textures, self.batch.launcher), *reduce_levels(self.textures)]
-
-    def paint(self, seen: Seen, lit: bool, keep: bool) -> tuple[Painted, list[Work]]:
-        """See ``paint``; to be run after ``prepare``."""
-        topology = self.batch.topology
-        return paint(
-            seen.projected, topology.faces32, self.uvs, topology.face_material32, self.textures, seen.face_id, seen.depth, seen.bins,
-            seen.view, self.batch.launcher, lit, keep,
-        )
-
-    def unpaint(
-        self, pulls: Sequence[Pull], painted: Sequence[Painted], images: Sequence[Tensor | None], depths: Sequence[Tensor | None],
-        weights: Sequence[Tensor | None], moving: bool, texels: bool,
-    ) -> tuple[Tensor | None, list[list[Work]]]:
-        """The gradient for texels, if it is wanted, and what is still to be run for that and, if things are ``moving``, for the pulls.
-
-        ``images`` are the gradients for colours; where texels are encoded they are changed on the spot.
-        """
-        batch, topology, work = self.batch, self.batch.topology, []
-        for index, (pull, seen, made) in enumerate(zip(pulls, batch.seen, painted, strict=True)):
-            given = weights[index], depths[index], images[index]
-            if all(g is None for g in given) or not (moving or any(self.textures.encoded)):
-                continue
-            looks = None
-            if given[2] is not None and made.read is not None:
-                looks = Looks(self.textures, self.uvs, topology.face_material32, made.read.address, given[2])
-            work.append(pull.take(pull_corners(
-                seen.projected, topology.faces32, seen.face_id, seen.bins, made.runs, seen.view, batch.launcher, *given[:2], looks,
-                pull.by_camera, pull.intrinsics,
-            )))
-        if not texels:
-            return None, side_by_side(work)
-        views = [
-            (seen.face_id, made.read, g)
-            for seen, made, g in zip(batch.seen, painted, images, strict=True)
-            if g is not None and made.read is not None
-        ]
-        grad_texels, gather = texel_gradients(views, topology.face_material32, self.textures, batch.launcher)
-        if any(self.textures.encoded):  # gradients for encoded texels are those that the pulls leave behind
-            gather += unencode_gradients(self.textures, grad_texels, batch.launcher)
-            return grad_texels, side_by_side(work) + side_by_side([gather])
-        return grad_texels, side_by_side([*work, gather])
-
-    def by_colors(self, colors: Tensor, images: Sequence[Tensor | None]) -> Tensor:
-        """The gradient for the colours of materials that have no image."""
-        topology, found = self.batch.topology, torch.zeros_like(colors)
-        for seen, by_rgb in zip(self.batch.seen, images, strict=True):
-            if by_rgb is not None:
-                shown = (seen.face_id >= 0).reshape(-1).nonzero().squeeze(1)
-                material = topology.face_material[seen.face_id.reshape(-1)[shown].long()]
-                found.index_add_(0, material, by_rgb.reshape(-1, 3)[shown])
-        found[[i for i, size in enumerate(self.textures.sizes) if size[0] > 0]] = 0.0
-        return found
 
 
 def _copied(gradients: Sequence[Tensor | None], launcher: Launcher) -> tuple[list[Tensor | None], list[list[Work]]]:
@@ -199,7 +120,7 @@ class _Paint(Function):
         copying: list[list[Work]] = []
         if any(palette.textures.encoded):
             images, copying = _copied(images, batch.launcher)
-        pulls = [Pull(seen, needed, index) for index, seen in enumerate(batch.seen)]
+        pulls = _pulls(batch, needed)
         grad_texels, work = palette.unpaint(pulls, ctx.painted, images, depths, weights, any(needed), by_texels)
         world = _world(batch, positions, pulls, needed, *copying, *work)
         return (None, None, None, None, palette.by_colors(colors, images) if by_colors else None, grad_texels, *world)
@@ -248,9 +169,9 @@ class _Blend(Function):
         images = list(rest[CAMERA_TENSORS * views :]) or [None] * views
 
         def work(index: int, rgb: Tensor | None) -> Steps[tuple[Seen, Blend, Tensor]]:
-            seen, rest = yield from batch.see(index)
+            seen, before = yield from batch.see(index)
             outline, find = _outline(batch, seen)
-            yield [*rest, *find]
+            yield [*before, *find]
             return seen, *(yield from _blended(batch, seen, outline, rgb))
 
         found = batch.launcher.together(map(work, range(views), images))
@@ -271,7 +192,7 @@ class _Blend(Function):
         (positions,) = ctx.saved_tensors
         by_alpha = _contiguous(gradients[:views])
         by_rgb, copying = _copied(gradients[views:] or [None] * views, batch.launcher)
-        pulls = [Pull(seen, needed, index) for index, seen in enumerate(batch.seen)]
+        pulls = _pulls(batch, needed)
         world = _world(batch, positions, pulls, needed, *copying, *_unblended(batch, pulls, ctx.blends, by_alpha, by_rgb))
         return (None, *world, *(by_rgb if ctx.colored else ()))
 
@@ -290,10 +211,10 @@ class _Image(Function):
         palette = Palette(batch, materials, uvs, colors, texels)
 
         def work(index: int) -> Steps[tuple[Seen, Painted, Blend, Tensor]]:
-            seen, rest = yield from batch.see(index)
+            seen, before = yield from batch.see(index)
             painted, color = palette.paint(seen, False, keep)
             outline, find = _outline(batch, seen)
-            yield [*rest, *color, *find]
+            yield [*before, *color, *find]
             return seen, painted, *(yield from _blended(batch, seen, outline, painted.rgb))
 
         def prepare() -> Steps[None]:
@@ -315,7 +236,7 @@ class _Image(Function):
         count = len(batch.seen)
         images, copying = _copied(gradients[:count], batch.launcher)
         by_alpha, depths = _contiguous(gradients[count : 2 * count]), _contiguous(gradients[2 * count :])
-        pulls = [Pull(seen, needed, index) for index, seen in enumerate(batch.seen)]
+        pulls = _pulls(batch, needed)
         outlines = _unblended(batch, pulls, ctx.blends, by_alpha, images)
         grad_texels, work = palette.unpaint(pulls, ctx.painted, images, depths, [None] * count, any(needed), by_texels)
         world = _world(batch, positions, pulls, needed, *copying, *outlines, *work)

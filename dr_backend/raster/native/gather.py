@@ -166,7 +166,7 @@ def texel_gradients(
     """
     filtered, on_cpu = any(read.filtered for _, read, _ in views), launcher.device.type == "cpu"
     sizes = len(textures.texels), len(textures.coarse)
-    total = (torch.empty if on_cpu and views else torch.zeros)(sum(sizes), 3, device=launcher.device)
+    total = (torch.empty if on_cpu and views else torch.zeros)(sum(sizes), 3, device=textures.texels.device)
     grad_texels, grad_coarse = total.split(sizes)
     work: list[Work] = []
     for number, (face_id, read, by_rgb) in enumerate(views):

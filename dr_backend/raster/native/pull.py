@@ -176,6 +176,25 @@ def _pull(
         )
 
 
+class Pull:
+    """Gradients for the camera space and the intrinsics of one view, as several kernels add them up."""
+
+    def __init__(self, projected: Projected, intrinsics: bool) -> None:
+        """``intrinsics`` says whether those are wanted."""
+        self.by_camera, self.intrinsics = torch.zeros_like(projected.camera), intrinsics
+        self._parts: list[Tensor] = []
+
+    def take(self, made: tuple[Tensor | None, list[Work]]) -> list[Work]:
+        """Remembers what is to be added up, and returns what is to be run."""
+        by_lens, work = made
+        self._parts += [] if by_lens is None else [by_lens]
+        return work
+
+    def by_lens(self) -> Tensor | None:
+        """The gradient for centre x, centre y, focal x and focal y."""
+        return sum(part.double().sum(0).float() for part in self._parts) if self._parts else None  # type: ignore[return-value]
+
+
 @dataclass(frozen=True)
 class Looks:
     """The textures that coloured a view, where its pixels read them, and the gradient for what they read."""

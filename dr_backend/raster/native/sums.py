@@ -68,7 +68,7 @@ def starts_of(counts: Int[Tensor, " N"], launcher: Launcher) -> tuple[Int[Tensor
 
 def add_into(total: Float[Tensor, ...], place: Int[Tensor, ...], value: Float[Tensor, ...], launcher: Launcher) -> Work:
     """``total[place] += value`` row by row; where a place repeats, in the order of the list. Negative places take nothing."""
-    width = value.numel() // max(1, place.numel())
+    width = value.numel() // place.numel() if place.numel() else 1
     if launcher.device.type == "cpu":
         owners = 1 << (launcher.threads.bit_length() - 1)  # a power of two: whose turn it is must be quick to tell
         return Launch(_add, owners, place, value, width, owners - 1, total, items=value.numel() // 8)
