@@ -196,7 +196,5 @@ def bin_faces(
     starts, add_up = starts_of(counts, launcher)
     yield [before, find, add_up]
     entries = integers(int(starts[-1]))
-    fill = Launch(
-        _fill, chunks, survivors, rows, cols, kept, columns, chunk, chunks, starts, counts, entries, items=count
-    )
+    fill = Launch(_fill, chunks, survivors, rows, cols, kept, columns, chunk, chunks, starts, counts, entries, items=count)
     return Bins(facing, entries, starts, chunks, tile_width, TILE, columns), fill

@@ -233,14 +233,9 @@ def blend(
     cover = Launch(_cover, owners, chunk, face_id, alpha, claimed, items=face_id.numel() // 16)
     target, other = torch.empty_like(found.inner), torch.empty_like(found.inner)
     share, scale, step, more = torch.empty(4, count, device=device).unbind(0)
-    portion = Launch(
-        _share, count, found.inner, found.outer, found.distance, target, other, share
-    )
+    portion = Launch(_share, count, found.inner, found.outer, found.distance, target, other, share)
     step_rgb, more_rgb = (None, None) if rgb is None else torch.empty(2, count, 3, device=device).unbind(0)
-    mix = Launch(
-        _mix, count, target, other, share, claimed, rgb, alpha, scale,
-        step_rgb, step, more_rgb, more,
-    )
+    mix = Launch(_mix, count, target, other, share, claimed, rgb, alpha, scale, step_rgb, step, more_rgb, more)
     work = [cover, portion, add_into(claimed, target, share, launcher), mix, add_into(alpha, target, more, launcher)]
     if rgb is not None and more_rgb is not None:
         work.append(add_into(rgb, target, more_rgb, launcher))
@@ -265,9 +260,8 @@ def unblend(
     pixels = torch.empty(count, 2, dtype=torch.int32, device=device)
     more_rgb = None if by_rgb is None else torch.empty(count, 2, 3, device=device)
     ask = Launch(
-        _ask, count, found.inner, found.outer, found.distance, made.target, made.share,
-        made.scale, made.rgb, made.alpha, by_rgb, by_alpha, by_distance, pixels,
-        more_rgb,
+        _ask, count, found.inner, found.outer, found.distance, made.target, made.share, made.scale, made.rgb, made.alpha, by_rgb, by_alpha,
+        by_distance, pixels, more_rgb,
     )
     work: list[Work] = [ask]
     if by_rgb is not None and more_rgb is not None:
@@ -277,8 +271,8 @@ def unblend(
     by_lens = torch.zeros(edges + cuts, 4, device=device) if intrinsics else None
     lens = lens_of(view)
     pull = Launch(
-        _pull_edges, edges, found.edge, found.inner, found.outer, by_distance, edge_vertices,
-        projected.camera, view.near, lens, place, by_end, by_lens,
+        _pull_edges, edges, found.edge, found.inner, found.outer, by_distance, edge_vertices, projected.camera, view.near, lens, place,
+        by_end, by_lens,
     )
     work += [pull, add_into(grad_camera, place, by_end, launcher)]
     if cuts:
@@ -286,8 +280,8 @@ def unblend(
         by_corner = torch.empty(cuts, 6, 3, device=device)
         tail = None if by_lens is None else by_lens[edges:]
         pull = Launch(
-            pull_cuts, cuts, found.cut, found.inner[edges:], found.outer[edges:], by_distance[edges:],
-            faces, projected.camera, lens, place, by_corner, tail,
+            pull_cuts, cuts, found.cut, found.inner[edges:], found.outer[edges:], by_distance[edges:], faces, projected.camera, lens,
+            place, by_corner, tail,
         )
         work += [pull, add_into(grad_camera, place, by_corner, launcher)]
     return by_lens, work

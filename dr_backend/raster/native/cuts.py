@@ -172,10 +172,7 @@ def cross_cuts(
     there, and if no outline passes between them: beyond its outline a surface has no plane.
     """
     right, below = torch.empty(2, view.height, view.width, device=faces.device).unbind(0)
-    meeting = Launch(
-        _meet, view.height, faces, projected.camera, shells, face_id, lens_of(view), right,
-        below, items=face_id.numel(),
-    )
+    meeting = Launch(_meet, view.height, faces, projected.camera, shells, face_id, lens_of(view), right, below, items=face_id.numel())
     yield [*before, meeting]
     used = inner >= 0
     inner, outer = inner[used], outer[used]

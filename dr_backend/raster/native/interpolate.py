@@ -154,9 +154,6 @@ def interpolate(
     weights = torch.empty(view.height, view.width, 3, device=faces.device)
     owners, shape = pixel_owners(bins, view, launcher)
     runs = torch.empty(view.height * shape[2], dtype=torch.int32, device=faces.device)
-    work = Launch(
-        _locate, owners, faces, projected.camera, face_id, lens_of(view), *shape, weights, depth,
-        runs, items=face_id.numel(),
-    )
+    work = Launch(_locate, owners, faces, projected.camera, face_id, lens_of(view), *shape, weights, depth, runs, items=face_id.numel())
     starts, add_up = starts_of(runs, launcher)
     return weights, Runs(starts), [work, add_up]

@@ -226,10 +226,7 @@ def outline_edges(
     chunks, chunk = launcher.chunks(count, CHUNK_EDGES_GPU)
     found, kept, counts = (torch.empty(size, dtype=torch.int32, device=edge_faces.device) for size in (count, chunks, chunks))
     table = [edge_vertices, edge_faces, edge_direction, bins.facing]
-    work = Launch(
-        _outline, chunks, *table, culled, projected.camera, view.near, lens_of(view), chunk, found, kept,
-        counts, items=count,
-    )
+    work = Launch(_outline, chunks, *table, culled, projected.camera, view.near, lens_of(view), chunk, found, kept, counts, items=count)
     starts, add_up = starts_of(counts, launcher)
     return Edges(found, kept, starts, table), [work, add_up]
 

@@ -148,10 +148,8 @@ def paint(
     highest = torch.empty(owners, device=faces.device)
     runs = torch.empty(view.height * shape[2], dtype=torch.int32, device=faces.device)
     work = Launch(
-        _paint, owners, faces, projected.camera, uvs, face_material, textures.table,
-        textures.colors, textures.texels, textures.coarse, face_id, lens_of(view), *shape,
-        textures.shift, address, groups, weights, depth, runs, highest, rgb,
-        items=face_id.numel(),
+        _paint, owners, faces, projected.camera, uvs, face_material, textures.table, textures.colors, textures.texels, textures.coarse,
+        face_id, lens_of(view), *shape, textures.shift, address, groups, weights, depth, runs, highest, rgb, items=face_id.numel(),
     )
     starts, add_up = starts_of(runs, launcher)
     return Painted(rgb, weights, None if address is None else Read(address, groups, highest), Runs(starts)), [work, add_up]

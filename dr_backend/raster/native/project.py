@@ -83,10 +83,7 @@ def project(
     if view.lens is not None:
         yield [Launch(_turn, owners, points, turn, shift, chunk, 0, camera, items=count)]
         points, turn, shift = bend(camera, view).contiguous(), wp.mat33(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), wp.vec3(0.0)
-    work = Launch(
-        _to_screen, owners, points, turn, shift, view.near, lens_of(view), chunk, camera, xy,
-        nearness, total, items=count,
-    )
+    work = Launch(_to_screen, owners, points, turn, shift, view.near, lens_of(view), chunk, camera, xy, nearness, total, items=count)
     return Projected(camera=camera, xy=xy, nearness=nearness), total, work
 
 

@@ -233,8 +233,7 @@ def pull_corners(
     by_lens = torch.empty(runs.total, 4, device=device) if intrinsics else None
     owners, shape = pixel_owners(bins, view, launcher)
     pull = Launch(
-        _pull, owners, faces, projected.camera, face_id, lens_of(view), *shape, runs.starts,
-        by_weight, by_depth, *_arguments(looks), place, by_corner, by_lens,
-        items=face_id.numel(),
+        _pull, owners, faces, projected.camera, face_id, lens_of(view), *shape, runs.starts, by_weight, by_depth, *_arguments(looks),
+        place, by_corner, by_lens, items=face_id.numel(),
     )
     return by_lens, [pull, add_into(grad_camera, place, by_corner, launcher)]

@@ -297,10 +297,8 @@ def rasterize(
     depth = torch.empty(view.height, view.width, dtype=torch.float32, device=faces.device)
     owners, shape = pixel_owners(bins, view, launcher)
     work = Launch(
-        _raster, owners, faces, projected.camera, projected.xy, projected.nearness,
-        bins.entries, bins.starts, bins.chunks, view.near, *map(_pair, view.numbers[2:]),
-        int(view.perspective), view.width, view.height, bins.width, bins.height, bins.columns, *shape,
-        None if behind is None else behind.face_id, None if behind is None else behind.nearness, face_id, depth,
-        items=face_id.numel(),
+        _raster, owners, faces, projected.camera, projected.xy, projected.nearness, bins.entries, bins.starts, bins.chunks, view.near,
+        *map(_pair, view.numbers[2:]), int(view.perspective), view.width, view.height, bins.width, bins.height, bins.columns, *shape,
+        None if behind is None else behind.face_id, None if behind is None else behind.nearness, face_id, depth, items=face_id.numel(),
     )
     return face_id, depth, work

@@ -139,8 +139,8 @@ def shade(surface: Surface, launcher: Launcher) -> Steps[Float[Tensor, "H W 3"]]
     owners, shape = pixel_owners(surface.bins, view, launcher)
     light = torch.empty_like(surface.weights)
     work = Launch(
-        _shade, owners, *surface.arguments(), surface.face_id, surface.weights, view.width, view.height, *shape,
-        light, items=surface.face_id.numel(),
+        _shade, owners, *surface.arguments(), surface.face_id, surface.weights, view.width, view.height, *shape, light,
+        items=surface.face_id.numel(),
     )
     yield [work]
     return light
@@ -157,9 +157,8 @@ def unshade(
     by_corner = torch.empty(2, runs.total, 3, 3, device=by_light.device)
     owners, shape = pixel_owners(surface.bins, view, launcher)
     work = Launch(
-        _unshade, owners, *surface.arguments(), surface.face_id, surface.weights, by_light, view.width,
-        view.height, *shape, runs.starts, by_weight, place[0], place[1], by_corner[0],
-        by_corner[1], items=surface.face_id.numel(),
+        _unshade, owners, *surface.arguments(), surface.face_id, surface.weights, by_light, view.width, view.height, *shape, runs.starts,
+        by_weight, place[0], place[1], by_corner[0], by_corner[1], items=surface.face_id.numel(),
     )
     by_vertex = add_into(grad_positions, place[0], by_corner[0], launcher)
     yield [work, by_vertex, add_into(grad_normals.view(-1, 3), place[1], by_corner[1], launcher)]
@@ -172,8 +171,8 @@ def unlight(surface: Surface, by_light: Float[Tensor, "H W 3"], launcher: Launch
     owners, shape = pixel_owners(surface.bins, view, launcher)
     by_line = torch.zeros(owners, *surface.lamps.lines.shape, device=by_light.device)
     work = Launch(
-        _unlight, owners, *surface.arguments(sky=False), surface.face_id, surface.weights, by_light,
-        view.width, view.height, *shape, by_line, items=surface.face_id.numel(),
+        _unlight, owners, *surface.arguments(sky=False), surface.face_id, surface.weights, by_light, view.width, view.height, *shape,
+        by_line, items=surface.face_id.numel(),
     )
     yield [work]
     return by_line.double().sum(0).float()
