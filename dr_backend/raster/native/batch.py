@@ -28,7 +28,7 @@ class Seen:
     projected: Projected
     bins: Bins
     face_id: Int[Tensor, "H W"]
-    depth: Float[Tensor, "H W"]  # of the faces' planes; ``interpolate`` and ``address`` make it exact
+    depth: Float[Tensor, "H W"]  # of the faces' planes; ``interpolate`` and ``paint`` make it exact
 
 
 class Batch:

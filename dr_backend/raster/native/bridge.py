@@ -89,6 +89,19 @@ def _copied(gradients: Sequence[Tensor | None], launcher: Launcher) -> tuple[lis
     return [copy for copy, _ in made], side_by_side([work for _, work in made])
 
 
+def _unpainted(
+    ctx: Any, pulls: Sequence[Pull], images: Sequence[Tensor | None], depths: Sequence[Tensor | None], weights: Sequence[Tensor | None],
+    *before: Sequence[Work],
+) -> tuple[Tensor | None, ...]:
+    """What ``_Paint`` and ``_Image`` answer, once ``before`` has run and ``images`` are gradients for colours that are not blended."""
+    palette = ctx.palette
+    by_colors, by_texels, *needed = ctx.needs_input_grad[4:]
+    positions, colors = ctx.saved_tensors
+    grad_texels, work = palette.unpaint(pulls, ctx.painted, images, depths, weights, any(needed), by_texels)
+    world = _world(palette.batch, positions, pulls, needed, *before, *work)
+    return (None, None, None, None, palette.by_colors(colors, images) if by_colors else None, grad_texels, *world)
+
+
 class _Paint(Function):
     """Base colours and depth of every view; where these are to be lit, barycentric coordinates too."""
 
@@ -113,17 +126,12 @@ class _Paint(Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         palette, batch = ctx.palette, ctx.palette.batch
-        by_colors, by_texels, *needed = ctx.needs_input_grad[4:]
-        positions, colors = ctx.saved_tensors
         count = len(batch.seen)
         images, depths, weights = (_contiguous(gradients[count * n : count * (n + 1)]) for n in range(3))
         copying: list[list[Work]] = []
         if any(palette.textures.encoded):
             images, copying = _copied(images, batch.launcher)
-        pulls = _pulls(batch, needed)
-        grad_texels, work = palette.unpaint(pulls, ctx.painted, images, depths, weights, any(needed), by_texels)
-        world = _world(batch, positions, pulls, needed, *copying, *work)
-        return (None, None, None, None, palette.by_colors(colors, images) if by_colors else None, grad_texels, *world)
+        return _unpainted(ctx, _pulls(batch, ctx.needs_input_grad[6:]), images, depths, weights, *copying)
 
 
 def _outline(batch: Batch, seen: Seen) -> tuple[Edges, list[Work]]:
@@ -230,17 +238,13 @@ class _Image(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        palette, batch = ctx.palette, ctx.palette.batch
-        by_colors, by_texels, *needed = ctx.needs_input_grad[4:]
-        positions, colors = ctx.saved_tensors
+        batch = ctx.palette.batch
         count = len(batch.seen)
         images, copying = _copied(gradients[:count], batch.launcher)
         by_alpha, depths = _contiguous(gradients[count : 2 * count]), _contiguous(gradients[2 * count :])
-        pulls = _pulls(batch, needed)
+        pulls = _pulls(batch, ctx.needs_input_grad[6:])
         outlines = _unblended(batch, pulls, ctx.blends, by_alpha, images)
-        grad_texels, work = palette.unpaint(pulls, ctx.painted, images, depths, [None] * count, any(needed), by_texels)
-        world = _world(batch, positions, pulls, needed, *copying, *outlines, *work)
-        return (None, None, None, None, palette.by_colors(colors, images) if by_colors else None, grad_texels, *world)
+        return _unpainted(ctx, pulls, images, depths, [None] * count, *copying, *outlines)
 
 
 def locate(batch: Batch, positions: Float[Tensor, "V 3"]) -> tuple[list[Float[Tensor, "_ _ 3"]], list[Float[Tensor, "_ _"]]]:

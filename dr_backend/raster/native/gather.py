@@ -70,13 +70,11 @@ for (int strip = 0; strip < reads.shape[0]; ++strip) {
     const int y = strip / across, x = strip % across * most, first = y * width + x, end = first + wp::min(most, width - x);
     for (int n = first; n < end; ++n) {
         if (seen[n] < 0) continue;
-        if (!single || material < 0) {
-            const int shown = single ? 0 : materials[seen[n]];
-            if (shown != material) {
-                material = shown;
-                image = image_of(material);
-                whole = level_of(0);
-            }
+        const int shown = single ? 0 : materials[seen[n]];
+        if (shown != material) {
+            material = shown;
+            image = image_of(material);
+            whole = level_of(0);
         }
         if (image.width == 0) continue;
         const wp::vec3 &at = addresses[n], &g = by_colors[n];

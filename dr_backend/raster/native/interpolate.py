@@ -85,14 +85,15 @@ def surface_depth(a: wp.vec3, b: wp.vec3, c: wp.vec3, lens: Lens, x_px: float, y
 
 # C++ as well: goes through a part of a row of pixels, run by run. A run shows one face, or none.
 RUNS = """
-for (int n = y * lens.width + x, end = n + count; n < end;) {
-    const int face = face_id.data[n], start = n;
+const int row_start = y * lens.width;
+for (int n = row_start + x, end = n + count; n < end;) {
+    const int face = face_id.data[n], start = n, pixel = n;
     while (n < end && face_id.data[n] == face) ++n;
 """
 CORNERS = """
     const int* corners = faces.data + 3 * face;
     const wp::vec3 p = camera.data[corners[0]], q = camera.data[corners[1]], r = camera.data[corners[2]];
-    const float left = sight_x((float)(start - y * lens.width) + 0.5f), up = sight_y((float)y + 0.5f);
+    const float left = sight_x((float)(pixel - row_start) + 0.5f), up = sight_y((float)y + 0.5f);
     const Run run = run_of(p, q, r, left, up);
 """
 

@@ -77,15 +77,15 @@ const auto inner_at = [&](const Level& level, float u, float v) {
     float* above = &level.texel[top * level.width + left][0];
     return Inner{above, above + 3 * level.width, x - (float)left, y - (float)top, top};
 };
+const auto mix = [](const float* above, const float* under, float right, float bottom) {  // of two texels each, side by side
+    const float e = (1.0f - right) * (1.0f - bottom), f = right * (1.0f - bottom), g = (1.0f - right) * bottom, h = right * bottom;
+    return wp::vec3(
+        e * above[0] + f * above[3] + g * under[0] + h * under[3], e * above[1] + f * above[4] + g * under[1] + h * under[4],
+        e * above[2] + f * above[5] + g * under[2] + h * under[5]);
+};
 const auto look = [&](const Level& level, float u, float v) {
     const Inner inner = inner_at(level, u, v);
-    if (inner.above) {
-        const float *above = inner.above, *under = inner.under, right = inner.right, bottom = inner.bottom;
-        const float e = (1.0f - right) * (1.0f - bottom), f = right * (1.0f - bottom), g = (1.0f - right) * bottom, h = right * bottom;
-        return wp::vec3(
-            e * above[0] + f * above[3] + g * under[0] + h * under[3], e * above[1] + f * above[4] + g * under[1] + h * under[4],
-            e * above[2] + f * above[5] + g * under[2] + h * under[5]);
-    }
+    if (inner.above) return mix(inner.above, inner.under, inner.right, inner.bottom);
     const Taps taps = taps_at(level, wp::vec3(u, v, 0.0f));
     const wp::vec3 *above = level.texel + taps.top * level.width, *under = level.texel + taps.bottom * level.width;
     return taps.on_top * (taps.on_left * above[taps.left] + taps.on_right * above[taps.right])
@@ -122,10 +122,8 @@ const auto place_texels = [&](int from, int to) {
 };
 const auto color_at = [&](int k) {
     if (texel[k] < 0) return look_between(wp::vec3(u[k], v[k], level[k]));
-    const float *s = origin + 3 * texel[k], *t = s + line, x = right[k], y = under[k];
-    const float e = (1.0f - x) * (1.0f - y), f = x * (1.0f - y), g = (1.0f - x) * y, h = x * y;
-    return wp::vec3(
-        e * s[0] + f * s[3] + g * t[0] + h * t[3], e * s[1] + f * s[4] + g * t[1] + h * t[4], e * s[2] + f * s[5] + g * t[2] + h * t[5]);
+    const float* above = origin + 3 * texel[k];
+    return mix(above, above + line, right[k], under[k]);
 };
 """
 

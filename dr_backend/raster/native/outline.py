@@ -209,10 +209,10 @@ def _choose(first: int, keys: Longs, slots: Ints, edges: Ints, inners: Ints, out
 
 @dataclass(frozen=True)
 class Edges:
-    """Those of a chunk of edges behind which the surface turns away, and how many scan lines they cross."""
+    """Edges behind which the surface turns away."""
 
-    found: Int[Tensor, " E"]
-    kept: Int[Tensor, " K"]
+    found: Int[Tensor, " E"]  # those of each chunk where the chunk starts
+    kept: Int[Tensor, " K"]  # how many these are
     starts: Int[Tensor, " K1"]  # of each chunk's crossings; the last is the number of all
     table: list[Tensor]  # how edges and faces lie together
 

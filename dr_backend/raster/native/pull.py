@@ -24,15 +24,15 @@ from .texture import Textures
 
 # What the gradient for a pixel's colour means for its texture coordinates.
 _SLOPES = """
+const auto slope_of = [](const float* above, const float* under, float right, float bottom, int width, int height, const wp::vec3& g) {
+    const float a = g[0] * above[0] + g[1] * above[1] + g[2] * above[2], b = g[0] * above[3] + g[1] * above[4] + g[2] * above[5];
+    const float c = g[0] * under[0] + g[1] * under[1] + g[2] * under[2], d = g[0] * under[3] + g[1] * under[4] + g[2] * under[5];
+    const float across = (b - a) + bottom * ((d - c) - (b - a)), down = (c - a) + right * ((d - b) - (c - a));
+    return wp::vec2(across * (float)width, -down * (float)height);
+};
 const auto slope_in = [&](const Level& level, const wp::vec3& at, const wp::vec3& g) {
     const Inner inner = inner_at(level, at[0], at[1]);
-    if (inner.above) {
-        const float *above = inner.above, *under = inner.under;
-        const float a = g[0] * above[0] + g[1] * above[1] + g[2] * above[2], b = g[0] * above[3] + g[1] * above[4] + g[2] * above[5];
-        const float c = g[0] * under[0] + g[1] * under[1] + g[2] * under[2], d = g[0] * under[3] + g[1] * under[4] + g[2] * under[5];
-        const float across = (b - a) + inner.bottom * ((d - c) - (b - a)), down = (c - a) + inner.right * ((d - b) - (c - a));
-        return wp::vec2(across * (float)level.width, -down * (float)level.height);
-    }
+    if (inner.above) return slope_of(inner.above, inner.under, inner.right, inner.bottom, level.width, level.height, g);
     const Taps taps = taps_at(level, at);
     const wp::vec3 *above = level.texel + taps.top * level.width, *under = level.texel + taps.bottom * level.width;
     const float a = wp::dot(g, above[taps.left]), b = wp::dot(g, above[taps.right]);
@@ -52,11 +52,8 @@ const auto slope_between = [&](const wp::vec3& at, const wp::vec3& g) {
 };
 const auto slope_at = [&](int k, const wp::vec3& g) {
     if (texel[k] < 0) return slope_between(wp::vec3(u[k], v[k], level[k]), g);
-    const float *s = origin + 3 * texel[k], *t = s + line;
-    const float a = g[0] * s[0] + g[1] * s[1] + g[2] * s[2], b = g[0] * s[3] + g[1] * s[4] + g[2] * s[5];
-    const float c = g[0] * t[0] + g[1] * t[1] + g[2] * t[2], d = g[0] * t[3] + g[1] * t[4] + g[2] * t[5];
-    const float across = (b - a) + under[k] * ((d - c) - (b - a)), down = (c - a) + right[k] * ((d - b) - (c - a));
-    return wp::vec2(across * (float)image.width, -down * (float)image.height);
+    const float* above = origin + 3 * texel[k];
+    return slope_of(above, above + line, right[k], under[k], image.width, image.height, g);
 };
 """
 
@@ -106,7 +103,7 @@ int record = first - 1;
             }
             float px = 0.0f, py = 0.0f, pz = 0.0f, qx = 0.0f, qy = 0.0f, qz = 0.0f, rx = 0.0f, ry = 0.0f, rz = 0.0f;
             float by_x = 0.0f, by_y = 0.0f, by_focal_x = 0.0f, by_focal_y = 0.0f;
-            {
+            {  // sums of eight pixels side by side, in an order that the compiler chooses: the same whatever the number of threads
 #pragma clang fp reassociate(on)
 """ + VECTORIZED + """
                 for (int k = start; k < stop; ++k) {

@@ -6,6 +6,7 @@ which pixels show one face, may write a few places too many: the next run overwr
 
 from __future__ import annotations
 
+from .interpolate import CORNERS
 from .rasterize import LANES
 
 STRIP = 64  # pixels, on a processor; a bit for each fits into a number
@@ -50,10 +51,6 @@ for (int base = row_start + x, end = base + count; base < end; base += most) {
 EACH_RUN = """
         for (int start = from, stop; start < to; start = stop) {
             stop = run_end(start);
-            const int face = shown[start];
+            const int face = shown[start], pixel = base + start;
             const bool old = start == 0 && base > row_start + x && shown[-1] == face;
-            const int* corners = faces.data + 3 * face;
-            const wp::vec3 p = camera.data[corners[0]], q = camera.data[corners[1]], r = camera.data[corners[2]];
-            const float left = sight_x((float)(base + start - row_start) + 0.5f), up = sight_y((float)y + 0.5f);
-            const Run run = run_of(p, q, r, left, up);
-"""
+""" + CORNERS
