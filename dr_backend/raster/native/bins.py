@@ -7,16 +7,18 @@ from typing import Any
 
 import torch
 import warp as wp
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...kernels.arrays import Ints, Vec2s, Vec3s
+from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s
 from ...kernels.launch import Launch, Launcher, Steps, kernel, once
 from ..project import Projected, View
+from .rows import ROWS
 from .sums import starts_of
 
 TILE = 16  # rows of pixels that one bin covers; on a GPU columns too, on a processor the whole width
 CHUNK_FACES_GPU = 128
+PIXELS = "const int several = -1, clipped = -2;"  # what a face has for its only pixel: it may cover more, or crosses the near plane
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Bins:
     """For every tile the faces that may cover a pixel centre of it."""
 
     facing: Int[Tensor, " F"]  # +1 where the outside of a face is turned to the viewer, otherwise -1
+    pixel: Int[Tensor, " F"]  # the only one that a face with entries covers, or see ``PIXELS``
+    near_at: Float[Tensor, " F"]  # the face's nearness there
     entries: Int[Tensor, " N"]  # faces, tile by tile, ascending within a tile
     starts: Int[Tensor, " S1"]  # where the entries of each tile start that come from each chunk of faces; the last is their number
     chunks: int
@@ -37,44 +41,13 @@ class Bins:
         return (len(self.starts) - 1) // self.chunks
 
 
-FIRST_CENTRE = """
-const auto first_centre = [](float value, float size) {
-    float centre = value - 0.5f;
-    centre = centre > 0.0f ? (centre < size ? centre : size) : 0.0f;  // 0 for what is no number
-    const int index = (int)centre;  // rounds down; a call of ceil would cost more than all the rest
-    return (float)index < centre ? index + 1 : index;
-};
-"""
-
-
-@wp.func_native(FIRST_CENTRE + "return first_centre(value, (float)size);")
-def first_centre(value: wp.float32, size: int) -> int:
-    """Index of the first pixel whose centre lies at or after ``value``, kept within 0..size."""
-    ...
-
-
 # C++: the corners of a few faces are collected, then one loop without branches tells what all of them cover.
-@wp.func_native(once(FIRST_CENTRE + f"const int tile = {TILE};" + """
+@wp.func_native(once(ROWS + f"const int tile = {TILE};" + PIXELS + """
 const int lanes = 16;
-float corners[15][lanes] = {};  // x, y and z in camera space, x and y on the screen, of each corner
-int sides[lanes], tops[lanes], bottoms[lanes], lefts[lanes], rights[lanes], kept = 0;
+float corners[18][lanes] = {}, reached[lanes];  // x, y and z in camera space, x, y and nearness on the screen, of each corner
+int sides[lanes], tops[lanes], bottoms[lanes], lefts[lanes], rights[lanes], pixels[lanes], kept = 0;
 const auto least = [](float p, float q, float r) { p = p < q ? p : q; return p < r ? p : r; };
 const auto most = [](float p, float q, float r) { p = p > q ? p : q; return p > r ? p : r; };
-struct Row { float left, right; };
-const auto row_of = [&](int n, float centre) {
-    const float ax = corners[3][n], ay = corners[4][n], bx = corners[8][n], by = corners[9][n], cx = corners[13][n], cy = corners[14][n];
-    const bool second = by < ay;
-    const float px = second ? bx : ax, py = second ? by : ay, qx = second ? ax : bx, qy = second ? ay : by;
-    const bool first = cy < py, between = !first && cy < qy;
-    const float top_x = first ? cx : px, top_y = first ? cy : py, low_x = first || between ? qx : cx, low_y = first || between ? qy : cy;
-    const float bend_x = first ? px : (between ? cx : qx), bend_y = first ? py : (between ? cy : qy);
-    const float rise = low_y - top_y, upper = bend_y - top_y, lower = low_y - bend_y, below = centre - top_y;
-    const float whole = (low_x - top_x) / (rise > 0.0f ? rise : 1.0f), one = top_x + below * whole;
-    const float above = top_x + below * ((bend_x - top_x) / (upper > 0.0f ? upper : 1.0f));
-    const float under = bend_x + (centre - bend_y) * ((low_x - bend_x) / (lower > 0.0f ? lower : 1.0f));
-    const float other = centre < bend_y ? above : under;
-    return Row{one < other ? one : other, one > other ? one : other};
-};
 const float full_width = (float)width, full_height = (float)height;
 const bool culling = culled.shape[0] > 0;
 for (int start = begin; start < stop; start += lanes) {
@@ -83,28 +56,35 @@ for (int start = begin; start < stop; start += lanes) {
     for (int n = 0; n < count; ++n) {
         for (int corner = 0; corner < 3; ++corner) {
             const int vertex = faces.data[3 * (start + n) + corner];
-            for (int k = 0; k < 3; ++k) corners[5 * corner + k][n] = camera.data[vertex][k];
-            for (int k = 0; k < 2; ++k) corners[5 * corner + 3 + k][n] = xy.data[vertex][k];
+            for (int k = 0; k < 3; ++k) corners[6 * corner + k][n] = camera.data[vertex][k];
+            for (int k = 0; k < 2; ++k) corners[6 * corner + 3 + k][n] = xy.data[vertex][k];
+            corners[6 * corner + 5][n] = nearness.data[vertex];
         }
     }
 #pragma clang loop vectorize(enable)
     for (int n = 0; n < lanes; ++n) {
-        const float ax = corners[0][n], ay = corners[1][n], az = corners[2][n], bz = corners[7][n], cz = corners[12][n];
-        const float ux = corners[5][n] - ax, uy = corners[6][n] - ay, uz = bz - az;
-        const float vx = corners[10][n] - ax, vy = corners[11][n] - ay, vz = cz - az;
+        const float ax = corners[0][n], ay = corners[1][n], az = corners[2][n], bz = corners[8][n], cz = corners[14][n];
+        const float ux = corners[6][n] - ax, uy = corners[7][n] - ay, uz = bz - az;
+        const float vx = corners[12][n] - ax, vy = corners[13][n] - ay, vz = cz - az;
         const float normal_x = uy * vz - uz * vy, normal_y = uz * vx - ux * vz, normal_z = ux * vy - uy * vx;
         const float toward = perspective ? -((ax * normal_x + ay * normal_y) + az * normal_z) : normal_z;
         sides[n] = toward > 0.0f ? 1 : -1;
         const bool whole = least(-az, -bz, -cz) >= near, any = most(-az, -bz, -cz) >= near;
-        const float left = least(corners[3][n], corners[8][n], corners[13][n]), right = most(corners[3][n], corners[8][n], corners[13][n]);
-        const float top = least(corners[4][n], corners[9][n], corners[14][n]), bottom = most(corners[4][n], corners[9][n], corners[14][n]);
-        tops[n] = whole ? first_centre(top, full_height) : 0;
-        bottoms[n] = any ? (whole ? first_centre(bottom, full_height) : height) : 0;
-        // Where there is but one row, what is covered in it is known at once: most small faces miss its centres. See ``span``.
-        const Row row = row_of(n, (float)tops[n] + 0.5f);
+        const Corner a{corners[3][n], corners[4][n], corners[5][n]}, b{corners[9][n], corners[10][n], corners[11][n]};
+        const Corner c{corners[15][n], corners[16][n], corners[17][n]};
+        const Shape shape = shape_of(a, b, c);
+        const Plane plane = plane_of(a, b, c);
+        tops[n] = whole ? first_centre(shape.top_y, full_height) : 0;
+        bottoms[n] = any ? (whole ? first_centre(shape.low_y, full_height) : height) : 0;
+        // Where there is but one row, what is covered in it is known at once: most small faces miss its centres.
+        const float y = (float)tops[n] + 0.5f;
+        const Row row = row_of(shape, y);
         const bool thin = bottoms[n] - tops[n] == 1;
-        lefts[n] = whole ? first_centre(thin ? row.left : left, full_width) : 0;
-        rights[n] = whole ? first_centre(thin ? row.right : right, full_width) : width;
+        lefts[n] = whole ? first_centre(thin ? row.left : least(a.x, b.x, c.x), full_width) : 0;
+        rights[n] = whole ? first_centre(thin ? row.right : most(a.x, b.x, c.x), full_width) : width;
+        const bool one = thin & (rights[n] - lefts[n] == 1);
+        pixels[n] = !whole ? clipped : one ? tops[n] * width + lefts[n] : several;
+        reached[n] = nearness_after(plane, nearness_at(plane, (float)lefts[n] + 0.5f, y), 0);
     }
     for (int n = 0; n < count; ++n) {
         const int face = start + n, top = tops[n], bottom = bottoms[n], left = lefts[n], right = rights[n];
@@ -113,6 +93,8 @@ for (int start = begin; start < stop; start += lanes) {
         if (culling && sides[n] < 0 && culled.data[face] != 0) continue;
         const int tile_top = top / tile, tile_bottom = (bottom - 1) / tile;
         const int tile_left = columns > 1 ? left / tile : 0, tile_right = columns > 1 ? (right - 1) / tile : 0;
+        pixel.data[face] = pixels[n];
+        near_at.data[face] = reached[n];
         survivors.data[begin + kept] = face;
         rows.data[begin + kept] = tile_top * 65536 + tile_bottom;
         cols.data[begin + kept] = tile_left * 65536 + tile_right;
@@ -124,51 +106,56 @@ for (int start = begin; start < stop; start += lanes) {
 return kept;
 """))
 def find_faces(
-    part: int, begin: int, stop: int, faces: Ints, camera: Vec3s, xy: Vec2s, culled: Ints, near: float, perspective: int, width: int,
-    height: int, columns: int, chunks: int, facing: Ints, survivors: Ints, rows: Ints, cols: Ints, counts: Ints,
+    part: int, begin: int, stop: int, faces: Ints, camera: Vec3s, xy: Vec2s, nearness: Floats, culled: Ints, near: float,
+    perspective: int, width: int, height: int, columns: int, chunks: int, facing: Ints, pixel: Ints, near_at: Floats, survivors: Ints,
+    rows: Ints, cols: Ints, counts: Ints,
 ) -> int:
-    """Which way some faces are turned; those that may cover a pixel centre, their tiles, how many each tile gets; returns their number."""
+    """Which way some faces are turned; those that may cover a pixel centre, their tiles, how many each tile gets; returns their number.
+
+    What ``Bins`` has for a face's only pixel saves finding its outline again.
+    """
     ...
 
 
 @kernel
 def _find(
-    first: int, faces: Ints, camera: Vec3s, xy: Vec2s, culled: Ints, near: float, perspective: int, width: int, height: int,
-    columns: int, chunk: int, chunks: int, facing: Ints, survivors: Ints, rows: Ints, cols: Ints, kept: Ints, counts: Ints,
+    first: int, faces: Ints, camera: Vec3s, xy: Vec2s, nearness: Floats, culled: Ints, near: float, perspective: int, width: int,
+    height: int, columns: int, chunk: int, chunks: int, facing: Ints, pixel: Ints, near_at: Floats, survivors: Ints, rows: Ints,
+    cols: Ints, kept: Ints, counts: Ints,
 ):
     """See ``find_faces``; how many each tile gets from each chunk. The owner is a chunk of faces."""
     part = first + wp.tid()
     start = part * chunk
     kept[part] = find_faces(
-        part, start, wp.min(start + chunk, facing.shape[0]), faces, camera, xy, culled, near, perspective, width, height, columns,
-        chunks, facing, survivors, rows, cols, counts,
+        part, start, wp.min(start + chunk, facing.shape[0]), faces, camera, xy, nearness, culled, near, perspective, width, height,
+        columns, chunks, facing, pixel, near_at, survivors, rows, cols, counts,
     )
+
+
+@wp.func_native("""
+for (int n = begin + kept - 1; n >= begin; --n)
+    for (int y = rows.data[n] >> 16; y <= (rows.data[n] & 65535); ++y)
+        for (int x = cols.data[n] >> 16; x <= (cols.data[n] & 65535); ++x) {
+            const int place = (y * columns + x) * chunks + part;
+            entries.data[starts.data[place] + --counts.data[place]] = survivors.data[n];
+        }
+""")
+def fill_tiles(
+    part: int, begin: int, kept: int, survivors: Ints, rows: Ints, cols: Ints, columns: int, chunks: int, starts: Ints, counts: Ints,
+    entries: Ints,
+):
+    """Writes faces where the counts left room for them, the last first; ``counts`` are used up."""
+    ...
 
 
 @kernel
 def _fill(
-    first: int,
-    survivors: Ints,
-    rows: Ints,
-    cols: Ints,
-    kept: Ints,
-    columns: int,
-    chunk: int,
-    chunks: int,
-    starts: Ints,
-    counts: Ints,
+    first: int, survivors: Ints, rows: Ints, cols: Ints, kept: Ints, columns: int, chunk: int, chunks: int, starts: Ints, counts: Ints,
     entries: Ints,
 ):
-    """Writes the chunk's faces where the counts left room for them, the last first. The owner is a chunk; ``counts`` are used up."""
+    """See ``fill_tiles``. The owner is a chunk of faces."""
     part = first + wp.tid()
-    for number in range(kept[part]):
-        n = part * chunk + kept[part] - 1 - number
-        row, col = rows[n], cols[n]
-        for y in range(row / 65536, (row % 65536) + 1):
-            for x in range(col / 65536, (col % 65536) + 1):
-                place = (y * columns + x) * chunks + part
-                counts[place] = counts[place] - 1
-                entries[starts[place] + counts[place]] = survivors[n]
+    fill_tiles(part, part * chunk, kept[part], survivors, rows, cols, columns, chunks, starts, counts, entries)
 
 
 def bin_faces(
@@ -186,15 +173,16 @@ def bin_faces(
     def integers(size: int) -> Tensor:
         return torch.empty(size, dtype=torch.int32, device=device)
 
-    facing, survivors, rows, cols, kept = integers(count), integers(count), integers(count), integers(count), integers(chunks)
+    facing, pixel, survivors, rows, cols = (integers(count) for _ in range(5))
+    near_at, kept = torch.empty(count, device=device), integers(chunks)
     counts = torch.zeros(lines * columns * chunks, dtype=torch.int32, device=device)
     sizes: tuple[Any, ...] = (view.width, view.height, columns, chunk, chunks)
     find = Launch(
-        _find, chunks, faces, projected.camera, projected.xy, culled, view.near, int(view.perspective), *sizes, facing, survivors, rows,
-        cols, kept, counts, items=3 * count,  # each takes as long as three pixels
+        _find, chunks, faces, projected.camera, projected.xy, projected.nearness, culled, view.near, int(view.perspective), *sizes,
+        facing, pixel, near_at, survivors, rows, cols, kept, counts, items=3 * count,  # each takes as long as three pixels
     )
     starts, add_up = starts_of(counts, launcher)
     yield [before, find, add_up]
     entries = integers(int(starts[-1]))
     fill = Launch(_fill, chunks, survivors, rows, cols, kept, columns, chunk, chunks, starts, counts, entries, items=count)
-    return Bins(facing, entries, starts, chunks, tile_width, TILE, columns), fill
+    return Bins(facing, pixel, near_at, entries, starts, chunks, tile_width, TILE, columns), fill

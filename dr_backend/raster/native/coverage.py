@@ -15,7 +15,7 @@ from ..project import Projected, View
 from .cuts import pull_cuts
 from .interpolate import Lens, lens_of
 from .outline import line_of
-from .rasterize import cut
+from .screen import cut
 from .sums import add_into
 
 

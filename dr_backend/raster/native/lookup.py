@@ -7,7 +7,7 @@ others. Each function says what its text does.
 
 from __future__ import annotations
 
-from .rasterize import VECTORIZED
+from .lanes import VECTORIZED
 from .texture import FIELDS
 
 # Texel edges lie at 0 and 1, row 0 on top, as in Blender. A clipped image is black outside.

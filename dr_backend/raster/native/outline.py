@@ -15,7 +15,7 @@ from ..coverage import INNER_TOLERANCE_PX, OUTER_TOLERANCE
 from ..project import Projected, View
 from .bins import Bins
 from .interpolate import Lens, lens_of, surface_depth
-from .rasterize import cut, screen
+from .screen import cut, screen
 from .sums import starts_of
 
 CHUNK_EDGES_GPU = 128

@@ -16,7 +16,8 @@ from ..project import Projected, View
 from .bins import Bins
 from .interpolate import SPOTS, Lens, Runs, lens_of
 from .lookup import STRIP_ROWS, STRIP_TEXELS, TEXELS
-from .rasterize import VECTORIZED, pixel_owners
+from .lanes import VECTORIZED
+from .rasterize import pixel_owners
 from .srgb import DECODING
 from .strips import EACH_RUN, EACH_STRETCH, STRIPS, strips_across
 from .sums import starts_of

@@ -14,7 +14,7 @@ from ...kernels.arrays import Floats, Vec2s, Vec3s
 from ...kernels.launch import Launch, Launcher, Steps, kernel
 from ..project import Projected, View, bend
 from .interpolate import Lens, lens_of
-from .rasterize import screen
+from .screen import screen
 
 CHUNK_VERTICES_GPU = 64
 

@@ -11,266 +11,160 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s
-from ...kernels.launch import Launch, Launcher, kernel
+from ...kernels.launch import Launch, Launcher, kernel, once
 from ..project import Projected, View
-from ..rasterize import FAR as FAR_NEARNESS
-from ..rasterize import Layer
-from .bins import FIRST_CENTRE, Bins, first_centre
+from ..rasterize import FAR, Layer
+from .bins import PIXELS, Bins
+from .lanes import LANES, VECTORIZED
+from .rows import ROWS
+from .screen import CUT, SCREEN
 
-FAR = wp.constant(wp.float32(FAR_NEARNESS))
-
-# Before a loop in C++: eight pixels at a time, the last ones too, since most rows of a face are short.
-VECTORIZED = """
-#pragma clang loop vectorize(enable) vectorize_width(8) interleave_count(1) vectorize_predicate(enable)
-"""
-
-# How many pixels, or rows, are worth being computed at once, by loops of just that length.
-LANES = """
-#if defined(__CUDA_ARCH__)
-const int lanes = 1;
-#else
-const int lanes = 8;
-#endif
-"""
-
-
-@wp.struct
-class Shape:
-    """A triangle as rows of pixels: one edge that all rows meet, and two that take turns at the middle corner."""
-
-    first: int  # rows
-    middle: int
-    stop: int
-    top: wp.vec2
-    bend: wp.vec2
-    whole: float  # slopes: pixels to the right per row
-    upper: float
-    lower: float
-
-
-@wp.struct
-class Span:
-    """The pixels of one row that a triangle covers."""
-
-    first: int
-    stop: int
-
-
-@wp.func
-def slope(low: wp.vec2, high: wp.vec2) -> float:
-    """Pixels to the right per row of an edge, computed from its lower to its upper end as both of its faces do."""
-    rise = high[1] - low[1]
-    return (high[0] - low[0]) / wp.where(rise > 0.0, rise, 1.0)
-
-
-@wp.func
-def shape_of(a: wp.vec2, b: wp.vec2, c: wp.vec2, height: int) -> Shape:
-    """The rows of a triangle with the given corners in pixels."""
-    p, q, r = wp.vec2(a), wp.vec2(b), wp.vec2(c)
-    if q[1] < p[1]:
-        p, q = wp.vec2(q), wp.vec2(p)
-    if r[1] < p[1]:
-        p, q, r = wp.vec2(r), wp.vec2(p), wp.vec2(q)
-    elif r[1] < q[1]:
-        q, r = wp.vec2(r), wp.vec2(q)
-    found = Shape()
-    found.first = first_centre(p[1], height)
-    found.middle = first_centre(q[1], height)
-    found.stop = first_centre(r[1], height)
-    found.top = p
-    found.bend = q
-    found.whole = slope(p, r)
-    found.upper = slope(p, q)
-    found.lower = slope(q, r)
-    return found
-
-
-@wp.func
-def span(shape: Shape, row: int, width: int) -> Span:
-    """Pixels whose centres lie within the triangle in this row, one of its own.
-
-    A row meets an edge if its centre lies in [lower y, upper y): no pixel beside a shared edge is left out, and none counted twice.
-    """
-    centre = float(row) + 0.5
-    below = centre - shape.top[1]
-    one = shape.top[0] + below * shape.whole
-    other = shape.top[0] + below * shape.upper
-    if row >= shape.middle:
-        other = shape.bend[0] + (centre - shape.bend[1]) * shape.lower
-    found = Span()
-    found.first = first_centre(wp.min(one, other), width)
-    found.stop = first_centre(wp.max(one, other), width)
-    return found
-
-
-@wp.func
-def screen(p: wp.vec3, focal: wp.vec2, centre: wp.vec2, perspective: int) -> wp.vec3:
-    """Pixel position and nearness of a point in front of the near plane."""
-    if perspective == 0:
-        return wp.vec3(centre[0] + p[0] * focal[0], centre[1] + p[1] * -focal[1], p[2])
-    nearness = 1.0 / -p[2]
-    return wp.vec3(centre[0] + (p[0] * focal[0]) * nearness, centre[1] + (p[1] * -focal[1]) * nearness, nearness)
-
-
-@wp.func
-def cut(inside: wp.vec3, outside: wp.vec3, near: float) -> wp.vec3:
-    """Where a segment meets the near plane, from inside to outside whatever the face: shared edges stay watertight."""
-    fraction = (inside[2] + near) / (inside[2] - outside[2])
-    return wp.vec3(inside[0] + fraction * (outside[0] - inside[0]), inside[1] + fraction * (outside[1] - inside[1]), -near)
-
-
-# The loops over pixels are C++, as in ``lookup``. Where the rows of a face begin and end is found for several at once, as ``span`` does.
-@wp.func_native(FIRST_CENTRE + LANES + """
-int firsts[lanes], stops[lanes];
-float values[lanes];
-for (int top = y0; top < y1; top += lanes) {
-    for (int lane = 0; lane < lanes; ++lane) {
-        const float centre = (float)(top + lane) + 0.5f, below = centre - shape.top[1], one = shape.top[0] + below * shape.whole;
-        const float upper = shape.top[0] + below * shape.upper, lower = shape.bend[0] + (centre - shape.bend[1]) * shape.lower;
-        const float other = top + lane >= shape.middle ? lower : upper;
-        firsts[lane] = first_centre(one < other ? one : other, (float)width);
-        stops[lane] = first_centre(one < other ? other : one, (float)width);
-        values[lane] = (nearness + slope_y * (centre - y_px)) + slope_x * (((float)firsts[lane] + 0.5f) - x_px);
+# C++ as in ``lookup``. The corners of a few triangles are collected, a loop without branches makes rows and planes of all, then each is
+# drawn. Nearer wins, and of equals the first: the order of drawing does not matter. What lies behind the near plane is cut off.
+@wp.func_native(once(ROWS + SCREEN + CUT + LANES + PIXELS + f"const float far = {FAR}f;" + """
+const int batch = 2 * lanes;  // a face that is cut becomes up to two triangles
+float corners[9][batch] = {}, shapes[8][batch], planes[7][batch];
+int shown_as[batch], tops[batch], bottoms[batch], held = 0;
+int* const shown = face_id.data;
+const int left = x0, right = x1, top = y0, bottom = y1, across = right - left, stride = width;
+const float wide = (float)width, high = (float)height;
+float* const nearest = depth.data;
+const float* const before = behind.data;
+const int* const before_face = behind_face.data;
+const auto offer = [&](int pixel, float reached, int face) {
+    const bool after = !before || reached < before[pixel] || (reached == before[pixel] && face > before_face[pixel]);
+    if (after && (reached > nearest[pixel] || (reached == nearest[pixel] && face < shown[pixel]))) {
+        nearest[pixel] = reached;
+        shown[pixel] = face;
     }
-    for (int lane = 0; lane < lanes && top + lane < y1; ++lane) {
-        const int first = firsts[lane], start = first < x0 ? x0 : first, stop = stops[lane] < x1 ? stops[lane] : x1;
-        const float at_first = values[lane];
-        int* const shown = face_id.data + (top + lane) * width;
-        float* const nearest_yet = nearest.data + (top + lane) * width;
-""" + VECTORIZED + """
-        for (int x = start; x < stop; ++x) {
-            float reached = at_first + slope_x * (float)(x - first);
-            reached = reached < low ? low : (reached > high ? high : reached);
-            const bool nearer = reached > nearest_yet[x];
-            nearest_yet[x] = nearer ? reached : nearest_yet[x];
-            shown[x] = nearer ? face : shown[x];
+};
+const auto hold = [&](const wp::vec3& a, const wp::vec3& b, const wp::vec3& c, int face) {
+    for (int k = 0; k < 3; ++k) corners[k][held] = a[k], corners[3 + k][held] = b[k], corners[6 + k][held] = c[k];
+    shown_as[held++] = face;
+};
+const auto hold_cut = [&](const int* corner, int face) {
+    const auto point = [&](int k) { return camera.data[corner[k % 3]]; };
+    const auto in = [&](int k) { return point(k)[2] <= -near; };
+    const bool one = in(0) + in(1) + in(2) == 1;
+    const int special = in(0) == one ? 0 : in(1) == one ? 1 : 2;  // the corner that differs from the two others
+    const wp::vec3 p = point(special), q = point(special + 1), r = point(special + 2);
+    if (one) return hold(on_screen(p), on_screen(cut(p, q)), on_screen(cut(p, r)), face);
+    const wp::vec3 start = on_screen(cut(q, p)), end = on_screen(r);
+    hold(start, on_screen(q), end, face);
+    hold(start, end, on_screen(cut(r, p)), face);
+};
+const bool few = before || across < lanes;
+const auto draw = [&](float* near_here, int* shown_here, const Plane& plane, float value, int past, int begin, int end, int face) {
+    float reached[lanes];
+    int faces_here[lanes];
+    for (int k = 0; k < lanes; ++k) reached[k] = near_here[k], faces_here[k] = shown_here[k];
+    for (int k = 0; k < lanes; ++k) {
+        const float found = nearness_after(plane, value, past + k);
+        const bool nearer = (found > reached[k]) | ((found == reached[k]) & (face < faces_here[k]));
+        reached[k] = nearer & (k >= begin) & (k < end) ? found : reached[k];
+        faces_here[k] = nearer & (k >= begin) & (k < end) ? face : faces_here[k];
+    }
+    for (int k = 0; k < lanes; ++k) near_here[k] = reached[k];
+    for (int k = 0; k < lanes; ++k) shown_here[k] = faces_here[k];
+};
+for (int y = top; y < bottom; ++y) {
+    const int line = y * stride + left;
+    for (int n = 0; n < across; ++n) nearest[line + n] = far;
+    for (int n = 0; n < across; ++n) shown[line + n] = -1;
+}
+for (int e = start; e < stop || held > 0; held = 0) {
+    while (e < stop && held < batch - 1) {
+        const int face = entries.data[e++], only = pixel.data[face], *const corner = faces.data + 3 * face;
+        if (only >= 0) {
+            if (own < 0 || only == own) offer(only, near_at.data[face], face);
+        } else if (only == clipped) {
+            hold_cut(corner, face);
+        } else {
+            const auto point = [&](int k) { const wp::vec2& p = xy.data[corner[k]]; return wp::vec3(p[0], p[1], nearness.data[corner[k]]); };
+            hold(point(0), point(1), point(2), face);
+        }
+    }
+#pragma clang loop vectorize(enable)
+    for (int n = 0; n < batch; ++n) {
+        const Corner a{corners[0][n], corners[1][n], corners[2][n]}, b{corners[3][n], corners[4][n], corners[5][n]};
+        const Corner c{corners[6][n], corners[7][n], corners[8][n]};
+        const Shape s = shape_of(a, b, c);
+        const Plane p = plane_of(a, b, c);
+        const int first = first_centre(s.top_y, high), end = first_centre(s.low_y, high);
+        tops[n] = first > top ? first : top, bottoms[n] = end < bottom ? end : bottom;
+        shapes[0][n] = s.top_x, shapes[1][n] = s.top_y, shapes[2][n] = s.bend_x, shapes[3][n] = s.bend_y;
+        shapes[4][n] = s.low_y, shapes[5][n] = s.whole, shapes[6][n] = s.upper, shapes[7][n] = s.lower;
+        planes[0][n] = p.x, planes[1][n] = p.y, planes[2][n] = p.nearness, planes[3][n] = p.slope_x;
+        planes[4][n] = p.slope_y, planes[5][n] = p.low, planes[6][n] = p.high;
+    }
+    for (int n = 0; n < held; ++n) {
+        const Shape shape{shapes[0][n], shapes[1][n], shapes[2][n], shapes[3][n], shapes[4][n], shapes[5][n], shapes[6][n], shapes[7][n]};
+        const Plane plane{planes[0][n], planes[1][n], planes[2][n], planes[3][n], planes[4][n], planes[5][n], planes[6][n]};
+        const int face = shown_as[n];
+        for (int y = tops[n], end = bottoms[n]; y < end; y += lanes) {
+            int firsts[lanes], ends[lanes];
+            float values[lanes];
+            for (int lane = 0; lane < lanes; ++lane) {
+                const float centre_y = (float)(y + lane) + 0.5f;
+                const Row row = row_of(shape, centre_y);
+                firsts[lane] = first_centre(row.left, wide);
+                ends[lane] = first_centre(row.right, wide);
+                values[lane] = nearness_at(plane, (float)firsts[lane] + 0.5f, centre_y);
+            }
+            for (int lane = 0; lane < lanes && y + lane < end; ++lane) {
+                const int first = firsts[lane], from = first < left ? left : first, to = ends[lane] < right ? ends[lane] : right;
+                const float value = values[lane];
+                const int line = (y + lane) * stride;
+                if (few) {
+                    for (int x = from; x < to; ++x) offer(line + x, nearness_after(plane, value, x - first), face);
+                    continue;
+                }
+                for (int x = from; x < to; x += lanes) {
+                    const int some = x < right - lanes ? x : right - lanes, begin = from - some, stop = to - some;
+                    draw(nearest + line + some, shown + line + some, plane, value, some - first, begin, stop, face);
+                }
+            }
         }
     }
 }
-""")
-def draw_rows(
-    shape: Shape, x0: int, x1: int, y0: int, y1: int, width: int, x_px: float, y_px: float, nearness: float, slope_x: float,
-    slope_y: float, low: float, high: float, face: int, face_id: Ints, nearest: Floats,
-):
-    """Draws rows of a face, whose plane has a nearness at a pixel position: nearer wins, the first of equals stays."""
-    ...
-
-
-@wp.func_native(
-    VECTORIZED + """
-for (int n = pixel; n < pixel + count; ++n) {
-    face_id.data[n] = -1;
-    nearest.data[n] = far;
+if (before) return;
+const float none = infinite;
+const bool by_nearness = perspective != 0;
+for (int y = top; y < bottom; ++y) {
+    float* const row = nearest + y * stride + left;
+    for (int n = 0; n < across; ++n) {
+        const float value = row[n], depth = by_nearness ? 1.0f / value : -value;
+        row[n] = value == far ? none : depth;
+    }
 }
-""")
-def clear(pixel: int, count: int, far: float, face_id: Ints, nearest: Floats):
-    """Empties some pixels."""
-    ...
-
-
-@wp.func_native(
-    VECTORIZED + """
-for (int n = pixel; n < pixel + count; ++n) {
-    const float value = nearest.data[n], depth = perspective ? 1.0f / value : -value;
-    nearest.data[n] = value == far ? infinite : depth;
-}
-""")
-def to_depth(pixel: int, count: int, far: float, infinite: float, perspective: int, nearest: Floats):
-    """Makes depth of nearness."""
-    ...
-
-
-@wp.func
-def fill(
-    a: wp.vec3, b: wp.vec3, c: wp.vec3, face: int, x0: int, x1: int, y0: int, y1: int, width: int, height: int,
-    behind_face: Ints, behind: Floats, face_id: Ints, nearest: Floats,
+"""))
+def draw_faces(
+    x0: int, x1: int, y0: int, y1: int, own: int, start: int, stop: int, entries: Ints, pixel: Ints, near_at: Floats, faces: Ints,
+    camera: Vec3s, xy: Vec2s, nearness: Floats, near: float, focal: wp.vec2, centre: wp.vec2, perspective: int, width: int, height: int,
+    infinite: float, behind_face: Ints, behind: Floats, face_id: Ints, depth: Floats,
 ):
-    """Draws one triangle (pixels and nearness) into a rectangle of pixels: nearer wins, the first of equals stays.
-
-    Where ``behind`` holds something only what comes after it in that order is drawn.
+    """Draws what entries list into a rectangle of pixels. An owner of but one pixel, ``own``, leaves the others alone; all belong to one
+    for whom it is negative. With ``behind`` the next after that layer is drawn, and its nearness stays in ``depth``.
     """
-    p, q, r = wp.vec2(a[0], a[1]), wp.vec2(b[0], b[1]), wp.vec2(c[0], c[1])
-    u, v = q - p, r - p
-    area = u[0] * v[1] - u[1] * v[0]
-    du, dv = b[2] - a[2], c[2] - a[2]
-    inverse = wp.where(area != 0.0, 1.0 / wp.where(area != 0.0, area, 1.0), 0.0)
-    slope_x, slope_y = (du * v[1] - dv * u[1]) * inverse, (dv * u[0] - du * v[0]) * inverse
-    low, high = wp.min(a[2], wp.min(b[2], c[2])), wp.max(a[2], wp.max(b[2], c[2]))
-    shape = shape_of(p, q, r, height)
-    top, bottom = wp.max(y0, shape.first), wp.min(y1, shape.stop)
-    if behind.shape[0] == 0:
-        draw_rows(shape, x0, x1, top, bottom, width, p[0], p[1], a[2], slope_x, slope_y, low, high, face, face_id, nearest)
-        return
-    for y in range(top, bottom):
-        run = span(shape, y, width)
-        at_first = (a[2] + slope_y * ((float(y) + 0.5) - p[1])) + slope_x * ((float(run.first) + 0.5) - p[0])
-        for x in range(wp.max(run.first, x0), wp.min(run.stop, x1)):
-            reached = wp.clamp(at_first + slope_x * float(x - run.first), low, high)
-            pixel = y * width + x
-            shown = reached < behind[pixel] or (reached == behind[pixel] and face > behind_face[pixel])
-            if reached > nearest[pixel] and shown:
-                nearest[pixel] = reached
-                face_id[pixel] = face
-
-
-@wp.func
-def fill_clipped(
-    a: wp.vec3, b: wp.vec3, c: wp.vec3, face: int, near: float, focal: wp.vec2, centre: wp.vec2, perspective: int,
-    x0: int, x1: int, y0: int, y1: int, width: int, height: int, behind_face: Ints, behind: Floats, face_id: Ints, nearest: Floats,
-):
-    """Draws the part of a triangle (camera space) that lies in front of the near plane."""
-    in_a, in_b, in_c = a[2] <= -near, b[2] <= -near, c[2] <= -near
-    count = int(in_a) + int(in_b) + int(in_c)
-    special = count == 1  # the corner that differs from the two others is inside
-    p, q, r = a, b, c
-    if in_b == special and in_a != special:
-        p, q, r = b, c, a
-    elif in_c == special and in_a != special:
-        p, q, r = c, a, b
-    k, m, n, o = p, cut(p, q, near), cut(p, r, near), r
-    if count == 2:
-        k, m, n, o = cut(q, p, near), q, r, cut(r, p, near)
-    for number in range(count):
-        second, third = m, n
-        if number == 1:
-            second, third = n, o
-        fill(
-            screen(k, focal, centre, perspective), screen(second, focal, centre, perspective), screen(third, focal, centre, perspective),
-            face, x0, x1, y0, y1, width, height, behind_face, behind, face_id, nearest,
-        )
+    ...
 
 
 @kernel
 def _raster(
-    first: int, faces: Ints, camera: Vec3s, xy: Vec2s, nearness: Floats, entries: Ints, starts: Ints, chunks: int, near: float,
-    focal: wp.vec2, centre: wp.vec2, perspective: int, width: int, height: int, tile_width: int, tile_height: int, columns: int,
-    own_width: int, own_height: int, own_columns: int, behind_face: Ints, behind: Floats, face_id: Ints, depth: Floats,
+    first: int, faces: Ints, camera: Vec3s, xy: Vec2s, nearness: Floats, pixel: Ints, near_at: Floats, entries: Ints, starts: Ints,
+    chunks: int, near: float, focal: wp.vec2, centre: wp.vec2, perspective: int, width: int, height: int, tile_width: int,
+    tile_height: int, columns: int, own_width: int, own_height: int, own_columns: int, behind_face: Ints, behind: Floats, face_id: Ints,
+    depth: Floats,
 ):
     """Draws everything that a bin lists. The owner is a rectangle of pixels within one tile: a whole tile, or a pixel on a GPU."""
     owner = first + wp.tid()
     x0, y0 = (owner % own_columns) * own_width, (owner / own_columns) * own_height
-    x1, y1 = wp.min(x0 + own_width, width), wp.min(y0 + own_height, height)
-    for y in range(y0, y1):
-        clear(y * width + x0, x1 - x0, FAR, face_id, depth)
     tile = (y0 / tile_height) * columns + x0 / tile_width
-    for e in range(starts[tile * chunks], starts[(tile + 1) * chunks]):
-        f = entries[e]
-        i, j, k = faces[3 * f], faces[3 * f + 1], faces[3 * f + 2]
-        a, b, c = camera[i], camera[j], camera[k]
-        if wp.max(a[2], wp.max(b[2], c[2])) <= -near:
-            p, q, r = xy[i], xy[j], xy[k]
-            fill(
-                wp.vec3(p[0], p[1], nearness[i]), wp.vec3(q[0], q[1], nearness[j]), wp.vec3(r[0], r[1], nearness[k]), f,
-                x0, x1, y0, y1, width, height, behind_face, behind, face_id, depth,
-            )
-        else:
-            fill_clipped(
-                a, b, c, f, near, focal, centre, perspective, x0, x1, y0, y1, width, height, behind_face, behind, face_id, depth
-            )
-    if behind.shape[0] > 0:
-        return
-    for y in range(y0, y1):
-        to_depth(y * width + x0, x1 - x0, FAR, wp.inf, perspective, depth)
+    draw_faces(
+        x0, wp.min(x0 + own_width, width), y0, wp.min(y0 + own_height, height), wp.where(own_width * own_height == 1, owner, -1),
+        starts[tile * chunks], starts[(tile + 1) * chunks], entries, pixel, near_at, faces, camera, xy, nearness, near, focal, centre,
+        perspective, width, height, wp.inf, behind_face, behind, face_id, depth,
+    )
 
 
 def pixel_owners(bins: Bins, view: View, launcher: Launcher) -> tuple[int, tuple[int, int, int]]:
@@ -297,8 +191,8 @@ def rasterize(
     depth = torch.empty(view.height, view.width, dtype=torch.float32, device=faces.device)
     owners, shape = pixel_owners(bins, view, launcher)
     work = Launch(
-        _raster, owners, faces, projected.camera, projected.xy, projected.nearness, bins.entries, bins.starts, bins.chunks, view.near,
-        *map(_pair, view.numbers[2:]), int(view.perspective), view.width, view.height, bins.width, bins.height, bins.columns, *shape,
+        _raster, owners, faces, projected.camera, projected.xy, projected.nearness, bins.pixel, bins.near_at, bins.entries, bins.starts,
+        bins.chunks, view.near, *map(_pair, view.numbers[2:]), int(view.perspective), view.width, view.height, bins.width, bins.height, bins.columns, *shape,
         None if behind is None else behind.face_id, None if behind is None else behind.nearness, face_id, depth, items=face_id.numel(),
     )
     return face_id, depth, work

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...kernels.arrays import Floats
 from ...kernels.launch import Launch, Launcher, inside_kernel
-from .rasterize import VECTORIZED
+from .lanes import VECTORIZED
 
 if TYPE_CHECKING:
     from .texture import Textures

@@ -7,7 +7,7 @@ which pixels show one face, may write a few places too many: the next run overwr
 from __future__ import annotations
 
 from .interpolate import CORNERS
-from .rasterize import LANES
+from .lanes import LANES
 
 STRIP = 64  # pixels, on a processor; a bit for each fits into a number
 

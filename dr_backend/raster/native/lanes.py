@@ -1,0 +1,17 @@
+"""Loops in C++ over several things at once."""
+
+from __future__ import annotations
+
+# Before a loop: eight pixels at a time, the last ones too, since most rows of a face are short.
+VECTORIZED = """
+#pragma clang loop vectorize(enable) vectorize_width(8) interleave_count(1) vectorize_predicate(enable)
+"""
+
+# How many pixels, or rows, are worth being computed at once, by loops of just that length.
+LANES = """
+#if defined(__CUDA_ARCH__)
+const int lanes = 1;
+#else
+const int lanes = 8;
+#endif
+"""
