@@ -45,20 +45,27 @@ class Bins:
 @wp.func_native(once(ROWS + f"const int tile = {TILE};" + PIXELS + """
 const int lanes = 16;
 float corners[18][lanes] = {}, reached[lanes];  // x, y and z in camera space, x, y and nearness on the screen, of each corner
-int sides[lanes], tops[lanes], bottoms[lanes], lefts[lanes], rights[lanes], pixels[lanes], kept = 0;
+int sides[lanes], pixels[lanes], tile_rows[lanes], tile_cols[lanes], covering[lanes], kept = 0;
 const auto least = [](float p, float q, float r) { p = p < q ? p : q; return p < r ? p : r; };
 const auto most = [](float p, float q, float r) { p = p > q ? p : q; return p > r ? p : r; };
 const float full_width = (float)width, full_height = (float)height;
-const bool culling = culled.shape[0] > 0;
+const wp::vec3* const points = camera.data;
+const wp::vec2* const positions = xy.data;
+const float* const near_points = nearness.data;
+const bool seen_along_rays = perspective != 0, tiled = columns > 1, culling = culled.shape[0] > 0;
+const float nearest = near;
+const int full = width, lines = height, across = columns, each = chunks;
+int *const survivor = survivors.data + begin, *const row = rows.data + begin, *const col = cols.data + begin, *const count_of = counts.data + part;
+const auto tiles = [&](int first, int stop) { return (first / tile << 16) + (stop - 1) / tile; };
 for (int start = begin; start < stop; start += lanes) {
-    const int count = stop - start < lanes ? stop - start : lanes;
+    const int count = stop - start < lanes ? stop - start : lanes, *const corner = faces.data + 3 * start;
 #pragma clang loop vectorize(disable)  // the processor's own gathers are slower
     for (int n = 0; n < count; ++n) {
-        for (int corner = 0; corner < 3; ++corner) {
-            const int vertex = faces.data[3 * (start + n) + corner];
-            for (int k = 0; k < 3; ++k) corners[6 * corner + k][n] = camera.data[vertex][k];
-            for (int k = 0; k < 2; ++k) corners[6 * corner + 3 + k][n] = xy.data[vertex][k];
-            corners[6 * corner + 5][n] = nearness.data[vertex];
+        for (int c = 0; c < 3; ++c) {
+            const int vertex = corner[3 * n + c];
+            for (int k = 0; k < 3; ++k) corners[6 * c + k][n] = points[vertex][k];
+            for (int k = 0; k < 2; ++k) corners[6 * c + 3 + k][n] = positions[vertex][k];
+            corners[6 * c + 5][n] = near_points[vertex];
         }
     }
 #pragma clang loop vectorize(enable)
@@ -67,40 +74,39 @@ for (int start = begin; start < stop; start += lanes) {
         const float ux = corners[6][n] - ax, uy = corners[7][n] - ay, uz = bz - az;
         const float vx = corners[12][n] - ax, vy = corners[13][n] - ay, vz = cz - az;
         const float normal_x = uy * vz - uz * vy, normal_y = uz * vx - ux * vz, normal_z = ux * vy - uy * vx;
-        const float toward = perspective ? -((ax * normal_x + ay * normal_y) + az * normal_z) : normal_z;
+        const float toward = seen_along_rays ? -((ax * normal_x + ay * normal_y) + az * normal_z) : normal_z;
         sides[n] = toward > 0.0f ? 1 : -1;
-        const bool whole = least(-az, -bz, -cz) >= near, any = most(-az, -bz, -cz) >= near;
+        const bool whole = least(-az, -bz, -cz) >= nearest, any = most(-az, -bz, -cz) >= nearest;
         const Corner a{corners[3][n], corners[4][n], corners[5][n]}, b{corners[9][n], corners[10][n], corners[11][n]};
         const Corner c{corners[15][n], corners[16][n], corners[17][n]};
         const Shape shape = shape_of(a, b, c);
         const Plane plane = plane_of(a, b, c);
-        tops[n] = whole ? first_centre(shape.top_y, full_height) : 0;
-        bottoms[n] = any ? (whole ? first_centre(shape.low_y, full_height) : height) : 0;
+        const int top = whole ? first_centre(shape.top_y, full_height) : 0;
+        const int bottom = any ? (whole ? first_centre(shape.low_y, full_height) : lines) : 0;
         // Where there is but one row, what is covered in it is known at once: most small faces miss its centres.
-        const float y = (float)tops[n] + 0.5f;
-        const Row row = row_of(shape, y);
-        const bool thin = bottoms[n] - tops[n] == 1;
-        lefts[n] = whole ? first_centre(thin ? row.left : least(a.x, b.x, c.x), full_width) : 0;
-        rights[n] = whole ? first_centre(thin ? row.right : most(a.x, b.x, c.x), full_width) : width;
-        const bool one = thin & (rights[n] - lefts[n] == 1);
-        pixels[n] = !whole ? clipped : one ? tops[n] * width + lefts[n] : several;
-        reached[n] = nearness_after(plane, nearness_at(plane, (float)lefts[n] + 0.5f, y), 0);
+        const float y = (float)top + 0.5f;
+        const Row run = row_of(shape, y);
+        const bool thin = bottom - top == 1;
+        const int left = whole ? first_centre(thin ? run.left : least(a.x, b.x, c.x), full_width) : 0;
+        const int right = whole ? first_centre(thin ? run.right : most(a.x, b.x, c.x), full_width) : full;
+        const bool one = thin & (right - left == 1);
+        pixels[n] = !whole ? clipped : one ? top * full + left : several;
+        reached[n] = nearness_after(plane, nearness_at(plane, (float)left + 0.5f, y), 0);
+        covering[n] = (bottom > top) & (right > left);
+        tile_rows[n] = covering[n] ? tiles(top, bottom) : 0;
+        tile_cols[n] = (covering[n] & tiled) ? tiles(left, right) : 0;
     }
-    for (int n = 0; n < count; ++n) {
-        const int face = start + n, top = tops[n], bottom = bottoms[n], left = lefts[n], right = rights[n];
-        facing.data[face] = sides[n];
-        if (!(bottom > top) | !(right > left)) continue;
-        if (culling && sides[n] < 0 && culled.data[face] != 0) continue;
-        const int tile_top = top / tile, tile_bottom = (bottom - 1) / tile;
-        const int tile_left = columns > 1 ? left / tile : 0, tile_right = columns > 1 ? (right - 1) / tile : 0;
-        pixel.data[face] = pixels[n];
-        near_at.data[face] = reached[n];
-        survivors.data[begin + kept] = face;
-        rows.data[begin + kept] = tile_top * 65536 + tile_bottom;
-        cols.data[begin + kept] = tile_left * 65536 + tile_right;
-        ++kept;
-        for (int y = tile_top; y <= tile_bottom; ++y)
-            for (int x = tile_left; x <= tile_right; ++x) ++counts.data[(y * columns + x) * chunks + part];
+    if (culling) for (int n = 0; n < count; ++n) covering[n] &= sides[n] > 0 || culled.data[start + n] == 0;
+    for (int n = 0; n < count; ++n) facing.data[start + n] = sides[n];
+    for (int n = 0; n < count; ++n) pixel.data[start + n] = pixels[n];
+    for (int n = 0; n < count; ++n) near_at.data[start + n] = reached[n];
+    for (int n = 0; n < count; ++n) {  // whether a face covers anything is hard to foresee: rather too much is written
+        survivor[kept] = start + n, row[kept] = tile_rows[n], col[kept] = tile_cols[n], kept += covering[n];
+        const int top = tile_rows[n] >> 16, bottom = tile_rows[n] & 65535, left = tile_cols[n] >> 16, right = tile_cols[n] & 65535;
+        count_of[(top * across + left) * each] += covering[n];
+        if (!covering[n] | ((top == bottom) & (left == right))) continue;
+        for (int y = top; y <= bottom; ++y)
+            for (int x = left; x <= right; ++x) count_of[(y * across + x) * each] += (y > top) | (x > left);
     }
 }
 return kept;

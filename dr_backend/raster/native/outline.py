@@ -63,33 +63,40 @@ def line_of(a: wp.vec3, b: wp.vec3, near: float, lens: Lens) -> Line:
     return line
 
 
+@wp.func_native("""
+const int *const face = beside.data, *const along = direction.data, *const side = facing.data, *const hides = culled.data;
+int *const edges = found.data + start, kept = 0;
+for (int e = start; e < stop; ++e) {
+    const int f = face[2 * e], g = face[2 * e + 1], other = g < 0 ? f : g;
+    const int here = side[f] * along[2 * e], there = side[other] * along[2 * e + 1];
+    bool outer = (g < 0) | (here == there);
+    if (hides) outer &= !((side[f] < 0) & (hides[f] != 0) & (side[other] < 0) & (hides[other] != 0));
+    edges[kept] = e;  // a branch would be hard to foresee
+    kept += outer;
+}
+return kept;
+""")
+def outer_edges(start: int, stop: int, beside: Ints, direction: Ints, facing: Ints, culled: Ints, found: Ints) -> int:
+    """Edges behind which the surface turns away, or ends, unless what is beside them is not shown; returns their number."""
+    ...
+
+
 @kernel
 def _outline(
     first: int, vertices: Ints, beside: Ints, direction: Ints, facing: Ints, culled: Ints, camera: Vec3s, near: float, lens: Lens,
     chunk: int, found: Ints, kept: Ints, counts: Ints,
 ):
-    """Edges behind which the surface turns away, and how many scan lines they cross. The owner is a chunk of edges."""
+    """Those of the ``outer_edges`` that cross scan lines, and how many they cross. The owner is a chunk of edges."""
     part = first + wp.tid()
     start = part * chunk
-    stop = wp.min(start + chunk, found.shape[0])
     number, lines = int(0), int(0)
-    for e in range(start, stop):
-        f, g = beside[2 * e], beside[2 * e + 1]
-        side = facing[f] * direction[2 * e]
-        outer = g < 0
-        hidden = False
-        if g >= 0:
-            outer = side == facing[g] * direction[2 * e + 1]
-        if culled.shape[0] > 0:
-            hidden = facing[f] < 0 and culled[f] != 0
-            if g >= 0:
-                hidden = hidden and facing[g] < 0 and culled[g] != 0
-        if outer and not hidden:
-            line = line_of(camera[vertices[2 * e]], camera[vertices[2 * e + 1]], near, lens)
-            if line.stop > line.first:
-                found[start + number] = e
-                number += 1
-                lines += line.stop - line.first
+    for n in range(outer_edges(start, wp.min(start + chunk, found.shape[0]), beside, direction, facing, culled, found)):
+        e = found[start + n]
+        line = line_of(camera[vertices[2 * e]], camera[vertices[2 * e + 1]], near, lens)
+        if line.stop > line.first:
+            found[start + number] = e
+            number += 1
+            lines += line.stop - line.first
     kept[part] = number
     counts[part] = lines
 

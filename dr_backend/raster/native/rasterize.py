@@ -60,9 +60,10 @@ const auto draw = [&](float* near_here, int* shown_here, const Plane& plane, flo
     for (int k = 0; k < lanes; ++k) reached[k] = near_here[k], faces_here[k] = shown_here[k];
     for (int k = 0; k < lanes; ++k) {
         const float found = nearness_after(plane, value, past + k);
-        const bool nearer = (found > reached[k]) | ((found == reached[k]) & (face < faces_here[k]));
-        reached[k] = nearer & (k >= begin) & (k < end) ? found : reached[k];
-        faces_here[k] = nearer & (k >= begin) & (k < end) ? face : faces_here[k];
+        const bool equal = (found == reached[k]) & (face < faces_here[k]);
+        const bool nearer = (k >= begin) & (k < end) & ((found > reached[k]) | equal);
+        reached[k] = nearer ? found : reached[k];
+        faces_here[k] = nearer ? face : faces_here[k];
     }
     for (int k = 0; k < lanes; ++k) near_here[k] = reached[k];
     for (int k = 0; k < lanes; ++k) shown_here[k] = faces_here[k];
