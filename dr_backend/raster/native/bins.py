@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import warp as wp
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s
@@ -18,7 +18,13 @@ from .sums import starts_of
 
 TILE = 16  # rows of pixels that one bin covers; on a GPU columns too, on a processor the whole width
 CHUNK_FACES_GPU = 128
-PIXELS = "const int several = -1, clipped = -2;"  # what a face has for its only pixel: it may cover more, or crosses the near plane
+FIELDS, ENTRY = 5, 3
+
+# C++: a face that may cover pixels has these numbers: its index, the first and last row of tiles (16 bits each), the same of columns,
+# the only pixel that it covers, and the bits of its nearness there. An entry of a tile has the first and the last two.
+FOUND = f"const int fields = {FIELDS}, entry = {ENTRY};" + """
+const int several = -1, clipped = -2;  // instead of an only pixel: there may be more, or the near plane cuts the face
+"""
 
 
 @dataclass(frozen=True)
@@ -26,9 +32,7 @@ class Bins:
     """For every tile the faces that may cover a pixel centre of it."""
 
     facing: Int[Tensor, " F"]  # +1 where the outside of a face is turned to the viewer, otherwise -1
-    pixel: Int[Tensor, " F"]  # the only one that a face with entries covers, or see ``PIXELS``
-    near_at: Float[Tensor, " F"]  # the face's nearness there
-    entries: Int[Tensor, " N"]  # faces, tile by tile, ascending within a tile
+    entries: Int[Tensor, " N"]  # see ``FOUND``; tile by tile, faces ascending within a tile
     starts: Int[Tensor, " S1"]  # where the entries of each tile start that come from each chunk of faces; the last is their number
     chunks: int
     width: int  # of a tile, pixels
@@ -42,10 +46,10 @@ class Bins:
 
 
 # C++: the corners of a few faces are collected, then one loop without branches tells what all of them cover.
-@wp.func_native(once(ROWS + f"const int tile = {TILE};" + PIXELS + """
+@wp.func_native(once(ROWS + FOUND + f"const int tile = {TILE};" + """
 const int lanes = 16;
 float corners[18][lanes] = {}, reached[lanes];  // x, y and z in camera space, x, y and nearness on the screen, of each corner
-int sides[lanes], pixels[lanes], tile_rows[lanes], tile_cols[lanes], covering[lanes], kept = 0;
+int sides[lanes], onlys[lanes], tile_rows[lanes], tile_cols[lanes], covering[lanes];
 const auto least = [](float p, float q, float r) { p = p < q ? p : q; return p < r ? p : r; };
 const auto most = [](float p, float q, float r) { p = p > q ? p : q; return p > r ? p : r; };
 const float full_width = (float)width, full_height = (float)height;
@@ -54,9 +58,10 @@ const wp::vec2* const positions = xy.data;
 const float* const near_points = nearness.data;
 const bool seen_along_rays = perspective != 0, tiled = columns > 1, culling = culled.shape[0] > 0;
 const float nearest = near;
-const int full = width, lines = height, across = columns, each = chunks;
-int *const survivor = survivors.data + begin, *const row = rows.data + begin, *const col = cols.data + begin, *const count_of = counts.data + part;
-const auto tiles = [&](int first, int stop) { return (first / tile << 16) + (stop - 1) / tile; };
+const int full = width, lines = height, across = columns;
+const int* const reached_bits = (const int*)reached;
+int *to = found.data + fields * begin, *const count_of = counts.data + part * tiles, kept = 0;
+const auto tiles_of = [&](int first, int stop) { return (first / tile << 16) + (stop - 1) / tile; };
 for (int start = begin; start < stop; start += lanes) {
     const int count = stop - start < lanes ? stop - start : lanes, *const corner = faces.data + 3 * start;
 #pragma clang loop vectorize(disable)  // the processor's own gathers are slower
@@ -90,65 +95,63 @@ for (int start = begin; start < stop; start += lanes) {
         const int left = whole ? first_centre(thin ? run.left : least(a.x, b.x, c.x), full_width) : 0;
         const int right = whole ? first_centre(thin ? run.right : most(a.x, b.x, c.x), full_width) : full;
         const bool one = thin & (right - left == 1);
-        pixels[n] = !whole ? clipped : one ? top * full + left : several;
+        onlys[n] = !whole ? clipped : one ? top * full + left : several;
         reached[n] = nearness_after(plane, nearness_at(plane, (float)left + 0.5f, y), 0);
         covering[n] = (bottom > top) & (right > left);
-        tile_rows[n] = covering[n] ? tiles(top, bottom) : 0;
-        tile_cols[n] = (covering[n] & tiled) ? tiles(left, right) : 0;
+        tile_rows[n] = covering[n] ? tiles_of(top, bottom) : 0;
+        tile_cols[n] = (covering[n] & tiled) ? tiles_of(left, right) : 0;
     }
     if (culling) for (int n = 0; n < count; ++n) covering[n] &= sides[n] > 0 || culled.data[start + n] == 0;
     for (int n = 0; n < count; ++n) facing.data[start + n] = sides[n];
-    for (int n = 0; n < count; ++n) pixel.data[start + n] = pixels[n];
-    for (int n = 0; n < count; ++n) near_at.data[start + n] = reached[n];
     for (int n = 0; n < count; ++n) {  // whether a face covers anything is hard to foresee: rather too much is written
-        survivor[kept] = start + n, row[kept] = tile_rows[n], col[kept] = tile_cols[n], kept += covering[n];
+        to[0] = start + n, to[1] = tile_rows[n], to[2] = tile_cols[n], to[3] = onlys[n], to[4] = reached_bits[n];
+        to += covering[n] ? fields : 0, kept += covering[n];
         const int top = tile_rows[n] >> 16, bottom = tile_rows[n] & 65535, left = tile_cols[n] >> 16, right = tile_cols[n] & 65535;
-        count_of[(top * across + left) * each] += covering[n];
+        count_of[top * across + left] += covering[n];
         if (!covering[n] | ((top == bottom) & (left == right))) continue;
         for (int y = top; y <= bottom; ++y)
-            for (int x = left; x <= right; ++x) count_of[(y * across + x) * each] += (y > top) | (x > left);
+            for (int x = left; x <= right; ++x) count_of[y * across + x] += (y > top) | (x > left);
     }
 }
 return kept;
 """))
 def find_faces(
     part: int, begin: int, stop: int, faces: Ints, camera: Vec3s, xy: Vec2s, nearness: Floats, culled: Ints, near: float,
-    perspective: int, width: int, height: int, columns: int, chunks: int, facing: Ints, pixel: Ints, near_at: Floats, survivors: Ints,
-    rows: Ints, cols: Ints, counts: Ints,
+    perspective: int, width: int, height: int, columns: int, tiles: int, facing: Ints, found: Ints, counts: Ints,
 ) -> int:
-    """Which way some faces are turned; those that may cover a pixel centre, their tiles, how many each tile gets; returns their number.
-
-    What ``Bins`` has for a face's only pixel saves finding its outline again.
-    """
+    """Which way some faces are turned; those that may cover a pixel centre, see ``FOUND``; how many each tile gets; returns their number."""
     ...
 
 
 @kernel
 def _find(
     first: int, faces: Ints, camera: Vec3s, xy: Vec2s, nearness: Floats, culled: Ints, near: float, perspective: int, width: int,
-    height: int, columns: int, chunk: int, chunks: int, facing: Ints, pixel: Ints, near_at: Floats, survivors: Ints, rows: Ints,
-    cols: Ints, kept: Ints, counts: Ints,
+    height: int, columns: int, tiles: int, chunk: int, facing: Ints, found: Ints, kept: Ints, counts: Ints,
 ):
     """See ``find_faces``; how many each tile gets from each chunk. The owner is a chunk of faces."""
     part = first + wp.tid()
     start = part * chunk
     kept[part] = find_faces(
         part, start, wp.min(start + chunk, facing.shape[0]), faces, camera, xy, nearness, culled, near, perspective, width, height,
-        columns, chunks, facing, pixel, near_at, survivors, rows, cols, counts,
+        columns, tiles, facing, found, counts,
     )
 
 
-@wp.func_native("""
-for (int n = begin + kept - 1; n >= begin; --n)
-    for (int y = rows.data[n] >> 16; y <= (rows.data[n] & 65535); ++y)
-        for (int x = cols.data[n] >> 16; x <= (cols.data[n] & 65535); ++x) {
-            const int place = (y * columns + x) * chunks + part;
-            entries.data[starts.data[place] + --counts.data[place]] = survivors.data[n];
+@wp.func_native(FOUND + """
+const int *const last = found.data + fields * begin, *from = last + fields * kept, *const start_of = starts.data + part;
+int* const left = counts.data + part * tiles;
+while (from > last) {
+    from -= fields;
+    for (int y = from[1] >> 16; y <= (from[1] & 65535); ++y)
+        for (int x = from[2] >> 16; x <= (from[2] & 65535); ++x) {
+            const int tile = y * columns + x;
+            int* const to = entries.data + entry * (start_of[tile * chunks] + --left[tile]);
+            to[0] = from[0], to[1] = from[3], to[2] = from[4];
         }
+}
 """)
 def fill_tiles(
-    part: int, begin: int, kept: int, survivors: Ints, rows: Ints, cols: Ints, columns: int, chunks: int, starts: Ints, counts: Ints,
-    entries: Ints,
+    part: int, begin: int, kept: int, found: Ints, columns: int, tiles: int, chunks: int, starts: Ints, counts: Ints, entries: Ints
 ):
     """Writes faces where the counts left room for them, the last first; ``counts`` are used up."""
     ...
@@ -156,12 +159,11 @@ def fill_tiles(
 
 @kernel
 def _fill(
-    first: int, survivors: Ints, rows: Ints, cols: Ints, kept: Ints, columns: int, chunk: int, chunks: int, starts: Ints, counts: Ints,
-    entries: Ints,
+    first: int, found: Ints, kept: Ints, columns: int, tiles: int, chunk: int, chunks: int, starts: Ints, counts: Ints, entries: Ints
 ):
     """See ``fill_tiles``. The owner is a chunk of faces."""
     part = first + wp.tid()
-    fill_tiles(part, part * chunk, kept[part], survivors, rows, cols, columns, chunks, starts, counts, entries)
+    fill_tiles(part, part * chunk, kept[part], found, columns, tiles, chunks, starts, counts, entries)
 
 
 def bin_faces(
@@ -179,16 +181,15 @@ def bin_faces(
     def integers(size: int) -> Tensor:
         return torch.empty(size, dtype=torch.int32, device=device)
 
-    facing, pixel, survivors, rows, cols = (integers(count) for _ in range(5))
-    near_at, kept = torch.empty(count, device=device), integers(chunks)
-    counts = torch.zeros(lines * columns * chunks, dtype=torch.int32, device=device)
-    sizes: tuple[Any, ...] = (view.width, view.height, columns, chunk, chunks)
+    facing, kept, found = integers(count), integers(chunks), integers(FIELDS * count)
+    counts = torch.zeros(chunks, lines * columns, dtype=torch.int32, device=device)
+    sizes: tuple[Any, ...] = (columns, lines * columns, chunk)
     find = Launch(
-        _find, chunks, faces, projected.camera, projected.xy, projected.nearness, culled, view.near, int(view.perspective), *sizes,
-        facing, pixel, near_at, survivors, rows, cols, kept, counts, items=3 * count,  # each takes as long as three pixels
+        _find, chunks, faces, projected.camera, projected.xy, projected.nearness, culled, view.near, int(view.perspective), view.width,
+        view.height, *sizes, facing, found, kept, counts, items=3 * count,  # each takes as long as three pixels
     )
     starts, add_up = starts_of(counts, launcher)
     yield [before, find, add_up]
-    entries = integers(int(starts[-1]))
-    fill = Launch(_fill, chunks, survivors, rows, cols, kept, columns, chunk, chunks, starts, counts, entries, items=count)
-    return Bins(facing, pixel, near_at, entries, starts, chunks, tile_width, TILE, columns), fill
+    entries = integers(ENTRY * int(starts[-1]))
+    fill = Launch(_fill, chunks, found, kept, *sizes, chunks, starts, counts, entries, items=count)
+    return Bins(facing, entries, starts, chunks, tile_width, TILE, columns), fill

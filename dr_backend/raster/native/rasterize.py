@@ -14,14 +14,14 @@ from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s
 from ...kernels.launch import Launch, Launcher, kernel, once
 from ..project import Projected, View
 from ..rasterize import FAR, Layer
-from .bins import PIXELS, Bins
+from .bins import FOUND, Bins
 from .lanes import LANES, VECTORIZED
 from .rows import ROWS
 from .screen import CUT, SCREEN
 
 # C++ as in ``lookup``. The corners of a few triangles are collected, a loop without branches makes rows and planes of all, then each is
 # drawn. Nearer wins, and of equals the first: the order of drawing does not matter. What lies behind the near plane is cut off.
-@wp.func_native(once(ROWS + SCREEN + CUT + LANES + PIXELS + f"const float far = {FAR}f;" + """
+@wp.func_native(once(ROWS + SCREEN + CUT + LANES + FOUND + f"const float far = {FAR}f;" + """
 const int batch = 2 * lanes;  // a face that is cut becomes up to two triangles
 float corners[9][batch] = {}, shapes[8][batch], planes[7][batch];
 int shown_as[batch], tops[batch], bottoms[batch], held = 0;
@@ -75,9 +75,9 @@ for (int y = top; y < bottom; ++y) {
 }
 for (int e = start; e < stop || held > 0; held = 0) {
     while (e < stop && held < batch - 1) {
-        const int face = entries.data[e++], only = pixel.data[face], *const corner = faces.data + 3 * face;
+        const int *const listed = entries.data + entry * e++, face = listed[0], only = listed[1], *const corner = faces.data + 3 * face;
         if (only >= 0) {
-            if (own < 0 || only == own) offer(only, near_at.data[face], face);
+            if (own < 0 || only == own) offer(only, *(const float*)(listed + 2), face);
         } else if (only == clipped) {
             hold_cut(corner, face);
         } else {
@@ -140,7 +140,7 @@ for (int y = top; y < bottom; ++y) {
 }
 """))
 def draw_faces(
-    x0: int, x1: int, y0: int, y1: int, own: int, start: int, stop: int, entries: Ints, pixel: Ints, near_at: Floats, faces: Ints,
+    x0: int, x1: int, y0: int, y1: int, own: int, start: int, stop: int, entries: Ints, faces: Ints,
     camera: Vec3s, xy: Vec2s, nearness: Floats, near: float, focal: wp.vec2, centre: wp.vec2, perspective: int, width: int, height: int,
     infinite: float, behind_face: Ints, behind: Floats, face_id: Ints, depth: Floats,
 ):
@@ -152,7 +152,7 @@ def draw_faces(
 
 @kernel
 def _raster(
-    first: int, faces: Ints, camera: Vec3s, xy: Vec2s, nearness: Floats, pixel: Ints, near_at: Floats, entries: Ints, starts: Ints,
+    first: int, faces: Ints, camera: Vec3s, xy: Vec2s, nearness: Floats, entries: Ints, starts: Ints,
     chunks: int, near: float, focal: wp.vec2, centre: wp.vec2, perspective: int, width: int, height: int, tile_width: int,
     tile_height: int, columns: int, own_width: int, own_height: int, own_columns: int, behind_face: Ints, behind: Floats, face_id: Ints,
     depth: Floats,
@@ -163,7 +163,7 @@ def _raster(
     tile = (y0 / tile_height) * columns + x0 / tile_width
     draw_faces(
         x0, wp.min(x0 + own_width, width), y0, wp.min(y0 + own_height, height), wp.where(own_width * own_height == 1, owner, -1),
-        starts[tile * chunks], starts[(tile + 1) * chunks], entries, pixel, near_at, faces, camera, xy, nearness, near, focal, centre,
+        starts[tile * chunks], starts[(tile + 1) * chunks], entries, faces, camera, xy, nearness, near, focal, centre,
         perspective, width, height, wp.inf, behind_face, behind, face_id, depth,
     )
 
@@ -192,7 +192,7 @@ def rasterize(
     depth = torch.empty(view.height, view.width, dtype=torch.float32, device=faces.device)
     owners, shape = pixel_owners(bins, view, launcher)
     work = Launch(
-        _raster, owners, faces, projected.camera, projected.xy, projected.nearness, bins.pixel, bins.near_at, bins.entries, bins.starts,
+        _raster, owners, faces, projected.camera, projected.xy, projected.nearness, bins.entries, bins.starts,
         bins.chunks, view.near, *map(_pair, view.numbers[2:]), int(view.perspective), view.width, view.height, bins.width, bins.height, bins.columns, *shape,
         None if behind is None else behind.face_id, None if behind is None else behind.nearness, face_id, depth, items=face_id.numel(),
     )

@@ -35,33 +35,38 @@ def _add(first: int, place: Ints, value: Floats, width: int, mask: int, total: F
 
 @wp.func_native("""
 const int* const from = counts.data;
-int *const to = starts.data, total = 0;
-for (int n = 0; n < counts.shape[0]; ++n) {
-    to[n] = total;
-    total += from[n];
-}
-to[counts.shape[0]] = total;
+int *to = starts.data, total = 0;
+const int things = counts.shape[0] / parts;
+for (int n = 0; n < things; ++n)
+    for (int part = 0; part < parts; ++part) {
+        *to++ = total;
+        total += from[part * things + n];
+    }
+*to = total;
 """)
-def start_each(counts: Ints, starts: Ints):
-    """Where each starts if they follow each other, and where the last ends."""
+def start_each(counts: Ints, parts: int, starts: Ints):
+    """See ``starts_of``."""
     ...
 
 
 @kernel
-def _start(first: int, counts: Ints, starts: Ints):
-    """See ``start_each``. There is one owner."""
-    start_each(counts, starts)
+def _start(first: int, counts: Ints, parts: int, starts: Ints):
+    """See ``starts_of``. There is one owner."""
+    start_each(counts, parts, starts)
 
 
-def starts_of(counts: Int[Tensor, " N"], launcher: Launcher) -> tuple[Int[Tensor, " N1"], Work]:
-    """Where each of so many starts if they follow each other; the last number is that of all. What finds it is still to be run."""
-    starts = torch.empty(len(counts) + 1, dtype=torch.int32, device=counts.device)
+def starts_of(counts: Int[Tensor, "*P N"], launcher: Launcher) -> tuple[Int[Tensor, " M"], Work]:
+    """Where each starts if they follow each other; the last number is that of all. Of several parts each comes first with its first, ...
+
+    What finds it is still to be run.
+    """
+    starts = torch.empty(counts.numel() + 1, dtype=torch.int32, device=counts.device)
     if launcher.device.type == "cpu":
-        return starts, Launch(_start, 1, counts, starts, alone=True)
+        return starts, Launch(_start, 1, counts, len(counts) if counts.dim() > 1 else 1, starts, alone=True)
 
     def add_up() -> None:
         starts[0] = 0
-        torch.cumsum(counts, 0, dtype=torch.int32, out=starts[1:])
+        torch.cumsum(counts.t().reshape(-1), 0, dtype=torch.int32, out=starts[1:])
 
     return starts, Call(add_up)
 
