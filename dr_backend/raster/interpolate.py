@@ -88,14 +88,14 @@ def interpolate(projected: Projected, faces: Int[Tensor, "F 3"], face_id: Int[Te
 
 @torch.no_grad()
 def spread(
-    projected: Projected, faces: Int[Tensor, "F 3"], face: Int[Tensor, " P"], barycentric: Float[Tensor, "P 3"], pixel: Int[Tensor, " P"],
-    view: View,
+    camera: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], face: Int[Tensor, " P"], barycentric: Float[Tensor, "P 3"],
+    pixel: Int[Tensor, " P"], view: View,
 ) -> Float[Tensor, " P"]:
     """How much of its face a pixel covers: its area over twice that of the whole face, seen as at that pixel. No gradients.
 
     Times twice the face's area on a texture it is the area there that the pixel's colour is the mean of.
     """
-    a, b, c = projected.camera[faces[face]].unbind(1)
+    a, b, c = camera[faces[face]].unbind(1)
     normal = torch.linalg.cross(b - a, c - a)
     area, reach = normal[:, 2].abs(), torch.ones_like(normal[:, 2])
     if view.perspective:

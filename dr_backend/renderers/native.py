@@ -116,7 +116,7 @@ class NativeRenderer:
             pixel = torch.nonzero(flat >= 0).squeeze(1)
             face = flat[pixel]
             barycentric = weight.reshape(-1, 3).index_select(0, pixel)
-            wide = spread(seen.projected, scene.faces, face, barycentric, pixel, seen.view)
+            wide = spread(seen.camera, scene.faces, face, barycentric, pixel, seen.view)
             rgb = radiance_at(seen_from(scene, camera), face, barycentric, seen.bins.facing.long()[face], wide)
             image = positions.new_zeros(len(flat), 3).index_copy(0, pixel, rgb).view(*seen.face_id.shape, 3)
             images.append(image.clone())  # outlines are blended in place, which autograd does not allow in a view
@@ -131,7 +131,7 @@ class NativeRenderer:
         shown = None if scene.culled is None else (turned > 0) | (scene.culled == 0)
 
         def behind(layer: Layer) -> tuple[Tensor, Tensor]:
-            *found, work = rasterize(seen.projected, faces, seen.bins, seen.view, batch.launcher, layer)
+            *found, work = rasterize(seen.camera, faces, seen.bins, seen.view, batch.launcher, layer)
             batch.launcher.run([work])
             return found[0], found[1]
 

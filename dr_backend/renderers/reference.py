@@ -77,7 +77,7 @@ class ReferenceRenderer:
             return RenderOutput(scene.positions.new_zeros(*shape, 3), alpha.view(shape), face_id, depth)
         fragments = interpolate(projected, scene.faces, face_id, view)
         depth = depth.view(-1).index_copy(0, fragments.pixel, fragments.depth)
-        wide = spread(projected, scene.faces, fragments.face, fragments.barycentric, fragments.pixel, view)
+        wide = spread(projected.camera, scene.faces, fragments.face, fragments.barycentric, fragments.pixel, view)
         rgb = radiance_at(seen_from(scene, camera), fragments.face, fragments.barycentric, turned[fragments.face], wide)
         image = scene.positions.new_zeros(face_id.numel(), 3).index_copy(0, fragments.pixel, rgb)
         image = torch.cat([image, alpha], dim=1)

@@ -68,7 +68,7 @@ def stack_layers(
             break
         wanted = before.nearness > FAR
         layers.append(torch.where(wanted, face_id.long(), layers[-1] if layers else -1))
-        wide = spread(projected, scene.faces, found.face, found.barycentric, found.pixel, view)
+        wide = spread(projected.camera, scene.faces, found.face, found.barycentric, found.pixel, view)
         opacity = opacity_at(scene, found.face, found.barycentric, wide)
         kept = torch.nonzero(opacity.detach() > 0).squeeze(1)
         pixel, face, barycentric = found.pixel[kept], found.face[kept], found.barycentric.index_select(0, kept)

@@ -17,7 +17,7 @@ from tests.renderers.test_native_fuzz import MAKERS
 
 
 def native(seen, flat, view, launcher, layer) -> tuple[torch.Tensor, torch.Tensor]:
-    face_id, nearness, work = rasterize_native(seen.projected, flat.topology.faces32, seen.bins, view, launcher, layer)
+    face_id, nearness, work = rasterize_native(seen.camera, flat.topology.faces32, seen.bins, view, launcher, layer)
     launcher.run([work])
     return face_id, nearness
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...geometry.topology import Topology
 from ...kernels.launch import Launcher, Steps, Work
-from ..project import Projected, View, bend, refuse_unless_finite, to_camera
+from ..project import View, bend, refuse_unless_finite, to_camera
 from .bins import Bins, bin_faces
 from .interpolate import Runs
 from .project import add_to_world, project
@@ -25,7 +25,7 @@ class Seen:
     """What a view shows, without gradients."""
 
     view: View
-    projected: Projected
+    camera: Float[Tensor, "V 3"]  # the vertices in camera space
     bins: Bins
     face_id: Int[Tensor, "H W"]
     depth: Float[Tensor, "H W"]  # of the faces' planes; ``interpolate`` and ``paint`` make it exact
@@ -72,12 +72,12 @@ class Batch:
         fixed = view
         if any(v.requires_grad for v in tensors.values()):
             fixed = replace(view, **{name: v.detach() for name, v in tensors.items()})
-        projected, total, show = yield from project(self.points, fixed, self.launcher)
+        camera, total, show = yield from project(self.points, fixed, self.launcher)
         faces = self.topology.faces32
-        bins, fill = yield from bin_faces(projected, faces, self.culled, fixed, self.launcher, show)
+        bins, fill = yield from bin_faces(camera, faces, self.culled, fixed, self.launcher, show)
         refuse_unless_finite(float(total.sum()))
-        face_id, depth, draw = rasterize(projected, faces, bins, fixed, self.launcher)
-        return Seen(fixed, projected, bins, face_id, depth), [fill, draw]
+        face_id, depth, draw = rasterize(camera, faces, bins, fixed, self.launcher)
+        return Seen(fixed, camera, bins, face_id, depth), [fill, draw]
 
     def camera_tensors(self) -> list[Tensor | None]:
         """Rotation, translation, focal length, centre and lens of each view, with their gradients: what ``world_gradients`` answers for."""

@@ -7,13 +7,14 @@ from typing import Any
 
 import torch
 import warp as wp
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s
+from ...kernels.arrays import Ints, Vec3s
 from ...kernels.launch import Launch, Launcher, Steps, kernel, once
-from ..project import Projected, View
+from ..project import View
 from .rows import ROWS
+from .screen import Lens, lens_of
 from .sums import starts_of
 
 TILE = 16  # rows of pixels that one bin covers; on a GPU columns too, on a processor the whole width
@@ -48,17 +49,14 @@ class Bins:
 # C++: the corners of a few faces are collected, then one loop without branches tells what all of them cover.
 @wp.func_native(once(ROWS + FOUND + f"const int tile = {TILE};" + """
 const int lanes = 16;
-float corners[18][lanes] = {}, reached[lanes];  // x, y and z in camera space, x, y and nearness on the screen, of each corner
+float corners[9][lanes] = {}, reached[lanes];
 int sides[lanes], onlys[lanes], tile_rows[lanes], tile_cols[lanes], covering[lanes];
 const auto least = [](float p, float q, float r) { p = p < q ? p : q; return p < r ? p : r; };
 const auto most = [](float p, float q, float r) { p = p > q ? p : q; return p > r ? p : r; };
-const float full_width = (float)width, full_height = (float)height;
+const float full_width = (float)lens.width, full_height = (float)lens.height;
 const wp::vec3* const points = camera.data;
-const wp::vec2* const positions = xy.data;
-const float* const near_points = nearness.data;
-const bool seen_along_rays = perspective != 0, tiled = columns > 1, culling = culled.shape[0] > 0;
-const float nearest = near;
-const int full = width, lines = height, across = columns;
+const bool tiled = columns > 1, culling = culled.shape[0] > 0;
+const int full = lens.width, lines = lens.height, across = columns;
 const int* const reached_bits = (const int*)reached;
 int *to = found.data + fields * begin, *const count_of = counts.data + part * tiles, kept = 0;
 const auto tiles_of = [&](int first, int stop) { return (first / tile << 16) + (stop - 1) / tile; };
@@ -68,22 +66,20 @@ for (int start = begin; start < stop; start += lanes) {
     for (int n = 0; n < count; ++n) {
         for (int c = 0; c < 3; ++c) {
             const int vertex = corner[3 * n + c];
-            for (int k = 0; k < 3; ++k) corners[6 * c + k][n] = points[vertex][k];
-            for (int k = 0; k < 2; ++k) corners[6 * c + 3 + k][n] = positions[vertex][k];
-            corners[6 * c + 5][n] = near_points[vertex];
+            for (int k = 0; k < 3; ++k) corners[3 * c + k][n] = points[vertex][k];
         }
     }
 #pragma clang loop vectorize(enable)
     for (int n = 0; n < lanes; ++n) {
-        const float ax = corners[0][n], ay = corners[1][n], az = corners[2][n], bz = corners[8][n], cz = corners[14][n];
-        const float ux = corners[6][n] - ax, uy = corners[7][n] - ay, uz = bz - az;
-        const float vx = corners[12][n] - ax, vy = corners[13][n] - ay, vz = cz - az;
+        const float ax = corners[0][n], ay = corners[1][n], az = corners[2][n], bz = corners[5][n], cz = corners[8][n];
+        const float ux = corners[3][n] - ax, uy = corners[4][n] - ay, uz = bz - az;
+        const float vx = corners[6][n] - ax, vy = corners[7][n] - ay, vz = cz - az;
         const float normal_x = uy * vz - uz * vy, normal_y = uz * vx - ux * vz, normal_z = ux * vy - uy * vx;
-        const float toward = seen_along_rays ? -((ax * normal_x + ay * normal_y) + az * normal_z) : normal_z;
+        const float toward = perspective ? -((ax * normal_x + ay * normal_y) + az * normal_z) : normal_z;
         sides[n] = toward > 0.0f ? 1 : -1;
-        const bool whole = least(-az, -bz, -cz) >= nearest, any = most(-az, -bz, -cz) >= nearest;
-        const Corner a{corners[3][n], corners[4][n], corners[5][n]}, b{corners[9][n], corners[10][n], corners[11][n]};
-        const Corner c{corners[15][n], corners[16][n], corners[17][n]};
+        const bool whole = least(-az, -bz, -cz) >= near, any = most(-az, -bz, -cz) >= near;
+        const Corner a = on_screen(ax, ay, az), b = on_screen(corners[3][n], corners[4][n], bz);
+        const Corner c = on_screen(corners[6][n], corners[7][n], cz);
         const Shape shape = shape_of(a, b, c);
         const Plane plane = plane_of(a, b, c);
         const int top = whole ? first_centre(shape.top_y, full_height) : 0;
@@ -116,24 +112,26 @@ for (int start = begin; start < stop; start += lanes) {
 return kept;
 """))
 def find_faces(
-    part: int, begin: int, stop: int, faces: Ints, camera: Vec3s, xy: Vec2s, nearness: Floats, culled: Ints, near: float,
-    perspective: int, width: int, height: int, columns: int, tiles: int, facing: Ints, found: Ints, counts: Ints,
+    part: int, begin: int, stop: int, faces: Ints, camera: Vec3s, culled: Ints, near: float, lens: Lens, columns: int,
+    tiles: int, facing: Ints, found: Ints, counts: Ints,
 ) -> int:
-    """Which way some faces are turned; those that may cover a pixel centre, see ``FOUND``; how many each tile gets; returns their number."""
+    """Which way some faces are turned; those that may cover a pixel centre, as ``FOUND`` has them; how many each tile gets.
+
+    Returns the number of those found.
+    """
     ...
 
 
 @kernel
 def _find(
-    first: int, faces: Ints, camera: Vec3s, xy: Vec2s, nearness: Floats, culled: Ints, near: float, perspective: int, width: int,
-    height: int, columns: int, tiles: int, chunk: int, facing: Ints, found: Ints, kept: Ints, counts: Ints,
+    first: int, faces: Ints, camera: Vec3s, culled: Ints, near: float, lens: Lens, columns: int, tiles: int, chunk: int,
+    facing: Ints, found: Ints, kept: Ints, counts: Ints,
 ):
     """See ``find_faces``; how many each tile gets from each chunk. The owner is a chunk of faces."""
     part = first + wp.tid()
     start = part * chunk
     kept[part] = find_faces(
-        part, start, wp.min(start + chunk, facing.shape[0]), faces, camera, xy, nearness, culled, near, perspective, width, height,
-        columns, tiles, facing, found, counts,
+        part, start, wp.min(start + chunk, facing.shape[0]), faces, camera, culled, near, lens, columns, tiles, facing, found, counts,
     )
 
 
@@ -167,11 +165,12 @@ def _fill(
 
 
 def bin_faces(
-    projected: Projected, faces: Int[Tensor, "F 3"], culled: Int[Tensor, " F"] | None, view: View, launcher: Launcher, before: Launch
+    camera: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], culled: Int[Tensor, " F"] | None, view: View, launcher: Launcher,
+    before: Launch,
 ) -> Steps[tuple[Bins, Launch]]:
     """The bins of one view, and what is still to fill them. ``culled`` marks faces that do not show their inside.
 
-    ``before`` makes what is projected. Faces with a corner that is not finite are in no bin.
+    ``before`` makes ``camera``. Faces with a corner that is not finite are in no bin.
     """
     device, count = faces.device, len(faces)
     tile_width = view.width if launcher.device.type == "cpu" else TILE
@@ -185,8 +184,8 @@ def bin_faces(
     counts = torch.zeros(chunks, lines * columns, dtype=torch.int32, device=device)
     sizes: tuple[Any, ...] = (columns, lines * columns, chunk)
     find = Launch(
-        _find, chunks, faces, projected.camera, projected.xy, projected.nearness, culled, view.near, int(view.perspective), view.width,
-        view.height, *sizes, facing, found, kept, counts, items=3 * count,  # each takes as long as three pixels
+        _find, chunks, faces, camera, culled, view.near, lens_of(view), *sizes, facing, found, kept, counts,
+        items=3 * count,  # each takes as long as three pixels
     )
     starts, add_up = starts_of(counts, launcher)
     yield [before, find, add_up]

@@ -27,7 +27,7 @@ from .pull import Pull, pull_corners
 def _pulls(batch: Batch, needed: Sequence[bool]) -> list[Pull]:
     """Of each view; ``needed`` is as ``Batch.world_gradients`` takes it."""
     starts = range(1, len(needed), CAMERA_TENSORS)
-    return [Pull(seen.projected, any(needed[n + 2 : n + 4])) for seen, n in zip(batch.seen, starts, strict=True)]
+    return [Pull(seen.camera, any(needed[n + 2 : n + 4])) for seen, n in zip(batch.seen, starts, strict=True)]
 
 
 def _world(
@@ -57,7 +57,7 @@ class _Locate(Function):
     @staticmethod
     def forward(ctx: Any, batch: Batch, positions: Tensor, *cameras: Tensor | None) -> tuple[Tensor, ...]:
         weights, batch.runs, work = zip(
-            *(interpolate(s.projected, batch.topology.faces32, s.face_id, s.depth, s.bins, s.view, batch.launcher) for s in batch.seen),
+            *(interpolate(s.camera, batch.topology.faces32, s.face_id, s.depth, s.bins, s.view, batch.launcher) for s in batch.seen),
             strict=True,
         )
         batch.launcher.run(*side_by_side(work))
@@ -77,7 +77,7 @@ class _Locate(Function):
         for pull, seen, runs, by_weight, by_depth in zip(pulls, batch.seen, batch.runs, clean[:count], clean[count:], strict=True):
             if by_weight is not None or by_depth is not None:
                 work.append(pull.take(pull_corners(
-                    seen.projected, batch.topology.faces32, seen.face_id, seen.bins, runs, seen.view, batch.launcher, by_weight, by_depth,
+                    seen.camera, batch.topology.faces32, seen.face_id, seen.bins, runs, seen.view, batch.launcher, by_weight, by_depth,
                     None, pull.by_camera, pull.intrinsics,
                 )))
         return (None, *_world(batch, positions, pulls, needed, *side_by_side(work)))
@@ -136,17 +136,17 @@ class _Paint(Function):
 
 def _outline(batch: Batch, seen: Seen) -> tuple[Edges, list[Work]]:
     topology = batch.topology
-    return outline_edges(seen.projected, *topology.edges32, batch.culled, seen.bins, seen.view, batch.launcher)
+    return outline_edges(seen.camera, *topology.edges32, batch.culled, seen.bins, seen.view, batch.launcher)
 
 
 def _blended(batch: Batch, seen: Seen, outline: Edges, rgb: Tensor | None) -> Steps[tuple[Blend, Tensor]]:
     """Colours blended in place along the outline of a view, and where its surfaces cut through each other; and coverage."""
     topology, launcher = batch.topology, batch.launcher
-    (edge, *edges), work = yield from cross_edges(outline, seen.projected, topology.faces32, seen.face_id, seen.view, launcher)
+    (edge, *edges), work = yield from cross_edges(outline, seen.camera, topology.faces32, seen.face_id, seen.view, launcher)
     found = Crossings(edge, edge.new_zeros(0, 2), *edges)
     if topology.shell_count > 1:
         cut, *cuts = yield from cross_cuts(
-            seen.projected, topology.faces32, topology.shells32, seen.face_id, seen.view, launcher, *edges[:2], work
+            seen.camera, topology.faces32, topology.shells32, seen.face_id, seen.view, launcher, *edges[:2], work
         )
         found, work = Crossings(edge, cut, *(torch.cat(pair) for pair in zip(edges, cuts, strict=True))), []
     made, alpha, blending = blend(found, seen.face_id, rgb, launcher)
@@ -162,7 +162,7 @@ def _unblended(
     for pull, seen, made, alpha, rgb in zip(pulls, batch.seen, blends, by_alpha, by_rgb, strict=True):
         if alpha is not None or rgb is not None:
             work.append(pull.take(unblend(
-                made, rgb, alpha, seen.projected, topology.faces32, topology.edges32[0], seen.view, batch.launcher, pull.by_camera,
+                made, rgb, alpha, seen.camera, topology.faces32, topology.edges32[0], seen.view, batch.launcher, pull.by_camera,
                 pull.intrinsics,
             )))
     return side_by_side(work)

@@ -11,11 +11,10 @@ from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec3s
 from ...kernels.launch import Launch, Launcher, Work, inside_kernel, kernel
-from ..project import Projected, View
+from ..project import View
 from .cuts import pull_cuts
-from .interpolate import Lens, lens_of
 from .outline import line_of
-from .screen import cut
+from .screen import Lens, cut, lens_of
 from .sums import add_into
 
 
@@ -243,7 +242,7 @@ def blend(
 
 
 def unblend(
-    made: Blend, by_rgb: Float[Tensor, "H W 3"] | None, by_alpha: Float[Tensor, "H W"] | None, projected: Projected,
+    made: Blend, by_rgb: Float[Tensor, "H W 3"] | None, by_alpha: Float[Tensor, "H W"] | None, camera: Float[Tensor, "V 3"],
     faces: Int[Tensor, "F 3"], edge_vertices: Int[Tensor, "E 2"], view: View, launcher: Launcher, grad_camera: Float[Tensor, "V 3"],
     intrinsics: bool,
 ) -> tuple[Float[Tensor, "C 4"] | None, list[Work]]:
@@ -271,7 +270,7 @@ def unblend(
     by_lens = torch.zeros(edges + cuts, 4, device=device) if intrinsics else None
     lens = lens_of(view)
     pull = Launch(
-        _pull_edges, edges, found.edge, found.inner, found.outer, by_distance, edge_vertices, projected.camera, view.near, lens, place,
+        _pull_edges, edges, found.edge, found.inner, found.outer, by_distance, edge_vertices, camera, view.near, lens, place,
         by_end, by_lens,
     )
     work += [pull, add_into(grad_camera, place, by_end, launcher)]
@@ -280,7 +279,7 @@ def unblend(
         by_corner = torch.empty(cuts, 6, 3, device=device)
         tail = None if by_lens is None else by_lens[edges:]
         pull = Launch(
-            pull_cuts, cuts, found.cut, found.inner[edges:], found.outer[edges:], by_distance[edges:], faces, projected.camera, lens,
+            pull_cuts, cuts, found.cut, found.inner[edges:], found.outer[edges:], by_distance[edges:], faces, camera, lens,
             place, by_corner, tail,
         )
         work += [pull, add_into(grad_camera, place, by_corner, launcher)]

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec3s
 from ...kernels.launch import Launch, Launcher, Steps, Work, kernel
-from ..project import Projected, View
-from .interpolate import Lens, lens_of
+from ..project import View
+from .screen import Lens, lens_of
 
 
 @wp.struct
@@ -162,7 +162,7 @@ def pull_cuts(
 
 
 def cross_cuts(
-    projected: Projected, faces: Int[Tensor, "F 3"], shells: Int[Tensor, " F"], face_id: Int[Tensor, "H W"], view: View,
+    camera: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], shells: Int[Tensor, " F"], face_id: Int[Tensor, "H W"], view: View,
     launcher: Launcher, inner: Int[Tensor, " E"], outer: Int[Tensor, " E"], before: Sequence[Work],
 ) -> Steps[tuple[Int[Tensor, "D 2"], Int[Tensor, " D"], Int[Tensor, " D"], Float[Tensor, " D"]]]:
     """The two faces, inner and outer pixel and distance of every cut; ``inner`` and ``outer`` are the pixels beside outline edges,
@@ -172,7 +172,7 @@ def cross_cuts(
     there, and if no outline passes between them: beyond its outline a surface has no plane.
     """
     right, below = torch.empty(2, view.height, view.width, device=faces.device).unbind(0)
-    meeting = Launch(_meet, view.height, faces, projected.camera, shells, face_id, lens_of(view), right, below, items=face_id.numel())
+    meeting = Launch(_meet, view.height, faces, camera, shells, face_id, lens_of(view), right, below, items=face_id.numel())
     yield [*before, meeting]
     used = inner >= 0
     inner, outer = inner[used], outer[used]

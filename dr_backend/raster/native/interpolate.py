@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import Any
+from functools import cached_property
 
 import torch
 import warp as wp
@@ -13,36 +12,11 @@ from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec3s
 from ...kernels.launch import Launch, Launcher, Work, inside_kernel, once
-from ..project import Projected, View
+from ..project import View
 from .bins import Bins
 from .rasterize import pixel_owners
+from .screen import Lens, lens_of
 from .sums import starts_of
-
-
-@wp.struct
-class Lens:
-    """The intrinsics of a view."""
-
-    focal: wp.vec2
-    centre: wp.vec2
-    perspective: int
-    width: int
-    height: int
-
-
-def lens_of(view: View) -> Any:
-    """A view's intrinsics as an argument of kernels."""
-    return _lens(*view.numbers[2], *view.numbers[3], int(view.perspective), view.width, view.height)
-
-
-@lru_cache(256)
-def _lens(focal_x: float, focal_y: float, centre_x: float, centre_y: float, perspective: int, width: int, height: int) -> Any:
-    """Made once for all kernels of a view: Warp takes 20 microseconds."""
-    lens = Lens()
-    lens.focal, lens.centre = wp.vec2(focal_x, focal_y), wp.vec2(centre_x, centre_y)
-    lens.perspective, lens.width, lens.height = perspective, width, height
-    return lens
-
 
 # C++ as in ``lookup``: where a triangle with corners p, q, r meets the lines of sight of a row of pixels, of which the first goes through
 # (x, y) on the plane at distance 1. Offsets from that one give weights whose rounding errors are as small as the triangle; along the row
@@ -145,8 +119,8 @@ class Runs:
 
 
 def interpolate(
-    projected: Projected, faces: Int[Tensor, "F 3"], face_id: Int[Tensor, "H W"], depth: Float[Tensor, "H W"], bins: Bins, view: View,
-    launcher: Launcher,
+    camera: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], face_id: Int[Tensor, "H W"], depth: Float[Tensor, "H W"], bins: Bins,
+    view: View, launcher: Launcher,
 ) -> tuple[Float[Tensor, "H W 3"], Runs, list[Work]]:
     """Barycentric coordinates at pixel centres, zero where nothing is seen, and the runs; ``depth`` is made exact in place.
 
@@ -155,6 +129,6 @@ def interpolate(
     weights = torch.empty(view.height, view.width, 3, device=faces.device)
     owners, shape = pixel_owners(bins, view, launcher)
     runs = torch.empty(view.height * shape[2], dtype=torch.int32, device=faces.device)
-    work = Launch(_locate, owners, faces, projected.camera, face_id, lens_of(view), *shape, weights, depth, runs, items=face_id.numel())
+    work = Launch(_locate, owners, faces, camera, face_id, lens_of(view), *shape, weights, depth, runs, items=face_id.numel())
     starts, add_up = starts_of(runs, launcher)
     return weights, Runs(starts), [work, add_up]

@@ -12,10 +12,10 @@ from torch import Tensor
 from ...kernels.arrays import Floats, Ints, Longs, Vec3s
 from ...kernels.launch import Launch, Launcher, Steps, Work, kernel, once
 from ..coverage import INNER_TOLERANCE_PX, OUTER_TOLERANCE
-from ..project import Projected, View
+from ..project import View
 from .bins import Bins
-from .interpolate import Lens, lens_of, surface_depth
-from .screen import cut, screen
+from .interpolate import surface_depth
+from .screen import Lens, cut, lens_of, screen
 from .sums import starts_of
 
 CHUNK_EDGES_GPU = 128
@@ -48,8 +48,8 @@ def line_of(a: wp.vec3, b: wp.vec3, near: float, lens: Lens) -> Line:
         p = cut(b, a, near)
     if b[2] > -near:
         q = cut(a, b, near)
-    start = screen(p, lens.focal, lens.centre, lens.perspective)
-    end = screen(q, lens.focal, lens.centre, lens.perspective)
+    start = screen(p, lens)
+    end = screen(q, lens)
     line.steep = wp.where(wp.abs(end[1] - start[1]) > wp.abs(end[0] - start[0]), 1, 0)
     lines = int(lens.height)
     if line.steep == 0:
@@ -225,7 +225,7 @@ class Edges:
 
 
 def outline_edges(
-    projected: Projected, edge_vertices: Int[Tensor, "E 2"], edge_faces: Int[Tensor, "E 2"], edge_direction: Int[Tensor, "E 2"],
+    camera: Float[Tensor, "V 3"], edge_vertices: Int[Tensor, "E 2"], edge_faces: Int[Tensor, "E 2"], edge_direction: Int[Tensor, "E 2"],
     culled: Int[Tensor, " F"] | None, bins: Bins, view: View, launcher: Launcher,
 ) -> tuple[Edges, list[Work]]:
     """The edges that make the outline of a view. What finds them is still to be run."""
@@ -233,13 +233,13 @@ def outline_edges(
     chunks, chunk = launcher.chunks(count, CHUNK_EDGES_GPU)
     found, kept, counts = (torch.empty(size, dtype=torch.int32, device=edge_faces.device) for size in (count, chunks, chunks))
     table = [edge_vertices, edge_faces, edge_direction, bins.facing]
-    work = Launch(_outline, chunks, *table, culled, projected.camera, view.near, lens_of(view), chunk, found, kept, counts, items=count)
+    work = Launch(_outline, chunks, *table, culled, camera, view.near, lens_of(view), chunk, found, kept, counts, items=count)
     starts, add_up = starts_of(counts, launcher)
     return Edges(found, kept, starts, table), [work, add_up]
 
 
 def cross_edges(
-    outline: Edges, projected: Projected, faces: Int[Tensor, "F 3"], face_id: Int[Tensor, "H W"], view: View, launcher: Launcher
+    outline: Edges, camera: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], face_id: Int[Tensor, "H W"], view: View, launcher: Launcher
 ) -> Steps[tuple[list[Tensor], list[Work]]]:
     """Edge, inner and outer pixel and distance of the crossings that make the outline of a view.
 
@@ -255,7 +255,7 @@ def cross_edges(
     keys, distances = torch.empty(total, dtype=torch.int64, device=device), torch.empty(total, device=device)
     results = [edges, inners, outers, distances]
     cross = Launch(
-        _cross, chunks, *outline.table, faces, projected.camera, face_id, view.near, lens_of(view), chunk, outline.found, outline.kept,
+        _cross, chunks, *outline.table, faces, camera, face_id, view.near, lens_of(view), chunk, outline.found, outline.kept,
         outline.starts, keys, *results, items=count,
     )
     if launcher.device.type == "cpu":

@@ -12,12 +12,13 @@ from torch import Tensor
 from ...kernels.arrays import Floats, Ints, Longs, Vec2s, Vec3s
 from ...kernels.launch import Launch, Launcher, Work, inside_kernel, once
 from .. import texture
-from ..project import Projected, View
+from ..project import View
 from .bins import Bins
-from .interpolate import SPOTS, Lens, Runs, lens_of
-from .lookup import STRIP_ROWS, STRIP_TEXELS, TEXELS
+from .interpolate import SPOTS, Runs
 from .lanes import VECTORIZED
+from .lookup import STRIP_ROWS, STRIP_TEXELS, TEXELS
 from .rasterize import pixel_owners
+from .screen import Lens, lens_of
 from .srgb import DECODING
 from .strips import EACH_RUN, EACH_STRETCH, STRIPS, strips_across
 from .sums import starts_of
@@ -134,8 +135,9 @@ class Painted:
 
 
 def paint(
-    projected: Projected, faces: Int[Tensor, "F 3"], uvs: Float[Tensor, "F 3 2"], face_material: Int[Tensor, " F"], textures: Textures,
-    face_id: Int[Tensor, "H W"], depth: Float[Tensor, "H W"], bins: Bins, view: View, launcher: Launcher, weigh: bool, keep: bool,
+    camera: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], uvs: Float[Tensor, "F 3 2"], face_material: Int[Tensor, " F"],
+    textures: Textures, face_id: Int[Tensor, "H W"], depth: Float[Tensor, "H W"], bins: Bins, view: View, launcher: Launcher, weigh: bool,
+    keep: bool,
 ) -> tuple[Painted, list[Work]]:
     """Base colours of pixels, with ``weigh`` barycentric coordinates, and with ``keep`` what was read; makes ``depth`` exact.
 
@@ -149,7 +151,7 @@ def paint(
     highest = torch.empty(owners, device=faces.device)
     runs = torch.empty(view.height * shape[2], dtype=torch.int32, device=faces.device)
     work = Launch(
-        _paint, owners, faces, projected.camera, uvs, face_material, textures.table, textures.colors, textures.texels, textures.coarse,
+        _paint, owners, faces, camera, uvs, face_material, textures.table, textures.colors, textures.texels, textures.coarse,
         face_id, lens_of(view), *shape, textures.shift, address, groups, weights, depth, runs, highest, rgb, items=face_id.numel(),
     )
     starts, add_up = starts_of(runs, launcher)

@@ -31,7 +31,7 @@ class Palette:
         """See ``paint``; to be run after ``prepare``."""
         topology = self.batch.topology
         return paint(
-            seen.projected, topology.faces32, self.uvs, topology.face_material32, self.textures, seen.face_id, seen.depth, seen.bins,
+            seen.camera, topology.faces32, self.uvs, topology.face_material32, self.textures, seen.face_id, seen.depth, seen.bins,
             seen.view, self.batch.launcher, lit, keep,
         )
 
@@ -52,7 +52,7 @@ class Palette:
             if given[2] is not None and made.read is not None:
                 looks = Looks(self.textures, self.uvs, topology.face_material32, made.read.address, given[2])
             work.append(pull.take(pull_corners(
-                seen.projected, topology.faces32, seen.face_id, seen.bins, made.runs, seen.view, batch.launcher, *given[:2], looks,
+                seen.camera, topology.faces32, seen.face_id, seen.bins, made.runs, seen.view, batch.launcher, *given[:2], looks,
                 pull.by_camera, pull.intrinsics,
             )))
         if not texels:

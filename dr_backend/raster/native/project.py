@@ -10,11 +10,10 @@ import warp as wp
 from jaxtyping import Float
 from torch import Tensor
 
-from ...kernels.arrays import Floats, Vec2s, Vec3s
+from ...kernels.arrays import Floats, Vec3s
 from ...kernels.launch import Launch, Launcher, Steps, kernel
-from ..project import Projected, View, bend
-from .interpolate import Lens, lens_of
-from .screen import screen
+from ..project import View, bend
+from .screen import Lens, lens_of, screen
 
 CHUNK_VERTICES_GPU = 64
 
@@ -41,22 +40,16 @@ def _turn(first: int, points: Vec3s, turn: wp.mat33, shift: wp.vec3, chunk: int,
 
 
 @kernel
-def _to_screen(
-    first: int, points: Vec3s, turn: wp.mat33, shift: wp.vec3, near: float, lens: Lens, chunk: int, camera: Vec3s, xy: Vec2s,
-    nearness: Floats, total: Floats,
+def _to_camera(
+    first: int, points: Vec3s, turn: wp.mat33, shift: wp.vec3, near: float, lens: Lens, chunk: int, camera: Vec3s, total: Floats
 ):
-    """Points in camera space and on the screen; ``total`` shows what is not finite. The owner is a chunk of points."""
+    """Points in camera space; ``total`` shows what is not finite, there or on the screen. The owner is a chunk of points."""
     part = first + wp.tid()
     everything = float(0.0)
     for v in range(part * chunk, wp.min((part + 1) * chunk, camera.shape[0])):
         p = turned(turn, points[v]) + shift
-        near_p = p
-        if lens.perspective != 0:
-            near_p = wp.vec3(p[0], p[1], wp.min(p[2], -near))
-        found = screen(near_p, lens.focal, lens.centre, lens.perspective)
+        found = screen(wp.vec3(p[0], p[1], wp.min(p[2], -near)), lens)
         camera[v] = p
-        xy[v] = wp.vec2(found[0], found[1])
-        nearness[v] = found[2]
         everything += p[0] + p[1] + p[2] + found[0] + found[1]
     total[part] = everything
 
@@ -69,22 +62,20 @@ def _motion(rotation: tuple[float, ...], translation: tuple[float, ...]) -> tupl
 
 def project(
     points: Float[Tensor, "V 3"], view: View, launcher: Launcher
-) -> Steps[tuple[Projected, Float[Tensor, " N"], Launch]]:
-    """Points of the world on the screen, without gradients: the twin of ``raster.project.project``, bit for bit.
+) -> Steps[tuple[Float[Tensor, "V 3"], Float[Tensor, " N"], Launch]]:
+    """Points of the world in camera space, without gradients: as ``raster.project.project`` has them, bit for bit.
 
     Returns:
         The points, sums that are for ``refuse_unless_finite``, and what is still to be run.
     """
-    count, device = len(points), points.device
-    owners, chunk = launcher.chunks(count, CHUNK_VERTICES_GPU)
-    camera, xy = torch.empty_like(points), torch.empty(count, 2, device=device)
-    nearness, total = torch.empty(count, device=device), torch.empty(owners, device=device)
+    owners, chunk = launcher.chunks(len(points), CHUNK_VERTICES_GPU)
+    camera, total = torch.empty_like(points), torch.empty(owners, device=points.device)
     turn, shift = _motion(*view.numbers[:2])
     if view.lens is not None:
-        yield [Launch(_turn, owners, points, turn, shift, chunk, 0, camera, items=count)]
+        yield [Launch(_turn, owners, points, turn, shift, chunk, 0, camera, items=len(points))]
         points, turn, shift = bend(camera, view).contiguous(), wp.mat33(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), wp.vec3(0.0)
-    work = Launch(_to_screen, owners, points, turn, shift, view.near, lens_of(view), chunk, camera, xy, nearness, total, items=count)
-    return Projected(camera=camera, xy=xy, nearness=nearness), total, work
+    work = Launch(_to_camera, owners, points, turn, shift, view.near, lens_of(view), chunk, camera, total, items=len(points))
+    return camera, total, work
 
 
 def add_to_world(

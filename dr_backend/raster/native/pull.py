@@ -12,12 +12,13 @@ from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s, Vec4s
 from ...kernels.launch import Launch, Launcher, Work, inside_kernel, once
-from ..project import Projected, View
+from ..project import View
 from .bins import Bins
-from .interpolate import SPOTS, Lens, Runs, lens_of
-from .lookup import STRIP_TEXELS, TEXELS
+from .interpolate import SPOTS, Runs
 from .lanes import VECTORIZED
+from .lookup import STRIP_TEXELS, TEXELS
 from .rasterize import pixel_owners
+from .screen import Lens, lens_of
 from .srgb import DECODING
 from .strips import EACH_RUN, EACH_STRETCH, STRIPS
 from .sums import add_into
@@ -177,9 +178,9 @@ def _pull(
 class Pull:
     """Gradients for the camera space and the intrinsics of one view, as several kernels add them up."""
 
-    def __init__(self, projected: Projected, intrinsics: bool) -> None:
+    def __init__(self, camera: Float[Tensor, "V 3"], intrinsics: bool) -> None:
         """``intrinsics`` says whether those are wanted."""
-        self.by_camera, self.intrinsics = torch.zeros_like(projected.camera), intrinsics
+        self.by_camera, self.intrinsics = torch.zeros_like(camera), intrinsics
         self._parts: list[Tensor] = []
 
     def take(self, made: tuple[Tensor | None, list[Work]]) -> list[Work]:
@@ -213,8 +214,8 @@ def _arguments(looks: Looks | None) -> list[Any]:
 
 
 def pull_corners(
-    projected: Projected, faces: Int[Tensor, "F 3"], face_id: Int[Tensor, "H W"], bins: Bins, runs: Runs, view: View, launcher: Launcher,
-    by_weight: Float[Tensor, "H W 3"] | None, by_depth: Float[Tensor, "H W"] | None, looks: Looks | None,
+    camera: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], face_id: Int[Tensor, "H W"], bins: Bins, runs: Runs, view: View,
+    launcher: Launcher, by_weight: Float[Tensor, "H W 3"] | None, by_depth: Float[Tensor, "H W"] | None, looks: Looks | None,
     grad_camera: Float[Tensor, "V 3"], intrinsics: bool,
 ) -> tuple[Float[Tensor, "R 4"] | None, list[Work]]:
     """Adds the gradient for vertices in camera space to ``grad_camera``; exact within faces.
@@ -231,7 +232,7 @@ def pull_corners(
     by_lens = torch.empty(runs.total, 4, device=device) if intrinsics else None
     owners, shape = pixel_owners(bins, view, launcher)
     pull = Launch(
-        _pull, owners, faces, projected.camera, face_id, lens_of(view), *shape, runs.starts, by_weight, by_depth, *_arguments(looks),
+        _pull, owners, faces, camera, face_id, lens_of(view), *shape, runs.starts, by_weight, by_depth, *_arguments(looks),
         place, by_corner, by_lens, items=face_id.numel(),
     )
     return by_lens, [pull, add_into(grad_camera, place, by_corner, launcher)]

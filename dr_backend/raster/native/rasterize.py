@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
-
 import torch
 import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s
+from ...kernels.arrays import Floats, Ints, Vec3s
 from ...kernels.launch import Launch, Launcher, kernel, once
-from ..project import Projected, View
+from ..project import View
 from ..rasterize import FAR, Layer
 from .bins import FOUND, Bins
-from .lanes import LANES, VECTORIZED
+from .lanes import LANES
 from .rows import ROWS
-from .screen import CUT, SCREEN
+from .screen import CUT, Lens, lens_of
+
 
 # C++ as in ``lookup``. The corners of a few triangles are collected, a loop without branches makes rows and planes of all, then each is
 # drawn. Nearer wins, and of equals the first: the order of drawing does not matter. What lies behind the near plane is cut off.
-@wp.func_native(once(ROWS + SCREEN + CUT + LANES + FOUND + f"const float far = {FAR}f;" + """
+@wp.func_native(once(ROWS + CUT + LANES + FOUND + f"const float far = {FAR}f;" + """
 const int batch = 2 * lanes;  // a face that is cut becomes up to two triangles
 float corners[9][batch] = {}, shapes[8][batch], planes[7][batch];
 int shown_as[batch], tops[batch], bottoms[batch], held = 0;
 int* const shown = face_id.data;
-const int left = x0, right = x1, top = y0, bottom = y1, across = right - left, stride = width;
-const float wide = (float)width, high = (float)height;
+const int left = x0, right = x1, top = y0, bottom = y1, across = right - left, stride = lens.width;
+const float wide = (float)lens.width, high = (float)lens.height;
+const wp::vec3* const points = camera.data;
 float* const nearest = depth.data;
 const float* const before = behind.data;
 const int* const before_face = behind_face.data;
@@ -42,16 +41,14 @@ const auto hold = [&](const wp::vec3& a, const wp::vec3& b, const wp::vec3& c, i
     for (int k = 0; k < 3; ++k) corners[k][held] = a[k], corners[3 + k][held] = b[k], corners[6 + k][held] = c[k];
     shown_as[held++] = face;
 };
-const auto hold_cut = [&](const int* corner, int face) {
-    const auto point = [&](int k) { return camera.data[corner[k % 3]]; };
-    const auto in = [&](int k) { return point(k)[2] <= -near; };
-    const bool one = in(0) + in(1) + in(2) == 1;
-    const int special = in(0) == one ? 0 : in(1) == one ? 1 : 2;  // the corner that differs from the two others
-    const wp::vec3 p = point(special), q = point(special + 1), r = point(special + 2);
-    if (one) return hold(on_screen(p), on_screen(cut(p, q)), on_screen(cut(p, r)), face);
-    const wp::vec3 start = on_screen(cut(q, p)), end = on_screen(r);
-    hold(start, on_screen(q), end, face);
-    hold(start, end, on_screen(cut(r, p)), face);
+const auto hold_cut = [&](const wp::vec3& a, const wp::vec3& b, const wp::vec3& c, int face) {
+    const bool in_a = a[2] <= -near, in_b = b[2] <= -near, in_c = c[2] <= -near, one = in_a + in_b + in_c == 1;
+    const wp::vec3 &p = in_a == one ? a : in_b == one ? b : c, &q = in_a == one ? b : in_b == one ? c : a;  // p differs from the others
+    const wp::vec3& r = in_a == one ? c : in_b == one ? a : b;
+    if (one) return hold(p, cut(p, q), cut(p, r), face);
+    const wp::vec3 start = cut(q, p);
+    hold(start, q, r, face);
+    hold(start, r, cut(r, p), face);
 };
 const bool few = before || across < lanes;
 const auto draw = [&](float* near_here, int* shown_here, const Plane& plane, float value, int past, int begin, int end, int face) {
@@ -79,16 +76,15 @@ for (int e = start; e < stop || held > 0; held = 0) {
         if (only >= 0) {
             if (own < 0 || only == own) offer(only, *(const float*)(listed + 2), face);
         } else if (only == clipped) {
-            hold_cut(corner, face);
+            hold_cut(points[corner[0]], points[corner[1]], points[corner[2]], face);
         } else {
-            const auto point = [&](int k) { const wp::vec2& p = xy.data[corner[k]]; return wp::vec3(p[0], p[1], nearness.data[corner[k]]); };
-            hold(point(0), point(1), point(2), face);
+            hold(points[corner[0]], points[corner[1]], points[corner[2]], face);
         }
     }
 #pragma clang loop vectorize(enable)
     for (int n = 0; n < batch; ++n) {
-        const Corner a{corners[0][n], corners[1][n], corners[2][n]}, b{corners[3][n], corners[4][n], corners[5][n]};
-        const Corner c{corners[6][n], corners[7][n], corners[8][n]};
+        const Corner a = on_screen(corners[0][n], corners[1][n], corners[2][n]), b = on_screen(corners[3][n], corners[4][n], corners[5][n]);
+        const Corner c = on_screen(corners[6][n], corners[7][n], corners[8][n]);
         const Shape s = shape_of(a, b, c);
         const Plane p = plane_of(a, b, c);
         const int first = first_centre(s.top_y, high), end = first_centre(s.low_y, high);
@@ -130,19 +126,17 @@ for (int e = start; e < stop || held > 0; held = 0) {
 }
 if (before) return;
 const float none = infinite;
-const bool by_nearness = perspective != 0;
 for (int y = top; y < bottom; ++y) {
     float* const row = nearest + y * stride + left;
     for (int n = 0; n < across; ++n) {
-        const float value = row[n], depth = by_nearness ? 1.0f / value : -value;
+        const float value = row[n], depth = perspective ? 1.0f / value : -value;
         row[n] = value == far ? none : depth;
     }
 }
 """))
 def draw_faces(
     x0: int, x1: int, y0: int, y1: int, own: int, start: int, stop: int, entries: Ints, faces: Ints,
-    camera: Vec3s, xy: Vec2s, nearness: Floats, near: float, focal: wp.vec2, centre: wp.vec2, perspective: int, width: int, height: int,
-    infinite: float, behind_face: Ints, behind: Floats, face_id: Ints, depth: Floats,
+    camera: Vec3s, near: float, lens: Lens, infinite: float, behind_face: Ints, behind: Floats, face_id: Ints, depth: Floats,
 ):
     """Draws what entries list into a rectangle of pixels. An owner of but one pixel, ``own``, leaves the others alone; all belong to one
     for whom it is negative. With ``behind`` the next after that layer is drawn, and its nearness stays in ``depth``.
@@ -152,8 +146,7 @@ def draw_faces(
 
 @kernel
 def _raster(
-    first: int, faces: Ints, camera: Vec3s, xy: Vec2s, nearness: Floats, entries: Ints, starts: Ints,
-    chunks: int, near: float, focal: wp.vec2, centre: wp.vec2, perspective: int, width: int, height: int, tile_width: int,
+    first: int, faces: Ints, camera: Vec3s, entries: Ints, starts: Ints, chunks: int, near: float, lens: Lens, tile_width: int,
     tile_height: int, columns: int, own_width: int, own_height: int, own_columns: int, behind_face: Ints, behind: Floats, face_id: Ints,
     depth: Floats,
 ):
@@ -162,9 +155,8 @@ def _raster(
     x0, y0 = (owner % own_columns) * own_width, (owner / own_columns) * own_height
     tile = (y0 / tile_height) * columns + x0 / tile_width
     draw_faces(
-        x0, wp.min(x0 + own_width, width), y0, wp.min(y0 + own_height, height), wp.where(own_width * own_height == 1, owner, -1),
-        starts[tile * chunks], starts[(tile + 1) * chunks], entries, faces, camera, xy, nearness, near, focal, centre,
-        perspective, width, height, wp.inf, behind_face, behind, face_id, depth,
+        x0, wp.min(x0 + own_width, lens.width), y0, wp.min(y0 + own_height, lens.height), wp.where(own_width * own_height == 1, owner, -1),
+        starts[tile * chunks], starts[(tile + 1) * chunks], entries, faces, camera, near, lens, wp.inf, behind_face, behind, face_id, depth,
     )
 
 
@@ -175,13 +167,8 @@ def pixel_owners(bins: Bins, view: View, launcher: Launcher) -> tuple[int, tuple
     return view.width * view.height, (1, 1, view.width)
 
 
-@lru_cache(256)
-def _pair(numbers: tuple[float, float]) -> Any:
-    return wp.vec2(*numbers)
-
-
 def rasterize(
-    projected: Projected, faces: Int[Tensor, "F 3"], bins: Bins, view: View, launcher: Launcher, behind: Layer | None = None
+    camera: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], bins: Bins, view: View, launcher: Launcher, behind: Layer | None = None
 ) -> tuple[Int[Tensor, "H W"], Float[Tensor, "H W"], Launch]:
     """Index and depth of the nearest face at each pixel centre; -1 and infinite where there is none. What does it is still to be run.
 
@@ -192,8 +179,8 @@ def rasterize(
     depth = torch.empty(view.height, view.width, dtype=torch.float32, device=faces.device)
     owners, shape = pixel_owners(bins, view, launcher)
     work = Launch(
-        _raster, owners, faces, projected.camera, projected.xy, projected.nearness, bins.entries, bins.starts,
-        bins.chunks, view.near, *map(_pair, view.numbers[2:]), int(view.perspective), view.width, view.height, bins.width, bins.height, bins.columns, *shape,
-        None if behind is None else behind.face_id, None if behind is None else behind.nearness, face_id, depth, items=face_id.numel(),
+        _raster, owners, faces, camera, bins.entries, bins.starts, bins.chunks, view.near, lens_of(view), bins.width, bins.height,
+        bins.columns, *shape, None if behind is None else behind.face_id, None if behind is None else behind.nearness, face_id, depth,
+        items=face_id.numel(),
     )
     return face_id, depth, work

@@ -5,6 +5,8 @@ C++ as in ``lookup``. The same operations in the same order as in ``raster.raste
 
 from __future__ import annotations
 
+from .screen import SCREEN
+
 # Index of the first pixel whose centre lies at or after a position, kept within 0..size.
 FIRST_CENTRE = """
 const auto first_centre = [](float value, float size) {
@@ -15,10 +17,9 @@ const auto first_centre = [](float value, float size) {
 };
 """
 
-# A row meets an edge if its centre lies in [lower y, upper y), and the crossing is computed from the lower to the upper end: no pixel beside
-# a shared edge is left out, and none counted twice. There is one edge that all rows meet, and two take turns where the triangle bends.
-ROWS = FIRST_CENTRE + """
-struct Corner { float x, y, nearness; };
+# A row meets an edge if its centre lies in [lower y, upper y), and the crossing is computed from the lower to the upper end: no pixel
+# beside a shared edge is left out, and none counted twice. All rows meet one edge; the two others take turns where the triangle bends.
+ROWS = SCREEN + FIRST_CENTRE + """
 struct Shape { float top_x, top_y, bend_x, bend_y, low_y, whole, upper, lower; };  // the last three in pixels to the right per row
 const auto shape_of = [](const Corner& a, const Corner& b, const Corner& c) {
     const bool second = b.y < a.y;

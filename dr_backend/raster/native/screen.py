@@ -2,31 +2,67 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any
+
 import warp as wp
 
-# C++ as in ``lookup``; ``focal``, ``centre``, ``perspective`` and ``near`` are those of the view.
+from ..project import View
+
+
+@wp.struct
+class Lens:
+    """The intrinsics of a view."""
+
+    focal: wp.vec2
+    centre: wp.vec2
+    perspective: int
+    width: int
+    height: int
+
+
+def lens_of(view: View) -> Any:
+    """A view's intrinsics as an argument of kernels."""
+    return _lens(*view.numbers[2], *view.numbers[3], int(view.perspective), view.width, view.height)
+
+
+@lru_cache(256)
+def _lens(focal_x: float, focal_y: float, centre_x: float, centre_y: float, perspective: int, width: int, height: int) -> Any:
+    """Made once for all kernels of a view: Warp takes 20 microseconds."""
+    lens = Lens()
+    lens.focal, lens.centre = wp.vec2(focal_x, focal_y), wp.vec2(centre_x, centre_y)
+    lens.perspective, lens.width, lens.height = perspective, width, height
+    return lens
+
+
+# C++ as in ``lookup``: pixel position and nearness of a point in front of the near plane.
 SCREEN = """
-const auto on_screen = [&](const wp::vec3& p) {
-    if (!perspective) return wp::vec3(centre[0] + p[0] * focal[0], centre[1] + p[1] * -focal[1], p[2]);
-    const float nearness = 1.0f / -p[2];
-    return wp::vec3(centre[0] + (p[0] * focal[0]) * nearness, centre[1] + (p[1] * -focal[1]) * nearness, nearness);
+const bool perspective = lens.perspective != 0;
+const float focal_x = lens.focal[0], focal_y = lens.focal[1], centre_x = lens.centre[0], centre_y = lens.centre[1];
+struct Corner { float x, y, nearness; };
+const auto on_screen = [=](float x, float y, float z) {
+    const float nearness = 1.0f / -z, right = x * focal_x, down = y * -focal_y;
+    return Corner{
+        centre_x + (perspective ? right * nearness : right), centre_y + (perspective ? down * nearness : down), perspective ? nearness : z,
+    };
 };
 """
+# Where a segment meets the near plane, from inside to outside whatever the face: shared edges stay watertight.
 CUT = """
-const auto cut = [&](const wp::vec3& inside, const wp::vec3& outside) {
+const auto cut = [=](const wp::vec3& inside, const wp::vec3& outside) {
     const float fraction = (inside[2] + near) / (inside[2] - outside[2]);
     return wp::vec3(inside[0] + fraction * (outside[0] - inside[0]), inside[1] + fraction * (outside[1] - inside[1]), -near);
 };
 """
 
 
-@wp.func_native(SCREEN + "return on_screen(p);")
-def screen(p: wp.vec3, focal: wp.vec2, centre: wp.vec2, perspective: int) -> wp.vec3:
-    """Pixel position and nearness of a point in front of the near plane."""
+@wp.func_native(SCREEN + "const Corner found = on_screen(p[0], p[1], p[2]);\nreturn wp::vec3(found.x, found.y, found.nearness);")
+def screen(p: wp.vec3, lens: Lens) -> wp.vec3:
+    """See ``SCREEN``."""
     ...
 
 
 @wp.func_native(CUT + "return cut(inside, outside);")
 def cut(inside: wp.vec3, outside: wp.vec3, near: float) -> wp.vec3:
-    """Where a segment meets the near plane, from inside to outside whatever the face: shared edges stay watertight."""
+    """See ``CUT``."""
     ...
