@@ -133,9 +133,11 @@ class Topology:
         return len(self.shells32.unique())
 
     @cached_property
-    def edges32(self) -> tuple[Int[Tensor, "E 2"], Int[Tensor, "E 2"], Int[Tensor, "E 2"]]:
-        """``edges`` as kernels read them: vertices, faces, direction."""
-        return tuple(t.int().contiguous() for t in (self.edges.vertices, self.edges.faces, self.edges.direction))
+    def edges32(self) -> tuple[Int[Tensor, "E 2"], Int[Tensor, "E 2"]]:
+        """``edges`` as kernels read them: vertices, and 2 * face + 1 for a face that runs along an edge, 2 * face for one that runs
+        against it, -1 for none."""
+        sides = torch.where(self.edges.faces < 0, -1, 2 * self.edges.faces + (self.edges.direction > 0))
+        return self.edges.vertices.int().contiguous(), sides.int().contiguous()
 
 
 def edge_table(faces: Int[Tensor, "F 3"]) -> EdgeTable:

@@ -13,6 +13,7 @@ from torch import Tensor
 from ...kernels.arrays import Ints, Vec3s
 from ...kernels.launch import Launch, Launcher, Steps, kernel, once
 from ..project import View
+from .lanes import LOWEST
 from .rows import ROWS
 from .screen import Lens, lens_of
 from .sums import starts_of
@@ -47,7 +48,7 @@ class Bins:
 
 
 # C++: the corners of a few faces are collected, then one loop without branches tells what all of them cover.
-@wp.func_native(once(ROWS + FOUND + f"const int tile = {TILE};" + """
+@wp.func_native(once(ROWS + LOWEST + FOUND + f"const int tile = {TILE};" + """
 const int lanes = 16;
 float corners[9][lanes] = {}, reached[lanes];
 int sides[lanes], onlys[lanes], tile_rows[lanes], tile_cols[lanes], covering[lanes];
@@ -99,14 +100,14 @@ for (int start = begin; start < stop; start += lanes) {
     }
     if (culling) for (int n = 0; n < count; ++n) covering[n] &= sides[n] > 0 || culled.data[start + n] == 0;
     for (int n = 0; n < count; ++n) facing.data[start + n] = sides[n];
-    for (int n = 0; n < count; ++n) {  // whether a face covers anything is hard to foresee: rather too much is written
-        to[0] = start + n, to[1] = tile_rows[n], to[2] = tile_cols[n], to[3] = onlys[n], to[4] = reached_bits[n];
-        to += covering[n] ? fields : 0, kept += covering[n];
-        const int top = tile_rows[n] >> 16, bottom = tile_rows[n] & 65535, left = tile_cols[n] >> 16, right = tile_cols[n] & 65535;
-        count_of[top * across + left] += covering[n];
-        if (!covering[n] | ((top == bottom) & (left == right))) continue;
-        for (int y = top; y <= bottom; ++y)
-            for (int x = left; x <= right; ++x) count_of[y * across + x] += (y > top) | (x > left);
+    unsigned long long left = 0;
+    for (int n = 0; n < lanes; ++n) left |= (unsigned long long)covering[n] << n;
+    for (left &= (1ull << count) - 1; left; left &= left - 1) {  // whether a face covers anything is hard to foresee
+        const int n = lowest(left), rows = tile_rows[n], cols = tile_cols[n];
+        to[0] = start + n, to[1] = rows, to[2] = cols, to[3] = onlys[n], to[4] = reached_bits[n];
+        to += fields, ++kept;
+        for (int y = rows >> 16; y <= (rows & 65535); ++y)
+            for (int x = cols >> 16; x <= (cols & 65535); ++x) ++count_of[y * across + x];
     }
 }
 return kept;

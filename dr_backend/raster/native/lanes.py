@@ -15,3 +15,12 @@ const int lanes = 1;
 const int lanes = 8;
 #endif
 """
+
+# The number of the lowest bit that is set.
+LOWEST = """
+#if defined(__CUDA_ARCH__)
+const auto lowest = [](unsigned long long bits) { return __ffsll((long long)bits) - 1; };
+#else
+const auto lowest = [](unsigned long long bits) { return __builtin_ctzll(bits); };
+#endif
+"""

@@ -64,33 +64,32 @@ def line_of(a: wp.vec3, b: wp.vec3, near: float, lens: Lens) -> Line:
 
 
 @wp.func_native("""
-const int *const face = beside.data, *const along = direction.data, *const side = facing.data, *const hides = culled.data;
+const int *const beside = sides.data, *const turned = facing.data, *const hides = culled.data;
 int *const edges = found.data + start, kept = 0;
 for (int e = start; e < stop; ++e) {
-    const int f = face[2 * e], g = face[2 * e + 1], other = g < 0 ? f : g;
-    const int here = side[f] * along[2 * e], there = side[other] * along[2 * e + 1];
-    bool outer = (g < 0) | (here == there);
-    if (hides) outer &= !((side[f] < 0) & (hides[f] != 0) & (side[other] < 0) & (hides[other] != 0));
+    const int one = beside[2 * e], two = beside[2 * e + 1], f = one >> 1, g = two < 0 ? f : two >> 1;
+    bool outer = (two < 0) | ((turned[f] != turned[g]) == ((one ^ two) & 1));
+    if (hides) outer &= !((turned[f] < 0) & (hides[f] != 0) & (turned[g] < 0) & (hides[g] != 0));
     edges[kept] = e;  // a branch would be hard to foresee
     kept += outer;
 }
 return kept;
 """)
-def outer_edges(start: int, stop: int, beside: Ints, direction: Ints, facing: Ints, culled: Ints, found: Ints) -> int:
+def outer_edges(start: int, stop: int, sides: Ints, facing: Ints, culled: Ints, found: Ints) -> int:
     """Edges behind which the surface turns away, or ends, unless what is beside them is not shown; returns their number."""
     ...
 
 
 @kernel
 def _outline(
-    first: int, vertices: Ints, beside: Ints, direction: Ints, facing: Ints, culled: Ints, camera: Vec3s, near: float, lens: Lens,
-    chunk: int, found: Ints, kept: Ints, counts: Ints,
+    first: int, vertices: Ints, sides: Ints, facing: Ints, culled: Ints, camera: Vec3s, near: float, lens: Lens, chunk: int, found: Ints,
+    kept: Ints, counts: Ints,
 ):
     """Those of the ``outer_edges`` that cross scan lines, and how many they cross. The owner is a chunk of edges."""
     part = first + wp.tid()
     start = part * chunk
     number, lines = int(0), int(0)
-    for n in range(outer_edges(start, wp.min(start + chunk, found.shape[0]), beside, direction, facing, culled, found)):
+    for n in range(outer_edges(start, wp.min(start + chunk, found.shape[0]), sides, facing, culled, found)):
         e = found[start + n]
         line = line_of(camera[vertices[2 * e]], camera[vertices[2 * e + 1]], near, lens)
         if line.stop > line.first:
@@ -103,7 +102,7 @@ def _outline(
 
 @kernel
 def _cross(
-    first: int, vertices: Ints, beside: Ints, direction: Ints, facing: Ints, faces: Ints, camera: Vec3s, face_id: Ints, near: float,
+    first: int, vertices: Ints, sides: Ints, facing: Ints, faces: Ints, camera: Vec3s, face_id: Ints, near: float,
     lens: Lens, chunk: int, found: Ints, kept: Ints, starts: Ints, keys: Longs, edges: Ints, inners: Ints, outers: Ints,
     distances: Floats,
 ):
@@ -116,7 +115,7 @@ def _cross(
     for n in range(part * chunk, part * chunk + kept[part]):
         e = found[n]
         line = line_of(camera[vertices[2 * e]], camera[vertices[2 * e + 1]], near, lens)
-        side = facing[beside[2 * e]] * direction[2 * e]
+        side = facing[sides[2 * e] / 2] * (2 * (sides[2 * e] % 2) - 1)
         grows = line.end[1] > line.start[1]
         # Going down the screen, the left-hand side is where x grows; going right, it is where y falls.
         if line.steep == 0:
@@ -225,14 +224,14 @@ class Edges:
 
 
 def outline_edges(
-    camera: Float[Tensor, "V 3"], edge_vertices: Int[Tensor, "E 2"], edge_faces: Int[Tensor, "E 2"], edge_direction: Int[Tensor, "E 2"],
-    culled: Int[Tensor, " F"] | None, bins: Bins, view: View, launcher: Launcher,
+    camera: Float[Tensor, "V 3"], edge_vertices: Int[Tensor, "E 2"], edge_sides: Int[Tensor, "E 2"], culled: Int[Tensor, " F"] | None,
+    bins: Bins, view: View, launcher: Launcher,
 ) -> tuple[Edges, list[Work]]:
     """The edges that make the outline of a view. What finds them is still to be run."""
     count = len(edge_vertices)
     chunks, chunk = launcher.chunks(count, CHUNK_EDGES_GPU)
-    found, kept, counts = (torch.empty(size, dtype=torch.int32, device=edge_faces.device) for size in (count, chunks, chunks))
-    table = [edge_vertices, edge_faces, edge_direction, bins.facing]
+    found, kept, counts = (torch.empty(size, dtype=torch.int32, device=edge_sides.device) for size in (count, chunks, chunks))
+    table = [edge_vertices, edge_sides, bins.facing]
     work = Launch(_outline, chunks, *table, culled, camera, view.near, lens_of(view), chunk, found, kept, counts, items=count)
     starts, add_up = starts_of(counts, launcher)
     return Edges(found, kept, starts, table), [work, add_up]

@@ -7,7 +7,7 @@ which pixels show one face, may write a few places too many: the next run overwr
 from __future__ import annotations
 
 from .interpolate import CORNERS
-from .lanes import LANES
+from .lanes import LANES, LOWEST
 
 STRIP = 64  # pixels, on a processor; a bit for each fits into a number
 
@@ -18,13 +18,11 @@ def strips_across(width: int) -> int:
 
 
 # C++ as in ``lookup``. ``room`` is the length of a strip's arrays, ``lanes`` how many pixels are worth being computed at once.
-STRIPS = f"const int most_pixels = {STRIP};" + LANES + """
+STRIPS = f"const int most_pixels = {STRIP};" + LANES + LOWEST + """
 #if defined(__CUDA_ARCH__)
 const int most = 1;  // an owner has one pixel
-const auto lowest = [](unsigned long long bits) { return __ffsll((long long)bits) - 1; };
 #else
 const int most = most_pixels;
-const auto lowest = [](unsigned long long bits) { return __builtin_ctzll(bits); };
 #endif
 const int room = most + lanes - 1;
 const int* const seen = face_id.data;
