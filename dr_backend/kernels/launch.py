@@ -29,31 +29,33 @@ CHUNKS = 32  # parts of a list on a processor; fixed, so that results do not dep
 wp.config.log_level = wp.LOG_ERROR
 # A precompiled header pays for modules that compile one after the other. Ours do so side by side, and each would make one of its own.
 wp.config.use_precompiled_headers = False
-_OUTLINES, _INSIDES = (wp.get_module(f"fit_to_photo_{name}") for name in ("outlines", "insides"))
-_OUTLINES.options.update({"enable_backward": False, "fuse_fp": False})  # nothing is differentiated by Warp
-_INSIDES.options.update({"enable_backward": False})
-MODULES = (_OUTLINES, _INSIDES)
-FITTING = wp.get_module("fit_to_photo_fitting")  # what a fit does beside rendering; loaded when it is first asked for
-FITTING.options.update({"enable_backward": False})
 
 
-def kernel(function: Callable[..., None]) -> wp.Kernel:
-    """A Warp kernel of this package. Its first argument is the number of the first owner of a launch.
+def _module(name: str, fused: bool = True) -> wp.Module:
+    """A part of the kernels that is compiled together. Nothing is differentiated by Warp.
 
-    Products are rounded before they are added, as torch does it: thus both rasterizers agree on which pixels see what. Here are also
-    kernels for which that does not matter, so that the other module takes no longer to compile than this one.
+    Unless ``fused`` products are rounded before they are added, as torch does it: thus both rasterizers agree on which pixels see what.
     """
-    return wp.kernel(function, module=_OUTLINES)
+    module = wp.get_module(f"fit_to_photo_{name}")
+    module.options.update({"enable_backward": False, "fuse_fp": fused})
+    return module
 
 
-def inside_kernel(function: Callable[..., None]) -> wp.Kernel:
-    """The same for what happens within faces, where products and sums may be rounded together, which is faster."""
-    return wp.kernel(function, module=_INSIDES)
+# Every scene needs the first two, which take equally long to compile, side by side; the others are compiled when they are needed.
+BASIS = (_module("outlines", fused=False), _module("insides"))
+CUTS, LAMPS = _module("cuts", fused=False), _module("lamps")
+FITTING = _module("fitting")  # what a fit does beside rendering
+_loaded: set[tuple[str, str, int]] = set()  # on which device, which module, and how many kernels it had then
 
 
-def fit_kernel(function: Callable[..., None]) -> wp.Kernel:
-    """The same for what is no part of the renderer, see ``optional``."""
-    return wp.kernel(function, module=FITTING)
+def _decorator(module: wp.Module) -> Callable[[Callable[..., None]], wp.Kernel]:
+    return lambda function: wp.kernel(function, module=module)
+
+
+# Decorators for Warp kernels of this package. Their first argument is the number of the first owner of a launch.
+kernel = _decorator(BASIS[0])
+inside_kernel = _decorator(BASIS[1])  # happens within faces, where products and sums may be rounded together, which is faster
+cut_kernel, lamp_kernel, fit_kernel = _decorator(CUTS), _decorator(LAMPS), _decorator(FITTING)
 
 
 def once(text: str) -> str:
@@ -61,11 +63,14 @@ def once(text: str) -> str:
     return f"const auto body = [&]() __attribute__((noinline)) {{{text}}};\nreturn body();"
 
 
-def load(device: torch.device, modules: Sequence[wp.Module] = MODULES) -> None:
-    """Compiles all kernels for a device, or takes them from Warp's cache; once for all threads."""
+def load(device: torch.device, modules: Sequence[wp.Module]) -> None:
+    """Compiles kernels for a device side by side, or takes them from Warp's cache; once for all threads."""
+    name = "cpu" if device.type == "cpu" else f"cuda:{device.index or 0}"
     with _loading:
-        name = "cpu" if device.type == "cpu" else f"cuda:{device.index or 0}"
-        wp.force_load(name, list(modules), max_workers=len(modules))
+        missing = [module for module in modules if (name, module.name, len(module.kernels)) not in _loaded]
+        if missing:
+            wp.force_load(name, missing, max_workers=len(missing))
+            _loaded.update((name, module.name, len(module.kernels)) for module in missing)
 
 
 class Launch:
@@ -203,12 +208,14 @@ class Launcher:
 
     def _queue(self, launch: Launch) -> None:
         """Calls a kernel on the GPU, after what torch has asked of it before."""
+        load(self.device, [launch.work.module])
         stream = wp.stream_from_torch(torch.cuda.current_stream(self.device))
         wp.launch(launch.work, dim=launch.owners, inputs=[0, *typed(launch)], stream=stream)
 
     def _program(self, launch: Launch) -> _Program:
         program = self._programs.get(launch.work)
         if program is None:
+            load(self.device, [launch.work.module])
             program = self._programs[launch.work] = _Program(launch)
         return program
 
@@ -246,9 +253,6 @@ def shared_launcher(device: torch.device) -> Launcher:
     return Launcher(device, os.cpu_count() or 1)
 
 
-@cache
 def fitting_launcher() -> Launcher:
-    """The shared launcher of processors, with all of ``fit_kernel`` compiled."""
-    device = torch.device("cpu")
-    load(device, [FITTING])
-    return shared_launcher(device)
+    """The launcher of ``fit_kernel``, which is for processors."""
+    return shared_launcher(torch.device("cpu"))

@@ -28,9 +28,11 @@ def kernels(name: str, numbers: Tensor) -> ModuleType | None:
     return _modules().get(name) if fits else None
 
 
-def load_kernels() -> None:
-    """Compiles them, or takes them from Warp's cache: a first fit then has not to wait for that."""
+def load_kernels(device: torch.device) -> None:
+    """Compiles all kernels, or takes them from Warp's cache: a first fit then has not to wait for that."""
     if _modules():
-        from .launch import fitting_launcher
+        import_module("..renderers.native", __package__)  # with it come all of the renderer's
+        from .launch import BASIS, CUTS, FITTING, LAMPS, load
 
-        fitting_launcher()
+        load(device, [*BASIS, CUTS, LAMPS])
+        load(torch.device("cpu"), [FITTING])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..geometry.flatten import FlatMaterial, FlatScene
-from ..kernels.launch import Launcher, load, shared_launcher
+from ..kernels.launch import BASIS, Launcher, load, shared_launcher
 from ..raster.interpolate import spread
 from ..raster.native.batch import Batch
 from ..raster.native.bridge import blend_views, draw_views, locate, paint_views
@@ -47,7 +47,7 @@ class NativeRenderer:
 
     def __init__(self, device: str = "cpu", *, threads: int | None = None) -> None:
         self.device = torch.device(device)
-        load(self.device)
+        load(self.device, BASIS)
         self._launcher = shared_launcher(self.device) if threads is None else Launcher(self.device, threads)
 
     def render(self, scene: FlatScene, cameras: Sequence[Camera], *, color: bool = True) -> list[RenderOutput]:
@@ -121,7 +121,6 @@ class NativeRenderer:
             image = positions.new_zeros(len(flat), 3).index_copy(0, pixel, rgb).view(*seen.face_id.shape, 3)
             images.append(image.clone())  # outlines are blended in place, which autograd does not allow in a view
         return images, depths
-
 
     @staticmethod
     def _stack(scene: FlatScene, batch: Batch, index: int, color: bool) -> RenderOutput:

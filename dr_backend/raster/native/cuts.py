@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec3s
-from ...kernels.launch import Launch, Launcher, Steps, Work, kernel
+from ...kernels.launch import Launch, Launcher, Steps, Work, cut_kernel
 from ..project import View
 from .screen import Lens, lens_of
 
@@ -87,7 +87,7 @@ def meet(faces: Ints, camera: Vec3s, f: int, g: int, lens: Lens, x: float, y: fl
     return before / (before + after)
 
 
-@kernel
+@cut_kernel
 def _meet(first: int, faces: Ints, camera: Vec3s, shells: Ints, face_id: Ints, lens: Lens, right: Floats, below: Floats):
     """Where the surface cuts another on the way to the pixel on the right and to the one below; -1 for nowhere. The owner is a row."""
     y = first + wp.tid()
@@ -131,7 +131,7 @@ def pull_plane(plane: Plane, faces: Ints, f: int, by_nearness: float, lens: Lens
     return result
 
 
-@kernel
+@cut_kernel
 def pull_cuts(
     first: int, cut: Ints, inner: Ints, outer: Ints, by_distance: Floats, faces: Ints, camera: Vec3s, lens: Lens, place: Ints,
     by_corner: Vec3s, by_lens: Floats,

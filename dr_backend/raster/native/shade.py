@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec3s
-from ...kernels.launch import Launch, Launcher, Steps, inside_kernel
+from ...kernels.launch import Launch, Launcher, Steps, lamp_kernel
 from ..project import View
 from .bins import Bins
 from .interpolate import Runs
@@ -31,7 +31,7 @@ class Lamps:
     power: Float[Tensor, "S 3"]
 
 
-@inside_kernel
+@lamp_kernel
 def _shade(
     first: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s, shares: Floats,
     directions: Vec3s, power: Vec3s, face_id: Ints, weights: Vec3s, width: int, height: int, own_width: int, own_height: int,
@@ -47,7 +47,7 @@ def _shade(
         )
 
 
-@inside_kernel
+@lamp_kernel
 def _unshade(
     first: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s, shares: Floats,
     directions: Vec3s, power: Vec3s, face_id: Ints, weights: Vec3s, by_light: Vec3s, width: int, height: int, own_width: int,
@@ -64,7 +64,7 @@ def _unshade(
         )
 
 
-@inside_kernel
+@lamp_kernel
 def _unlight(
     first: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s, shares: Floats,
     face_id: Ints, weights: Vec3s, by_light: Vec3s, width: int, height: int, own_width: int, own_height: int, own_columns: int,
@@ -97,14 +97,14 @@ def unmultiply_part(start: int, stop: int, left: Floats, right: Floats, by_produ
     ...
 
 
-@inside_kernel
+@lamp_kernel
 def _multiply(first: int, chunk: int, left: Floats, right: Floats, product: Floats):
     """The owner is a chunk of numbers."""
     part = first + wp.tid()
     multiply_part(part * chunk, wp.min((part + 1) * chunk, product.shape[0]), left, right, product)
 
 
-@inside_kernel
+@lamp_kernel
 def _unmultiply(first: int, chunk: int, left: Floats, right: Floats, by_product: Floats, by_left: Floats, by_right: Floats):
     """The owner is a chunk of numbers."""
     part = first + wp.tid()
