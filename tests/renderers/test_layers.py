@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dr_backend.geometry import flatten
-from dr_backend.kernels.launch import Launcher, load
+from dr_backend.kernels.launch import Launcher
 from dr_backend.raster.native.batch import Batch
 from dr_backend.raster.native.rasterize import rasterize as rasterize_native
 from dr_backend.raster.project import project, view_of
@@ -48,7 +48,6 @@ def test_peeling_finds_every_face_once_and_in_order(seed):
     view = view_of(camera, flat.positions)
     projected = project(flat.positions, view)
 
-    load(torch.device("cpu"))
     launcher = Launcher(torch.device("cpu"), 1)
     seen = Batch(flat.topology, flat.positions, None, [view], launcher).look()[0]
     ours = _peeled(lambda layer: native(seen, flat, view, launcher, layer), (24, 24))

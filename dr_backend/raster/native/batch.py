@@ -12,8 +12,9 @@ from torch import Tensor
 from ...geometry.topology import Topology
 from ...kernels.launch import Launcher, Steps, Work
 from ..project import View, bend, refuse_unless_finite, to_camera
-from .bins import Bins, bin_faces
+from .bins import Bins, fill_bins, find_bins
 from .interpolate import Runs
+from .outline import Edges, outline_edges
 from .project import add_to_world, project
 from .rasterize import rasterize
 
@@ -27,6 +28,7 @@ class Seen:
     view: View
     camera: Float[Tensor, "V 3"]  # the vertices in camera space
     bins: Bins
+    outline: Edges
     face_id: Int[Tensor, "H W"]
     depth: Float[Tensor, "H W"]  # of the faces' planes; ``interpolate`` and ``paint`` make it exact
 
@@ -74,10 +76,13 @@ class Batch:
             fixed = replace(view, **{name: v.detach() for name, v in tensors.items()})
         camera, total, show = yield from project(self.points, fixed, self.launcher)
         faces = self.topology.faces32
-        bins, fill = yield from bin_faces(camera, faces, self.culled, fixed, self.launcher, show)
+        found, find = find_bins(camera, faces, self.culled, fixed, self.launcher)
+        outline, line = outline_edges(camera, *self.topology.edges32, self.culled, found.facing, fixed, self.launcher)
+        yield [show, *find, *line]
         refuse_unless_finite(float(total.sum()))
+        bins, fill = fill_bins(found, fixed, self.launcher)
         face_id, depth, draw = rasterize(camera, faces, bins, fixed, self.launcher)
-        return Seen(fixed, camera, bins, face_id, depth), [fill, draw]
+        return Seen(fixed, camera, bins, outline, face_id, depth), [fill, draw]
 
     def camera_tensors(self) -> list[Tensor | None]:
         """Rotation, translation, focal length, centre and lens of each view, with their gradients: what ``world_gradients`` answers for."""

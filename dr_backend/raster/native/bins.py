@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import warp as wp
@@ -11,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Ints, Vec3s
-from ...kernels.launch import Launch, Launcher, Steps, kernel, once
+from ...kernels.launch import Launch, Launcher, Work, kernel, once
 from ..project import View
 from .lanes import LOWEST
 from .rows import ROWS
@@ -165,31 +164,49 @@ def _fill(
     fill_tiles(part, part * chunk, kept[part], found, columns, tiles, chunks, starts, counts, entries)
 
 
-def bin_faces(
-    camera: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], culled: Int[Tensor, " F"] | None, view: View, launcher: Launcher,
-    before: Launch,
-) -> Steps[tuple[Bins, Launch]]:
-    """The bins of one view, and what is still to fill them. ``culled`` marks faces that do not show their inside.
+@dataclass(frozen=True)
+class Found:
+    """The faces of a view that may cover pixels."""
 
-    ``before`` makes ``camera``. Faces with a corner that is not finite are in no bin.
+    facing: Int[Tensor, " F"]  # see ``Bins``
+    faces: Int[Tensor, " N"]  # see ``FOUND``; those of each chunk where the chunk starts
+    kept: Int[Tensor, " K"]  # how many these are
+    counts: Int[Tensor, "K T"]  # how many entries each tile gets from each chunk
+    starts: Int[Tensor, " S1"]  # see ``Bins``
+    chunk: int  # faces
+    columns: int  # tiles side by side
+
+
+def find_bins(
+    camera: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], culled: Int[Tensor, " F"] | None, view: View, launcher: Launcher
+) -> tuple[Found, list[Work]]:
+    """What is to be filled into the bins of one view, and what is still to be run to find it.
+
+    ``culled`` marks faces that do not show their inside. Faces with a corner that is not finite are in no bin.
     """
     device, count = faces.device, len(faces)
-    tile_width = view.width if launcher.device.type == "cpu" else TILE
-    columns, lines = -(-view.width // tile_width), -(-view.height // TILE)
+    columns, lines = -(-view.width // _tile_width(view, launcher)), -(-view.height // TILE)
     chunks, chunk = launcher.chunks(count, CHUNK_FACES_GPU)
-
-    def integers(size: int) -> Tensor:
-        return torch.empty(size, dtype=torch.int32, device=device)
-
-    facing, kept, found = integers(count), integers(chunks), integers(FIELDS * count)
+    facing, kept, found = (torch.empty(size, dtype=torch.int32, device=device) for size in (count, chunks, FIELDS * count))
     counts = torch.zeros(chunks, lines * columns, dtype=torch.int32, device=device)
-    sizes: tuple[Any, ...] = (columns, lines * columns, chunk)
     find = Launch(
-        _find, chunks, faces, camera, culled, view.near, lens_of(view), *sizes, facing, found, kept, counts,
+        _find, chunks, faces, camera, culled, view.near, lens_of(view), columns, lines * columns, chunk, facing, found, kept, counts,
         items=3 * count,  # each takes as long as three pixels
     )
     starts, add_up = starts_of(counts, launcher)
-    yield [before, find, add_up]
-    entries = integers(ENTRY * int(starts[-1]))
-    fill = Launch(_fill, chunks, found, kept, *sizes, chunks, starts, counts, entries, items=count)
-    return Bins(facing, entries, starts, chunks, tile_width, TILE, columns), fill
+    return Found(facing, found, kept, counts, starts, chunk, columns), [find, add_up]
+
+
+def fill_bins(found: Found, view: View, launcher: Launcher) -> tuple[Bins, Launch]:
+    """The bins, and what is still to be run to fill them."""
+    chunks, tiles = found.counts.shape
+    entries = torch.empty(ENTRY * int(found.starts[-1]), dtype=torch.int32, device=found.faces.device)
+    fill = Launch(
+        _fill, chunks, found.faces, found.kept, found.columns, tiles, found.chunk, chunks, found.starts, found.counts, entries,
+        items=len(found.facing),
+    )
+    return Bins(found.facing, entries, found.starts, chunks, _tile_width(view, launcher), TILE, found.columns), fill
+
+
+def _tile_width(view: View, launcher: Launcher) -> int:
+    return view.width if launcher.device.type == "cpu" else TILE

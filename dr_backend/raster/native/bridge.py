@@ -18,7 +18,7 @@ from .batch import CAMERA_TENSORS, Batch, Seen
 from .coverage import Blend, Crossings, blend, copied, unblend
 from .cuts import cross_cuts
 from .interpolate import interpolate
-from .outline import Edges, cross_edges, outline_edges
+from .outline import cross_edges
 from .paint import Painted
 from .palette import Palette
 from .pull import Pull, pull_corners
@@ -134,15 +134,15 @@ class _Paint(Function):
         return _unpainted(ctx, _pulls(batch, ctx.needs_input_grad[6:]), images, depths, weights, *copying)
 
 
-def _outline(batch: Batch, seen: Seen) -> tuple[Edges, list[Work]]:
-    topology = batch.topology
-    return outline_edges(seen.camera, *topology.edges32, batch.culled, seen.bins, seen.view, batch.launcher)
+def _blended(batch: Batch, seen: Seen, rgb: Tensor | None, before: Sequence[Work]) -> Steps[tuple[Blend, Tensor]]:
+    """Colours blended in place along the outline of a view, and where its surfaces cut through each other; and coverage.
 
-
-def _blended(batch: Batch, seen: Seen, outline: Edges, rgb: Tensor | None) -> Steps[tuple[Blend, Tensor]]:
-    """Colours blended in place along the outline of a view, and where its surfaces cut through each other; and coverage."""
+    What is to be run ``before`` finds what pixels see, and colours them.
+    """
     topology, launcher = batch.topology, batch.launcher
-    (edge, *edges), work = yield from cross_edges(outline, seen.camera, topology.faces32, seen.face_id, seen.view, launcher)
+    (edge, *edges), work = yield from cross_edges(
+        seen.outline, seen.camera, topology.faces32, seen.face_id, seen.view, launcher, before
+    )
     found = Crossings(edge, edge.new_zeros(0, 2), *edges)
     if topology.shell_count > 1:
         cut, *cuts = yield from cross_cuts(
@@ -178,9 +178,7 @@ class _Blend(Function):
 
         def work(index: int, rgb: Tensor | None) -> Steps[tuple[Seen, Blend, Tensor]]:
             seen, before = yield from batch.see(index)
-            outline, find = _outline(batch, seen)
-            yield [*before, *find]
-            return seen, *(yield from _blended(batch, seen, outline, rgb))
+            return seen, *(yield from _blended(batch, seen, rgb, before))
 
         found = batch.launcher.together(map(work, range(views), images))
         batch.seen, ctx.blends, alphas = zip(*found, strict=True)
@@ -221,9 +219,7 @@ class _Image(Function):
         def work(index: int) -> Steps[tuple[Seen, Painted, Blend, Tensor]]:
             seen, before = yield from batch.see(index)
             painted, color = palette.paint(seen, False, keep)
-            outline, find = _outline(batch, seen)
-            yield [*before, *color, *find]
-            return seen, painted, *(yield from _blended(batch, seen, outline, painted.rgb))
+            return seen, painted, *(yield from _blended(batch, seen, painted.rgb, [*before, *color]))
 
         def prepare() -> Steps[None]:
             yield palette.prepare()

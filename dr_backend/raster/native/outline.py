@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,6 @@ from ...kernels.arrays import Floats, Ints, Longs, Vec3s
 from ...kernels.launch import Launch, Launcher, Steps, Work, kernel, once
 from ..coverage import INNER_TOLERANCE_PX, OUTER_TOLERANCE
 from ..project import View
-from .bins import Bins
 from .interpolate import surface_depth
 from .screen import Lens, cut, lens_of, screen
 from .sums import starts_of
@@ -225,27 +225,28 @@ class Edges:
 
 def outline_edges(
     camera: Float[Tensor, "V 3"], edge_vertices: Int[Tensor, "E 2"], edge_sides: Int[Tensor, "E 2"], culled: Int[Tensor, " F"] | None,
-    bins: Bins, view: View, launcher: Launcher,
+    facing: Int[Tensor, " F"], view: View, launcher: Launcher,
 ) -> tuple[Edges, list[Work]]:
     """The edges that make the outline of a view. What finds them is still to be run."""
     count = len(edge_vertices)
     chunks, chunk = launcher.chunks(count, CHUNK_EDGES_GPU)
     found, kept, counts = (torch.empty(size, dtype=torch.int32, device=edge_sides.device) for size in (count, chunks, chunks))
-    table = [edge_vertices, edge_sides, bins.facing]
+    table = [edge_vertices, edge_sides, facing]
     work = Launch(_outline, chunks, *table, culled, camera, view.near, lens_of(view), chunk, found, kept, counts, items=count)
     starts, add_up = starts_of(counts, launcher)
     return Edges(found, kept, starts, table), [work, add_up]
 
 
 def cross_edges(
-    outline: Edges, camera: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], face_id: Int[Tensor, "H W"], view: View, launcher: Launcher
+    outline: Edges, camera: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], face_id: Int[Tensor, "H W"], view: View, launcher: Launcher,
+    before: Sequence[Work],
 ) -> Steps[tuple[list[Tensor], list[Work]]]:
     """Edge, inner and outer pixel and distance of the crossings that make the outline of a view.
 
-    See ``raster.silhouettes`` and ``raster.coverage`` for the rules.
+    See ``raster.silhouettes`` and ``raster.coverage`` for the rules. What is to be run ``before`` finds what pixels see.
 
     Returns:
-        These (C,); those that are not seen come last, and have -1 for a pixel. What makes them is still to be run.
+        These (C,); those that are not seen come last, and have -1 for a pixel. And what is still to be run for that and before.
     """
     device, count = faces.device, len(outline.found)
     chunks, chunk = launcher.chunks(count, CHUNK_EDGES_GPU)
@@ -259,8 +260,8 @@ def cross_edges(
     )
     if launcher.device.type == "cpu":
         slots = torch.empty(1 << (2 * total).bit_length(), dtype=torch.int32)
-        return results, [cross, Launch(_choose, 1, keys, slots, *results, alone=True)]
-    yield [cross]
+        return results, [*before, cross, Launch(_choose, 1, keys, slots, *results, alone=True)]
+    yield [*before, cross]
     # The outermost of each pair comes last among its equals.
     keys, order = torch.sort(keys, stable=True)
     pairs = keys >> 31
