@@ -137,6 +137,20 @@ def test_meshes_that_are_no_solids(make, orthographic):
     assert_same(scene, color=False, still=("base_color", "base_color_image"))
 
 
+@pytest.mark.parametrize("sight", ["outside", "outside, orthographic", "outside, barrel", "cut by the near plane"])
+def test_faces_smaller_than_pixels(sight):
+    mesh = body(5)
+    doubled = np.concatenate([mesh.faces, mesh.faces[::-1]])  # of equals the first is seen, whatever else covers the pixel
+    mesh = replace(mesh, faces=doubled, uvs=None, face_smooth=None, materials=("red",))
+    scene = scene_of(mesh, views=[SIGHTS[sight]], materials=COLORS)
+    (ours, _), (theirs, _) = (rendered(renderer, scene, color=False) for renderer in (NATIVE, REFERENCE))
+    for mine, other in zip(ours, theirs, strict=True):
+        shown = other.face_id[other.face_id >= 0]
+        assert len(shown.unique()) > 0.8 * len(shown) > 300  # most are seen in one pixel only
+        assert torch.equal(mine.face_id.long(), other.face_id.long())
+        assert torch.equal(mine.depth.isinf(), other.depth.isinf())
+
+
 @pytest.mark.parametrize("sight", ["outside", "through the surface", "cut by the near plane", "cut by the near plane, orthographic"])
 def test_back_faces_that_are_not_shown(sight):
     culled = paint(backface_culling=True)

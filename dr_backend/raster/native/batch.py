@@ -79,7 +79,7 @@ class Batch:
         found, find = find_bins(camera, faces, self.culled, fixed, self.launcher)
         outline, line = outline_edges(camera, *self.topology.edges32, self.culled, found.facing, fixed, self.launcher)
         yield [show, *find, *line]
-        refuse_unless_finite(float(total.sum()))
+        refuse_unless_finite(sum(total.tolist()))
         bins, fill = fill_bins(found, fixed, self.launcher)
         face_id, depth, draw = rasterize(camera, faces, bins, fixed, self.launcher)
         return Seen(fixed, camera, bins, outline, face_id, depth), [fill, draw]

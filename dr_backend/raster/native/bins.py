@@ -143,7 +143,7 @@ while (from > last) {
     for (int y = from[1] >> 16; y <= (from[1] & 65535); ++y)
         for (int x = from[2] >> 16; x <= (from[2] & 65535); ++x) {
             const int tile = y * columns + x;
-            int* const to = entries.data + entry * (start_of[tile * chunks] + --left[tile]);
+            int* const to = entries.data + entry * (long long)(start_of[tile * chunks] + --left[tile]);
             to[0] = from[0], to[1] = from[3], to[2] = from[4];
         }
 }

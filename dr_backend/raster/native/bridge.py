@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -117,7 +116,7 @@ class _Paint(Function):
         images, weights = [each.rgb for each in painted], [each.weights for each in painted]
         if not any(ctx.needs_input_grad[6:]):
             ctx.mark_non_differentiable(*weights)
-        ctx.palette, ctx.painted = palette, [replace(each, rgb=None, weights=None) for each in painted]
+        ctx.palette, ctx.painted = palette, [Painted(None, None, each.read, each.runs) for each in painted]
         ctx.save_for_backward(positions, colors)
         ctx.set_materialize_grads(False)
         return (*images, *_depths(batch), *weights)
@@ -143,7 +142,7 @@ def _blended(batch: Batch, seen: Seen, rgb: Tensor | None, before: Sequence[Work
     (edge, *edges), work = yield from cross_edges(
         seen.outline, seen.camera, topology.faces32, seen.face_id, seen.view, launcher, before
     )
-    found = Crossings(edge, edge.new_zeros(0, 2), *edges)
+    found = Crossings(edge, None, *edges)
     if topology.shell_count > 1:
         cut, *cuts = yield from cross_cuts(
             seen.camera, topology.faces32, topology.shells32, seen.face_id, seen.view, launcher, *edges[:2], work
@@ -226,7 +225,7 @@ class _Image(Function):
 
         found = batch.launcher.together([*map(work, range(len(batch.views))), prepare()])
         batch.seen, painted, ctx.blends, alphas = zip(*found[:-1], strict=True)
-        ctx.palette, ctx.painted = palette, [replace(each, rgb=None) for each in painted]
+        ctx.palette, ctx.painted = palette, [Painted(None, None, each.read, each.runs) for each in painted]
         ctx.save_for_backward(positions, colors)
         ctx.set_materialize_grads(False)
         return (*(each.rgb for each in painted), *alphas, *_depths(batch))

@@ -23,7 +23,7 @@ class Crossings:
     """Seen crossings, the outermost of each pair of pixels."""
 
     edge: Int[Tensor, " E"]  # of the first E crossings; some may not be used
-    cut: Int[Tensor, "D 2"]  # of the others: the faces that cut through each other, the inner pixel's first
+    cut: Int[Tensor, "D 2"] | None  # of the others, if there are any: the faces that cut through each other, the inner pixel's first
     inner: Int[Tensor, " C"]  # row * width + column of the pixel on the surface's side; -1 for one that is not used
     outer: Int[Tensor, " C"]
     distance: Float[Tensor, " C"]  # from the inner centre towards the outer one, 0..1
@@ -42,22 +42,17 @@ class Blend:
     alpha: Float[Tensor, " C"]
 
 
-@wp.func_native("""
-for (int n = start; n < stop; ++n) {
-    alpha.data[n] = face_id.data[n] < 0 ? 0.0f : 1.0f;
-    claimed.data[n] = 0.0f;
-}
-""")
-def cover_pixels(start: int, stop: int, face_id: Ints, alpha: Floats, claimed: Floats):
+@wp.func_native("for (int n = start; n < stop; ++n) alpha.data[n] = face_id.data[n] < 0 ? 0.0f : 1.0f;")
+def cover_pixels(start: int, stop: int, face_id: Ints, alpha: Floats):
     """What pixels are before any outline is blended."""
     ...
 
 
 @inside_kernel
-def _cover(first: int, chunk: int, face_id: Ints, alpha: Floats, claimed: Floats):
-    """Coverage of pixels, and what outlines claim of them: nothing so far. The owner is a chunk of pixels."""
+def _cover(first: int, chunk: int, face_id: Ints, alpha: Floats):
+    """See ``cover_pixels``. The owner is a chunk of pixels."""
     part = first + wp.tid()
-    cover_pixels(part * chunk, wp.min((part + 1) * chunk, face_id.shape[0]), face_id, alpha, claimed)
+    cover_pixels(part * chunk, wp.min((part + 1) * chunk, face_id.shape[0]), face_id, alpha)
 
 
 @wp.func_native("for (int n = start; n < stop; ++n) copy.data[n] = values.data[n];")
@@ -74,8 +69,11 @@ def _copy(first: int, chunk: int, values: Floats, copy: Floats):
 
 
 @kernel
-def _share(first: int, inner: Ints, outer: Ints, distance: Floats, target: Ints, other: Ints, share: Floats):
-    """A box filter one pixel wide across each crossing. The owner is a crossing; those that are not used have -1 as their target."""
+def _share(first: int, inner: Ints, outer: Ints, distance: Floats, target: Ints, other: Ints, share: Floats, claimed: Floats):
+    """A box filter one pixel wide across each crossing; nothing is claimed of its target yet.
+
+    The owner is a crossing; those that are not used have -1 as their target.
+    """
     c = first + wp.tid()
     if inner[c] < 0:
         target[c] = -1
@@ -84,6 +82,7 @@ def _share(first: int, inner: Ints, outer: Ints, distance: Floats, target: Ints,
     target[c] = wp.where(before, inner[c], outer[c])
     other[c] = wp.where(before, outer[c], inner[c])
     share[c] = wp.abs(distance[c] - 0.5)
+    claimed[target[c]] = 0.0
 
 
 @kernel
@@ -227,12 +226,12 @@ def blend(
 ) -> tuple[Blend, Float[Tensor, "H W"], list[Work]]:
     """Blends colours in place, and coverage, which is returned too. What does it is still to be run."""
     count, device = len(found.inner), face_id.device
-    alpha, claimed = torch.empty(2, *face_id.shape, device=device).unbind(0)
+    alpha, claimed = torch.empty(face_id.shape, device=device), torch.empty(face_id.shape, device=device)
     owners, chunk = launcher.chunks(face_id.numel(), 1)
-    cover = Launch(_cover, owners, chunk, face_id, alpha, claimed, items=face_id.numel() // 16)
+    cover = Launch(_cover, owners, chunk, face_id, alpha, items=face_id.numel() // 16)
     target, other = torch.empty_like(found.inner), torch.empty_like(found.inner)
     share, scale, step, more = torch.empty(4, count, device=device).unbind(0)
-    portion = Launch(_share, count, found.inner, found.outer, found.distance, target, other, share)
+    portion = Launch(_share, count, found.inner, found.outer, found.distance, target, other, share, claimed)
     step_rgb, more_rgb = (None, None) if rgb is None else torch.empty(2, count, 3, device=device).unbind(0)
     mix = Launch(_mix, count, target, other, share, claimed, rgb, alpha, scale, step_rgb, step, more_rgb, more)
     work = [cover, portion, add_into(claimed, target, share, launcher), mix, add_into(alpha, target, more, launcher)]
@@ -254,7 +253,7 @@ def unblend(
         With ``intrinsics`` gradients for centre x, centre y, focal x and focal y that are to be added up; and what is still to be run.
     """
     found, device = made.crossings, grad_camera.device
-    count, edges, cuts = len(found.inner), len(found.edge), len(found.cut)
+    count, edges, cuts = len(found.inner), len(found.edge), 0 if found.cut is None else len(found.cut)
     by_distance = torch.empty(count, device=device)
     pixels = torch.empty(count, 2, dtype=torch.int32, device=device)
     more_rgb = None if by_rgb is None else torch.empty(count, 2, 3, device=device)

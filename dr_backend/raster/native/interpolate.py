@@ -34,12 +34,13 @@ struct Run {
         return Spot{wa * scale, wb * scale, wc * scale, side, scale};
     }
 };
+const float per_pixel = 1.0f / lens.focal[0];
 const auto run_of = [&](const wp::vec3& p, const wp::vec3& q, const wp::vec3& r, float x, float y) {
     const float mp = lens.perspective ? p[2] : -1.0f, mq = lens.perspective ? q[2] : -1.0f, mr = lens.perspective ? r[2] : -1.0f;
     const float px = p[0] + mp * x, py = p[1] + mp * y, qx = q[0] + mq * x, qy = q[1] + mq * y, rx = r[0] + mr * x, ry = r[1] + mr * y;
     const float wa = qx * ry - qy * rx, wb = rx * py - ry * px, wc = px * qy - py * qx, total = wa + wb + wc;
     const float size = wp::max(px * px + py * py, wp::max(qx * qx + qy * qy, rx * rx + ry * ry));
-    const float side = wp::abs(total) <= 1.0e-7f * size ? 0.0f : total < 0.0f ? -1.0f : 1.0f, step = side / lens.focal[0];
+    const float side = wp::abs(total) <= 1.0e-7f * size ? 0.0f : total < 0.0f ? -1.0f : 1.0f, step = side * per_pixel;
     return Run{side * wa, side * wb, side * wc, step * (mq * ry - qy * mr), step * (mr * py - ry * mp), step * (mp * qy - py * mq), side};
 };
 const auto sight_x = [&](float x_px) { return (x_px - lens.centre[0]) / lens.focal[0]; };

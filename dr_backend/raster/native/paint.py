@@ -155,4 +155,5 @@ def paint(
         face_id, lens_of(view), *shape, textures.shift, address, groups, weights, depth, runs, highest, rgb, items=face_id.numel(),
     )
     starts, add_up = starts_of(runs, launcher)
-    return Painted(rgb, weights, None if address is None else Read(address, groups, highest), Runs(starts)), [work, add_up]
+    made = Painted(rgb, weights, None if address is None else Read(address, groups, highest), Runs(starts))
+    return made, [work, add_up] if keep else [work]

@@ -16,17 +16,10 @@ from .lanes import LANES
 from .rows import ROWS
 from .screen import CUT, Lens, lens_of
 
-
-# C++ as in ``lookup``. The corners of a few triangles are collected, a loop without branches makes rows and planes of all, then each is
-# drawn. Nearer wins, and of equals the first: the order of drawing does not matter. What lies behind the near plane is cut off.
-@wp.func_native(once(ROWS + CUT + LANES + FOUND + f"const float far = {FAR}f;" + """
-const int batch = 2 * lanes;  // a face that is cut becomes up to two triangles
-float corners[9][batch] = {}, shapes[8][batch], planes[7][batch];
-int shown_as[batch], tops[batch], bottoms[batch], held = 0;
+# C++ as in ``lookup``, in parts. First pixels: nearer wins, and of equals the first, so that the order of drawing does not matter. A single
+# one is offered a face; ``lanes`` of a row at once have it drawn from ``begin`` to ``end``, which may lie outside of them.
+PIXELS = """
 int* const shown = face_id.data;
-const int left = x0, right = x1, top = y0, bottom = y1, across = right - left, stride = lens.width;
-const float wide = (float)lens.width, high = (float)lens.height;
-const wp::vec3* const points = camera.data;
 float* const nearest = depth.data;
 const float* const before = behind.data;
 const int* const before_face = behind_face.data;
@@ -37,20 +30,6 @@ const auto offer = [&](int pixel, float reached, int face) {
         shown[pixel] = face;
     }
 };
-const auto hold = [&](const wp::vec3& a, const wp::vec3& b, const wp::vec3& c, int face) {
-    for (int k = 0; k < 3; ++k) corners[k][held] = a[k], corners[3 + k][held] = b[k], corners[6 + k][held] = c[k];
-    shown_as[held++] = face;
-};
-const auto hold_cut = [&](const wp::vec3& a, const wp::vec3& b, const wp::vec3& c, int face) {
-    const bool in_a = a[2] <= -near, in_b = b[2] <= -near, in_c = c[2] <= -near, one = in_a + in_b + in_c == 1;
-    const wp::vec3 &p = in_a == one ? a : in_b == one ? b : c, &q = in_a == one ? b : in_b == one ? c : a;  // p differs from the others
-    const wp::vec3& r = in_a == one ? c : in_b == one ? a : b;
-    if (one) return hold(p, cut(p, q), cut(p, r), face);
-    const wp::vec3 start = cut(q, p);
-    hold(start, q, r, face);
-    hold(start, r, cut(r, p), face);
-};
-const bool few = before || across < lanes;
 const auto draw = [&](float* near_here, int* shown_here, const Plane& plane, float value, int past, int begin, int end, int face) {
     float reached[lanes];
     int faces_here[lanes];
@@ -65,6 +44,36 @@ const auto draw = [&](float* near_here, int* shown_here, const Plane& plane, flo
     for (int k = 0; k < lanes; ++k) near_here[k] = reached[k];
     for (int k = 0; k < lanes; ++k) shown_here[k] = faces_here[k];
 };
+"""
+
+# Then triangles in camera space: a few are held, until there is no room for one that the near plane cuts into two.
+TRIANGLES = """
+const int batch = 2 * lanes;
+float corners[9][batch] = {}, shapes[8][batch], planes[7][batch];
+int shown_as[batch], held = 0;
+const auto hold = [&](const wp::vec3& a, const wp::vec3& b, const wp::vec3& c, int face) {
+    for (int k = 0; k < 3; ++k) corners[k][held] = a[k], corners[3 + k][held] = b[k], corners[6 + k][held] = c[k];
+    shown_as[held++] = face;
+};
+const auto hold_cut = [&](const wp::vec3& a, const wp::vec3& b, const wp::vec3& c, int face) {
+    const bool in_a = a[2] <= -near, in_b = b[2] <= -near, in_c = c[2] <= -near, one = in_a + in_b + in_c == 1;
+    const wp::vec3 &p = in_a == one ? a : in_b == one ? b : c, &q = in_a == one ? b : in_b == one ? c : a;  // p differs from the others
+    const wp::vec3& r = in_a == one ? c : in_b == one ? a : b;
+    if (one) return hold(p, cut(p, q), cut(p, r), face);
+    const wp::vec3 start = cut(q, p);
+    hold(start, q, r, face);
+    hold(start, r, cut(r, p), face);
+};
+"""
+
+
+# One loop without branches makes shapes and planes of all that are held, then each is drawn.
+@wp.func_native(once(ROWS + CUT + LANES + FOUND + PIXELS + TRIANGLES + f"const float far = {FAR}f, none = INFINITY;" + """
+const wp::vec3* const points = camera.data;
+const int left = x0, right = x1, top = y0, bottom = y1, across = right - left, stride = lens.width;
+const float wide = (float)lens.width, high = (float)lens.height;
+const bool few = before || across < lanes;
+int tops[batch], bottoms[batch];
 for (int y = top; y < bottom; ++y) {
     const int line = y * stride + left;
     for (int n = 0; n < across; ++n) nearest[line + n] = far;
@@ -72,7 +81,8 @@ for (int y = top; y < bottom; ++y) {
 }
 for (int e = start; e < stop || held > 0; held = 0) {
     while (e < stop && held < batch - 1) {
-        const int *const listed = entries.data + entry * e++, face = listed[0], only = listed[1], *const corner = faces.data + 3 * face;
+        const int *const listed = entries.data + entry * (long long)e++, face = listed[0], only = listed[1];
+        const int* const corner = faces.data + 3 * face;
         if (only >= 0) {
             if (own < 0 || only == own) offer(only, *(const float*)(listed + 2), face);
         } else if (only == clipped) {
@@ -125,7 +135,6 @@ for (int e = start; e < stop || held > 0; held = 0) {
     }
 }
 if (before) return;
-const float none = infinite;
 for (int y = top; y < bottom; ++y) {
     float* const row = nearest + y * stride + left;
     for (int n = 0; n < across; ++n) {
@@ -135,11 +144,11 @@ for (int y = top; y < bottom; ++y) {
 }
 """))
 def draw_faces(
-    x0: int, x1: int, y0: int, y1: int, own: int, start: int, stop: int, entries: Ints, faces: Ints,
-    camera: Vec3s, near: float, lens: Lens, infinite: float, behind_face: Ints, behind: Floats, face_id: Ints, depth: Floats,
+    x0: int, x1: int, y0: int, y1: int, own: int, start: int, stop: int, entries: Ints, faces: Ints, camera: Vec3s, near: float,
+    lens: Lens, behind_face: Ints, behind: Floats, face_id: Ints, depth: Floats,
 ):
-    """Draws what entries list into a rectangle of pixels. An owner of but one pixel, ``own``, leaves the others alone; all belong to one
-    for whom it is negative. With ``behind`` the next after that layer is drawn, and its nearness stays in ``depth``.
+    """Draws what entries list into a rectangle of pixels. An owner of but one pixel, ``own``, leaves the others alone; all belong to
+    one for whom it is negative. With ``behind`` the next after that layer is drawn, and its nearness stays in ``depth``.
     """
     ...
 
@@ -156,7 +165,7 @@ def _raster(
     tile = (y0 / tile_height) * columns + x0 / tile_width
     draw_faces(
         x0, wp.min(x0 + own_width, lens.width), y0, wp.min(y0 + own_height, lens.height), wp.where(own_width * own_height == 1, owner, -1),
-        starts[tile * chunks], starts[(tile + 1) * chunks], entries, faces, camera, near, lens, wp.inf, behind_face, behind, face_id, depth,
+        starts[tile * chunks], starts[(tile + 1) * chunks], entries, faces, camera, near, lens, behind_face, behind, face_id, depth,
     )
 
 
