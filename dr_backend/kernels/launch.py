@@ -96,9 +96,10 @@ class Call:
 
 
 Work = Launch | Call
-# What is done for one view: it hands out work, of which each may need what was before it, is resumed when that is done, and ends with a
+Stage = Work | Sequence[Work]  # several at once need nothing of each other
+# What is done for one view: it hands out work, each stage of which may need those before it, is resumed when that is done, and ends with a
 # result. Much at a time is better than little: between kernels all threads wait for Python, which has left the caches meanwhile.
-Steps = Generator[Sequence[Work], None, T]
+Steps = Generator[Sequence[Stage], None, T]
 
 
 @inside_kernel
@@ -242,9 +243,10 @@ class Launcher:
         return [results[index] for index in sorted(results)]
 
 
-def side_by_side(parts: Sequence[Sequence[Work]]) -> list[list[Work]]:
+def side_by_side(parts: Sequence[Sequence[Stage]]) -> list[list[Work]]:
     """The stages of work of which each part has an order, and the parts none."""
-    return [[each for each in stage if each is not None] for stage in zip_longest(*parts)]
+    rows = zip_longest(*parts, fillvalue=())
+    return [[work for stage in row for work in (stage if isinstance(stage, Sequence) else [stage])] for row in rows]
 
 
 @cache

@@ -12,7 +12,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from ...geometry.flatten import FlatMaterial
-from ...kernels.launch import Launcher, Steps, Work, side_by_side
+from ...kernels.launch import Launcher, Stage, Steps, Work, side_by_side
 from .batch import CAMERA_TENSORS, Batch, Seen
 from .coverage import Blend, Crossings, blend, copied, unblend
 from .cuts import cross_cuts
@@ -133,10 +133,12 @@ class _Paint(Function):
         return _unpainted(ctx, _pulls(batch, ctx.needs_input_grad[6:]), images, depths, weights, *copying)
 
 
-def _blended(batch: Batch, seen: Seen, rgb: Tensor | None, before: Sequence[Work]) -> Steps[tuple[Blend, Tensor]]:
+def _blended(
+    batch: Batch, seen: Seen, rgb: Tensor | None, before: Sequence[Work], color: Sequence[Work] = ()
+) -> Steps[tuple[Blend, Tensor]]:
     """Colours blended in place along the outline of a view, and where its surfaces cut through each other; and coverage.
 
-    What is to be run ``before`` finds what pixels see, and colours them.
+    What is to be run ``before`` finds what pixels see, and ``color`` their colours.
     """
     topology, launcher = batch.topology, batch.launcher
     (edge, *edges), work = yield from cross_edges(
@@ -148,8 +150,9 @@ def _blended(batch: Batch, seen: Seen, rgb: Tensor | None, before: Sequence[Work
             seen.camera, topology.faces32, topology.shells32, seen.face_id, seen.view, launcher, *edges[:2], work
         )
         found, work = Crossings(edge, cut, *(torch.cat(pair) for pair in zip(edges, cuts, strict=True))), []
-    made, alpha, blending = blend(found, seen.face_id, rgb, launcher)
-    yield [*work, *blending]
+    made, alpha, cover, blending = blend(found, seen.face_id, rgb, launcher)
+    later: list[Stage] = [[]] * len(before)
+    yield [*side_by_side([work, [*later, *color], [*later, cover]]), *blending]
     return made, alpha
 
 
@@ -218,7 +221,7 @@ class _Image(Function):
         def work(index: int) -> Steps[tuple[Seen, Painted, Blend, Tensor]]:
             seen, before = yield from batch.see(index)
             painted, color = palette.paint(seen, False, keep)
-            return seen, painted, *(yield from _blended(batch, seen, painted.rgb, [*before, *color]))
+            return seen, painted, *(yield from _blended(batch, seen, painted.rgb, before, color))
 
         def prepare() -> Steps[None]:
             yield palette.prepare()

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec3s
-from ...kernels.launch import Launch, Launcher, Work, inside_kernel, kernel
+from ...kernels.launch import Launch, Launcher, Stage, Work, inside_kernel, kernel
 from ..project import View
 from .cuts import pull_cuts
 from .outline import line_of
@@ -223,8 +223,10 @@ def copied(values: Float[Tensor, ...], launcher: Launcher) -> tuple[Float[Tensor
 
 def blend(
     found: Crossings, face_id: Int[Tensor, "H W"], rgb: Float[Tensor, "H W 3"] | None, launcher: Launcher
-) -> tuple[Blend, Float[Tensor, "H W"], list[Work]]:
-    """Blends colours in place, and coverage, which is returned too. What does it is still to be run."""
+) -> tuple[Blend, Float[Tensor, "H W"], Work, list[Stage]]:
+    """Blends colours in place, and coverage, which is returned too. What finds coverage without blending, and what blends, is still to be
+    run.
+    """
     count, device = len(found.inner), face_id.device
     alpha, claimed = torch.empty(face_id.shape, device=device), torch.empty(face_id.shape, device=device)
     owners, chunk = launcher.chunks(face_id.numel(), 1)
@@ -234,17 +236,18 @@ def blend(
     portion = Launch(_share, count, found.inner, found.outer, found.distance, target, other, share, claimed)
     step_rgb, more_rgb = (None, None) if rgb is None else torch.empty(2, count, 3, device=device).unbind(0)
     mix = Launch(_mix, count, target, other, share, claimed, rgb, alpha, scale, step_rgb, step, more_rgb, more)
-    work = [cover, portion, add_into(claimed, target, share, launcher), mix, add_into(alpha, target, more, launcher)]
+    adding = [add_into(alpha, target, more, launcher)]
     if rgb is not None and more_rgb is not None:
-        work.append(add_into(rgb, target, more_rgb, launcher))
-    return Blend(found, target, other, share, scale, step_rgb, step), alpha, work
+        adding.append(add_into(rgb, target, more_rgb, launcher))
+    work = [portion, add_into(claimed, target, share, launcher), mix, adding]
+    return Blend(found, target, other, share, scale, step_rgb, step), alpha, cover, work
 
 
 def unblend(
     made: Blend, by_rgb: Float[Tensor, "H W 3"] | None, by_alpha: Float[Tensor, "H W"] | None, camera: Float[Tensor, "V 3"],
     faces: Int[Tensor, "F 3"], edge_vertices: Int[Tensor, "E 2"], view: View, launcher: Launcher, grad_camera: Float[Tensor, "V 3"],
     intrinsics: bool,
-) -> tuple[Float[Tensor, "C 4"] | None, list[Work]]:
+) -> tuple[Float[Tensor, "C 4"] | None, list[Stage]]:
     """The adjoint of ``blend``: ``by_rgb`` becomes the gradient for the unblended colours in place, vertices' goes into ``grad_camera``.
 
     Exact for the outline's position and the colours beside it; which pixels see what is constant.
@@ -261,25 +264,25 @@ def unblend(
         _ask, count, found.inner, found.outer, found.distance, made.target, made.share, made.scale, made.rgb, made.alpha, by_rgb, by_alpha,
         by_distance, pixels, more_rgb,
     )
-    work: list[Work] = [ask]
+    handing: list[Work] = []
     if by_rgb is not None and more_rgb is not None:
-        work.append(add_into(by_rgb, pixels, more_rgb, launcher))
+        handing.append(add_into(by_rgb, pixels, more_rgb, launcher))
     place = torch.empty(edges, 2, dtype=torch.int32, device=device)
     by_end = torch.empty(edges, 2, 3, device=device)
     by_lens = torch.zeros(edges + cuts, 4, device=device) if intrinsics else None
     lens = lens_of(view)
-    pull = Launch(
-        _pull_edges, edges, found.edge, found.inner, found.outer, by_distance, edge_vertices, camera, view.near, lens, place,
-        by_end, by_lens,
-    )
-    work += [pull, add_into(grad_camera, place, by_end, launcher)]
+    handing.append(Launch(
+        _pull_edges, edges, found.edge, found.inner, found.outer, by_distance, edge_vertices, camera, view.near, lens, place, by_end,
+        by_lens,
+    ))
+    adding = [add_into(grad_camera, place, by_end, launcher)]
     if cuts:
         place = torch.empty(cuts, 6, dtype=torch.int32, device=device)
         by_corner = torch.empty(cuts, 6, 3, device=device)
         tail = None if by_lens is None else by_lens[edges:]
-        pull = Launch(
+        handing.append(Launch(
             pull_cuts, cuts, found.cut, found.inner[edges:], found.outer[edges:], by_distance[edges:], faces, camera, lens,
             place, by_corner, tail,
-        )
-        work += [pull, add_into(grad_camera, place, by_corner, launcher)]
-    return by_lens, work
+        ))
+        adding.append(add_into(grad_camera, place, by_corner, launcher))
+    return by_lens, [ask, handing, *adding]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s, Vec4s
-from ...kernels.launch import Launch, Launcher, Work, inside_kernel, once
+from ...kernels.launch import Launch, Launcher, Stage, Work, inside_kernel, once
 from ..project import View
 from .bins import Bins
 from .interpolate import SPOTS, Runs
@@ -183,7 +184,7 @@ class Pull:
         self.by_camera, self.intrinsics = torch.zeros_like(camera), intrinsics
         self._parts: list[Tensor] = []
 
-    def take(self, made: tuple[Tensor | None, list[Work]]) -> list[Work]:
+    def take(self, made: tuple[Tensor | None, Sequence[Stage]]) -> Sequence[Stage]:
         """Remembers what is to be added up, and returns what is to be run."""
         by_lens, work = made
         self._parts += [] if by_lens is None else [by_lens]
