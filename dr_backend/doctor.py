@@ -47,8 +47,8 @@ def examine() -> list[Finding]:
         findings.append(Finding(f"Renderer {name}", why_not is None, why_not or told("Renderer {name} works", name=name)))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     load_rays(torch.device(device))
-    load_kernels(torch.device(device))
     findings.append(Finding("Shadows", not NO_SHADOWS, NO_SHADOWS or told("Lamps cast shadows")))
     renderer, why = choose("auto", device)
+    load_kernels(torch.device(device))  # the renderer's too, which are there now
     findings.append(Finding("Choice", True, told("Auto uses {renderer}: {why}", renderer=renderer.capabilities.name, why=why)))
     return findings

@@ -29,9 +29,8 @@ def kernels(name: str, numbers: Tensor) -> ModuleType | None:
 
 
 def load_kernels(device: torch.device) -> None:
-    """Compiles all kernels, or takes them from Warp's cache: a first fit then has not to wait for that."""
+    """Compiles all kernels, or takes them from Warp's cache, a renderer's for a ``device``: a first fit then has not to wait for that."""
     if _modules():
-        import_module("..renderers.native", __package__)  # with it come all of the renderer's
         from .launch import BASIS, CUTS, FITTING, LAMPS, load
 
         load(device, [*BASIS, CUTS, LAMPS])
