@@ -151,7 +151,7 @@ def _blended(
         )
         found, work = Crossings(edge, cut, *(torch.cat(pair) for pair in zip(edges, cuts, strict=True))), []
     made, alpha, cover, blending = blend(found, seen.face_id, rgb, launcher)
-    later: list[Stage] = [[]] * len(before)
+    later: list[Stage] = [[]] * len(before)  # colours and coverage need what pixels see, outlines need neither
     yield [*side_by_side([work, [*later, *color], [*later, cover]]), *blending]
     return made, alpha
 

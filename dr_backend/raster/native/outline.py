@@ -15,6 +15,7 @@ from ...kernels.launch import Launch, Launcher, Steps, Work, kernel, once
 from ..coverage import INNER_TOLERANCE_PX, OUTER_TOLERANCE
 from ..project import View
 from .interpolate import surface_depth
+from .rows import first_centre
 from .screen import Lens, cut, lens_of, screen
 from .sums import starts_of
 
@@ -58,8 +59,8 @@ def line_of(a: wp.vec3, b: wp.vec3, near: float, lens: Lens) -> Line:
     line.start = start
     line.end = end
     low, high = wp.min(start[1], end[1]), wp.max(start[1], end[1])
-    line.first = int(wp.clamp(wp.ceil(low - 0.5), 0.0, float(lines)))
-    line.stop = int(wp.clamp(wp.ceil(high - 0.5), 0.0, float(lines)))
+    line.first = first_centre(low, float(lines))
+    line.stop = first_centre(high, float(lines))
     return line
 
 

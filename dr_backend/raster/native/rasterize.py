@@ -127,8 +127,8 @@ for (int e = start; e < stop || held > 0; held = 0) {
                     continue;
                 }
                 for (int x = from; x < to; x += lanes) {
-                    const int some = x < right - lanes ? x : right - lanes, begin = from - some, stop = to - some;
-                    draw(nearest + line + some, shown + line + some, plane, value, some - first, begin, stop, face);
+                    const int some = x < right - lanes ? x : right - lanes;
+                    draw(nearest + line + some, shown + line + some, plane, value, some - first, from - some, to - some, face);
                 }
             }
         }

@@ -56,9 +56,9 @@ def _start(first: int, counts: Ints, parts: int, starts: Ints):
 
 
 def starts_of(counts: Int[Tensor, "*P N"], launcher: Launcher) -> tuple[Int[Tensor, " M"], Work]:
-    """Where each starts if they follow each other; the last number is that of all. Of several parts each comes first with its first, ...
+    """Where each starts if they follow each other; the last number is that of all. What finds it is still to be run.
 
-    What finds it is still to be run.
+    Several parts take turns: the first of every part, then the second of every part, and so on.
     """
     starts = torch.empty(counts.numel() + 1, dtype=torch.int32, device=counts.device)
     if launcher.device.type == "cpu":
