@@ -57,7 +57,7 @@ class Batch:
         """
 
         def work(index: int) -> Steps[Seen]:
-            seen, rest = yield from self.see(index)
+            seen, _, rest = yield from self.see(index)
             yield rest
             return seen
 
@@ -65,10 +65,13 @@ class Batch:
             self.seen = self.launcher.together(map(work, range(len(self.views))))
         return self.seen
 
-    def see(self, index: int) -> Steps[tuple[Seen, list[Work]]]:
-        """What a view shows, and what is still to be run for that; raises as ``look`` does."""
+    def see(self, index: int) -> Steps[tuple[Seen, Float[Tensor, "H W"], list[Work]]]:
+        """What a view shows, a tensor of its own with 1 where it shows a face and 0 elsewhere, and what is still to be run for both.
+
+        Raises as ``look`` does.
+        """
         if self.seen:
-            return self.seen[index], []
+            return self.seen[index], (self.seen[index].face_id >= 0).float(), []
         view = self.views[index]
         tensors = {f.name: v for f in fields(view) if isinstance(v := getattr(view, f.name), Tensor)}
         fixed = view
@@ -81,8 +84,9 @@ class Batch:
         yield [show, *find, *line]
         refuse_unless_finite(sum(total.tolist()))
         bins, fill = fill_bins(found, fixed, self.launcher)
-        face_id, depth, draw = rasterize(camera, faces, bins, fixed, self.launcher)
-        return Seen(fixed, camera, bins, outline, face_id, depth), [fill, draw]
+        alpha = torch.empty(view.height, view.width, device=faces.device)
+        face_id, depth, draw = rasterize(camera, faces, bins, fixed, self.launcher, alpha=alpha)
+        return Seen(fixed, camera, bins, outline, face_id, depth), alpha, [fill, draw]
 
     def camera_tensors(self) -> list[Tensor | None]:
         """Rotation, translation, focal length, centre and lens of each view, with their gradients: what ``world_gradients`` answers for."""

@@ -134,9 +134,9 @@ class _Paint(Function):
 
 
 def _blended(
-    batch: Batch, seen: Seen, rgb: Tensor | None, before: Sequence[Work], color: Sequence[Work] = ()
-) -> Steps[tuple[Blend, Tensor]]:
-    """Colours blended in place along the outline of a view, and where its surfaces cut through each other; and coverage.
+    batch: Batch, seen: Seen, alpha: Tensor, rgb: Tensor | None, before: Sequence[Work], color: Sequence[Work] = ()
+) -> Steps[Blend]:
+    """Coverage and colours blended in place along the outline of a view, and where its surfaces cut through each other.
 
     What is to be run ``before`` finds what pixels see, and ``color`` their colours.
     """
@@ -150,10 +150,10 @@ def _blended(
             seen.camera, topology.faces32, topology.shells32, seen.face_id, seen.view, launcher, *edges[:2], work
         )
         found, work = Crossings(edge, cut, *(torch.cat(pair) for pair in zip(edges, cuts, strict=True))), []
-    made, alpha, cover, blending = blend(found, seen.face_id, rgb, launcher)
-    later: list[Stage] = [[]] * len(before)  # colours and coverage need what pixels see, outlines need neither
-    yield [*side_by_side([work, [*later, *color], [*later, cover]]), *blending]
-    return made, alpha
+    made, blending = blend(found, alpha, rgb, launcher)
+    later: list[Stage] = [[]] * len(before)  # colours need what pixels see, outlines do not need colours
+    yield [*side_by_side([work, [*later, *color]]), *blending]
+    return made
 
 
 def _unblended(
@@ -179,8 +179,8 @@ class _Blend(Function):
         images = list(rest[CAMERA_TENSORS * views :]) or [None] * views
 
         def work(index: int, rgb: Tensor | None) -> Steps[tuple[Seen, Blend, Tensor]]:
-            seen, before = yield from batch.see(index)
-            return seen, *(yield from _blended(batch, seen, rgb, before))
+            seen, alpha, before = yield from batch.see(index)
+            return seen, (yield from _blended(batch, seen, alpha, rgb, before)), alpha
 
         found = batch.launcher.together(map(work, range(views), images))
         batch.seen, ctx.blends, alphas = zip(*found, strict=True)
@@ -219,9 +219,9 @@ class _Image(Function):
         palette = Palette(batch, materials, uvs, colors, texels)
 
         def work(index: int) -> Steps[tuple[Seen, Painted, Blend, Tensor]]:
-            seen, before = yield from batch.see(index)
+            seen, alpha, before = yield from batch.see(index)
             painted, color = palette.paint(seen, False, keep)
-            return seen, painted, *(yield from _blended(batch, seen, painted.rgb, before, color))
+            return seen, painted, (yield from _blended(batch, seen, alpha, painted.rgb, before, color)), alpha
 
         def prepare() -> Steps[None]:
             yield palette.prepare()

@@ -42,19 +42,6 @@ class Blend:
     alpha: Float[Tensor, " C"]
 
 
-@wp.func_native("for (int n = start; n < stop; ++n) alpha.data[n] = face_id.data[n] < 0 ? 0.0f : 1.0f;")
-def cover_pixels(start: int, stop: int, face_id: Ints, alpha: Floats):
-    """What pixels are before any outline is blended."""
-    ...
-
-
-@inside_kernel
-def _cover(first: int, chunk: int, face_id: Ints, alpha: Floats):
-    """See ``cover_pixels``. The owner is a chunk of pixels."""
-    part = first + wp.tid()
-    cover_pixels(part * chunk, wp.min((part + 1) * chunk, face_id.shape[0]), face_id, alpha)
-
-
 @wp.func_native("for (int n = start; n < stop; ++n) copy.data[n] = values.data[n];")
 def copy_part(start: int, stop: int, values: Floats, copy: Floats):
     """Copies some of the numbers."""
@@ -222,15 +209,11 @@ def copied(values: Float[Tensor, ...], launcher: Launcher) -> tuple[Float[Tensor
 
 
 def blend(
-    found: Crossings, face_id: Int[Tensor, "H W"], rgb: Float[Tensor, "H W 3"] | None, launcher: Launcher
-) -> tuple[Blend, Float[Tensor, "H W"], Work, list[Stage]]:
-    """Blends colours in place, and coverage, which is returned too. What finds coverage without blending, and what blends, is still to be
-    run.
-    """
-    count, device = len(found.inner), face_id.device
-    alpha, claimed = torch.empty(face_id.shape, device=device), torch.empty(face_id.shape, device=device)
-    owners, chunk = launcher.chunks(face_id.numel(), 1)
-    cover = Launch(_cover, owners, chunk, face_id, alpha, items=face_id.numel() // 16)
+    found: Crossings, alpha: Float[Tensor, "H W"], rgb: Float[Tensor, "H W 3"] | None, launcher: Launcher
+) -> tuple[Blend, list[Stage]]:
+    """Blends colours and coverage in place; what does it is still to be run."""
+    count, device = len(found.inner), alpha.device
+    claimed = torch.empty_like(alpha)
     target, other = torch.empty_like(found.inner), torch.empty_like(found.inner)
     share, scale, step, more = torch.empty(4, count, device=device).unbind(0)
     portion = Launch(_share, count, found.inner, found.outer, found.distance, target, other, share, claimed)
@@ -240,7 +223,7 @@ def blend(
     if rgb is not None and more_rgb is not None:
         adding.append(add_into(rgb, target, more_rgb, launcher))
     work = [portion, add_into(claimed, target, share, launcher), mix, adding]
-    return Blend(found, target, other, share, scale, step_rgb, step), alpha, cover, work
+    return Blend(found, target, other, share, scale, step_rgb, step), work
 
 
 def unblend(

@@ -70,7 +70,7 @@ for (int strip = 0; strip < reads.shape[0]; ++strip) {
     const int y = strip / across, x = strip % across * most, first = y * width + x, end = first + wp::min(most, width - x);
     for (int n = first; n < end; ++n) {
         if (seen[n] < 0) continue;
-        const int shown = single ? 0 : materials[seen[n]];
+        const int shown = materials ? materials[seen[n]] : 0;
         if (shown != material) {
             material = shown;
             image = image_of(material);
@@ -90,7 +90,7 @@ for (int strip = 0; strip < reads.shape[0]; ++strip) {
 }
 """))
 def gather(
-    owner: int, owners: int, rows: int, shift: int, width: int, single: int, fresh: int, filtered: int, face_id: Ints,
+    owner: int, owners: int, rows: int, shift: int, width: int, fresh: int, filtered: int, face_id: Ints,
     face_material: Ints, table: Ints, address: Vec3s, reads: Longs, by_rgb: Vec3s, texels: Vec3s, coarse: Vec3s,
 ):
     """Adds the gradients of pixels to those of the texels that they read, as far as these are the owner's.
@@ -102,12 +102,12 @@ def gather(
 
 @kernel
 def _gather(
-    first: int, owners: int, rows: int, shift: int, width: int, single: int, fresh: int, filtered: int, face_id: Ints,
+    first: int, owners: int, rows: int, shift: int, width: int, fresh: int, filtered: int, face_id: Ints,
     face_material: Ints, table: Ints, address: Vec3s, reads: Longs, by_rgb: Vec3s, grad_texels: Vec3s, grad_coarse: Vec3s,
 ):
     """See ``gather``. Each texel has one owner and sums in the order of pixels: so the number of owners does not matter."""
     gather(
-        first + wp.tid(), owners, rows, shift, width, single, fresh, filtered, face_id, face_material, table, address, reads, by_rgb,
+        first + wp.tid(), owners, rows, shift, width, fresh, filtered, face_id, face_material, table, address, reads, by_rgb,
         grad_texels, grad_coarse,
     )
 
@@ -168,19 +168,19 @@ def texel_gradients(
     grad_texels, grad_coarse = total.split(sizes)
     work: list[Work] = []
     for number, (face_id, read, by_rgb) in enumerate(views):
-        shared = [face_id, face_material, textures.table, read.address]
         gradients = by_rgb, grad_texels, grad_coarse
         pixels = face_id.numel()
         if on_cpu:
             owners = 1 if launcher.threads == 1 else BLOCKS_PER_THREAD * launcher.threads
-            flags = int(len(textures.sizes) == 1), int(number == 0), int(filtered)
+            flags = int(number == 0), int(filtered)
             gather = Launch(
-                _gather, owners, owners, textures.rows, textures.shift, face_id.shape[1], *flags, *shared, read.groups, *gradients,
-                items=pixels,
+                _gather, owners, owners, textures.rows, textures.shift, face_id.shape[1], *flags, face_id,
+                textures.of_faces(face_material), textures.table, read.address, read.groups, *gradients, items=pixels,
             )
             work.append(gather)
             continue
         place = torch.empty(pixels, 8, dtype=torch.int32, device=face_id.device)
         value = torch.empty(pixels, 8, 3, device=face_id.device)
-        work += [Launch(_offer, pixels, *shared, *gradients, place, value), add_into(total, place, value, launcher)]
+        offered = Launch(_offer, pixels, face_id, face_material, textures.table, read.address, *gradients, place, value)
+        work += [offered, add_into(total, place, value, launcher)]
     return grad_texels, work + (spread_levels(textures, grad_texels, grad_coarse) if filtered else [])

@@ -24,3 +24,12 @@ const auto lowest = [](unsigned long long bits) { return __ffsll((long long)bits
 const auto lowest = [](unsigned long long bits) { return __builtin_ctzll(bits); };
 #endif
 """
+
+# Has what lies at an address brought into the cache, for later.
+FETCH = """
+#if defined(__CUDA_ARCH__)
+const auto fetch = [](const void*) {};
+#else
+const auto fetch = [](const void* address) { __builtin_prefetch(address); };
+#endif
+"""

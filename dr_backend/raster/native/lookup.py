@@ -99,10 +99,23 @@ const auto look_between = [&](const wp::vec3& at) {
 };
 """
 
+# The logarithm to the base of 2 of a positive number, right to the last bits, without a call: from the exponent, and the series of the
+# inverse hyperbolic tangent.
+LOGARITHM = """
+const auto log2_of = [](float value) {
+    union { float value; int bits; } rest = {value};
+    const int exponent = (rest.bits - 0x3f3504f3) >> 23;  // leaves a rest between the root of 1/2 and that of 2
+    rest.bits -= exponent << 23;
+    const float x = (rest.value - 1.0f) / (rest.value + 1.0f), y = x * x;
+    const float series = 2.8853901f + y * (0.9617967f + y * (0.57707802f + y * (0.41219858f + y * 0.3205989f)));
+    return (float)exponent + x * series;
+};
+"""
+
 # What the pixels of a strip read, see ``strips``: texture coordinates and level, and if it is four texels within the image the first of
 # them, and how far the pixel lies towards the others.
 STRIP_TEXELS = """
-float u[room], v[room], level[room], right[room], under[room];
+float u[room], v[room], level[room], right[room], under[room], read[3 * room + 1];
 int texel[room], line = 0;
 const float* origin = nullptr;
 const auto place_texels = [&](int from, int to) {
@@ -119,11 +132,32 @@ const auto place_texels = [&](int from, int to) {
         right[k] = x - (float)column;
         under[k] = y - (float)row;
     }
+    for (int k = from; k < to; k += 2) {  // neighbours mostly read the same line of the cache; what lies beyond the image does no harm
+        fetch(origin + 3 * texel[k]);
+        fetch(origin + 3 * texel[k] + line);
+    }
 };
-const auto color_at = [&](int k) {
-    if (texel[k] < 0) return look_between(wp::vec3(u[k], v[k], level[k]));
-    const float* above = origin + 3 * texel[k];
-    return mix(above, above + line, right[k], under[k]);
+const auto read_colors = [&](int from, int to) {
+    const float* const first = origin;
+    const int beneath = line;
+    float top_left[room], top_right[room], low_left[room], low_right[room];
+""" + VECTORIZED + """
+    for (int k = from; k < to; ++k) {
+        const float x = right[k], y = under[k], both = x * y;
+        top_left[k] = 1.0f - x - y + both, top_right[k] = x - both, low_left[k] = y - both, low_right[k] = both;
+    }
+    for (int k = from; k < to; ++k) {
+        if (texel[k] < 0) {
+            const wp::vec3 color = look_between(wp::vec3(u[k], v[k], level[k]));
+            for (int n = 0; n < 3; ++n) read[3 * k + n] = color[n];
+            continue;
+        }
+        const float *above = first + 3 * texel[k], *below = above + beneath;
+        float left_sum[4], right_sum[4];
+        for (int n = 0; n < 4; ++n) left_sum[n] = top_left[k] * above[n] + low_left[k] * below[n];
+        for (int n = 0; n < 4; ++n) right_sum[n] = top_right[k] * above[2 + n] + low_right[k] * below[2 + n];
+        for (int n = 0; n < 4; ++n) read[3 * k + n] = left_sum[n] + right_sum[(n + 1) & 3];
+    }
 };
 """
 

@@ -16,21 +16,27 @@ from ..project import View
 from .bins import Bins
 from .interpolate import SPOTS, Runs
 from .lanes import VECTORIZED
-from .lookup import STRIP_ROWS, STRIP_TEXELS, TEXELS
+from .lookup import LOGARITHM, STRIP_ROWS, STRIP_TEXELS, TEXELS
 from .rasterize import pixel_owners
 from .screen import Lens, lens_of
 from .srgb import DECODING
-from .strips import EACH_RUN, EACH_STRETCH, STRIPS, strips_across
+from .strips import EACH_STRETCH, MAKE_RUNS, STRIPS, strips_across
 from .sums import starts_of
 from .texture import Read, Textures
 
+_SHARP = f"const float sharp = {texture.SHARP}f;"
 
-@wp.func_native(once(TEXELS + SPOTS + STRIPS + STRIP_TEXELS + STRIP_ROWS + DECODING + f"const float sharp = {texture.SHARP}f;" + """
+
+@wp.func_native(once(TEXELS + SPOTS + STRIPS + STRIP_TEXELS + STRIP_ROWS + DECODING + LOGARITHM + _SHARP + """
 const auto kept = [](float value) { return value < -1.0e4f ? -1.0e4f : value > 1.0e4f ? 1.0e4f : value; };
 const float per_area = 1.0f / (sharp * lens.focal[0] * lens.focal[1]);
 wp::vec3 *const colored = rgb.data, *const addresses = address.data, *const weighed = weights.data;
-float *const depths = depth.data, a[room], b[room], c[room], distance[room], highest = 0.0f;
+float *const depths = depth.data, a[room], b[room], c[room], distance[room], density[room], highest = 0.0f;
 int found = 0;
+const auto level_where = [&](float area, float top) {  // of texels that a pixel covers
+    const float level = 0.5f * log2_of(area);
+    return area > 1.0f ? (level < top ? level : top) : 0.0f;
+};
 """ + EACH_STRETCH + """
         if (material < 0) {
             for (int k = from; k < to; ++k) colored[base + k] = wp::vec3(0.0f);
@@ -39,36 +45,50 @@ int found = 0;
         }
         image = image_of(material);
         const float texels_per_area = (float)image.width * (float)image.height * per_area;
-""" + EACH_RUN + """
-            found += !old;
-            const wp::vec2 *uv = uvs.data + 3 * face, tp = uv[0], tq = uv[1], tr = uv[2], along = tq - tp, beside = tr - tp;
-            const float density = wp::abs(along[0] * beside[1] - along[1] * beside[0]) * texels_per_area;
+""" + MAKE_RUNS + """
+        found += runs - (from == 0 && goes_on());
+        for (int first = 0; first < runs; first += lanes) {
+            for (int n = first; n < first + lanes; ++n) {
+                const float along_u = uv_of[2][n] - uv_of[0][n], along_v = uv_of[3][n] - uv_of[1][n];
+                const float beside_u = uv_of[4][n] - uv_of[0][n], beside_v = uv_of[5][n] - uv_of[1][n];
+                density[n] = wp::abs(along_u * beside_v - along_v * beside_u) * texels_per_area;
+            }
+        }
+        for (int n = 0; n < runs; ++n) {
+            const int start = starts[n], stop = starts[n + 1];
+            const Run run{run_a[n], run_b[n], run_c[n], step_a[n], step_b[n], step_c[n], side[n]};
+            const float pz = corner_of[2][n], qz = corner_of[5][n], rz = corner_of[8][n], dense = density[n];
+            const float pu = uv_of[0][n], pv = uv_of[1][n], qu = uv_of[2][n], qv = uv_of[3][n], ru = uv_of[4][n], rv = uv_of[5][n];
             for (int first = start; first < stop; first += lanes) {
                 for (int k = first; k < first + lanes; ++k) {
                     const Spot at = run.at((float)(k - start));
                     a[k] = at.a, b[k] = at.b, c[k] = at.c;
-                    distance[k] = -(at.a * p[2] + at.b * q[2] + at.c * r[2]);
-                    u[k] = kept(at.a * tp[0] + at.b * tq[0] + at.c * tr[0]);
-                    v[k] = kept(at.a * tp[1] + at.b * tq[1] + at.c * tr[1]);
-                    level[k] = density * at.scale * (lens.perspective ? distance[k] * distance[k] : 1.0f);  // texels covered, for now
+                    distance[k] = -(at.a * pz + at.b * qz + at.c * rz);
+                    u[k] = kept(at.a * pu + at.b * qu + at.c * ru);
+                    v[k] = kept(at.a * pv + at.b * qv + at.c * rv);
+                    level[k] = dense * at.scale * (lens.perspective ? distance[k] * distance[k] : 1.0f);  // texels covered, for now
                 }
             }
         }
-        int small = 0;
+        int largest = 0;  // the bits of a float that is not negative order like an integer
+        const int* const areas = (const int*)level;
 """ + VECTORIZED + """
         for (int k = from; k < to; ++k) {
             depths[base + k] = distance[k];
-            small |= level[k] > 1.0f;
+            largest = areas[k] > largest ? areas[k] : largest;
         }
         if (weighed) for (int k = from; k < to; ++k) weighed[base + k] = wp::vec3(a[k], b[k], c[k]);
         if (image.width == 0) {
             for (int k = from; k < to; ++k) colored[base + k] = colors.data[material];
             continue;
         }
-        const float top = (float)(image.levels - 1);
-        for (int k = from; k < to; ++k) {
-            level[k] = small && level[k] > 1.0f ? wp::min(0.5f * wp::log2(level[k]), top) : 0.0f;
-            highest = level[k] > highest ? level[k] : highest;
+        if (*(const float*)&largest > 1.0f) {
+            const float top = (float)(image.levels - 1), reached = level_where(*(const float*)&largest, top);
+            highest = reached > highest ? reached : highest;
+""" + VECTORIZED + """
+            for (int k = from; k < to; ++k) level[k] = level_where(level[k], top);
+        } else {
+            for (int k = from; k < to; ++k) level[k] = 0.0f;
         }
         if (image.extension == 0) {
 """ + VECTORIZED + """
@@ -80,11 +100,13 @@ int found = 0;
         if (addresses) for (int k = from; k < to; ++k) addresses[base + k] = wp::vec3(u[k], v[k], level[k]);
         place_texels(from, to);
         if (reads.data) reads.data[strip] |= rows_read(from, to, shift);
-        for (int k = from; k < to; ++k) colored[base + k] = color_at(k);
+        read_colors(from, to);
+        float* const values = &colored[base][0];
         if (image.encoded) {
-            float* const values = &colored[base][0];
 """ + VECTORIZED + """
-            for (int k = 3 * from; k < 3 * to; ++k) values[k] = decode(values[k]);
+            for (int k = 3 * from; k < 3 * to; ++k) values[k] = decode(read[k]);
+        } else {
+            for (int k = 3 * from; k < 3 * to; ++k) values[k] = read[k];
         }
     }
 }
@@ -151,8 +173,9 @@ def paint(
     highest = torch.empty(owners, device=faces.device)
     runs = torch.empty(view.height * shape[2], dtype=torch.int32, device=faces.device)
     work = Launch(
-        _paint, owners, faces, camera, uvs, face_material, textures.table, textures.colors, textures.texels, textures.coarse,
-        face_id, lens_of(view), *shape, textures.shift, address, groups, weights, depth, runs, highest, rgb, items=face_id.numel(),
+        _paint, owners, faces, camera, uvs, textures.of_faces(face_material), textures.table, textures.colors, textures.texels,
+        textures.coarse, face_id, lens_of(view), *shape, textures.shift, address, groups, weights, depth, runs, highest, rgb,
+        items=face_id.numel(),
     )
     starts, add_up = starts_of(runs, launcher)
     made = Painted(rgb, weights, None if address is None else Read(address, groups, highest), Runs(starts))

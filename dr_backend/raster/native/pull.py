@@ -21,7 +21,7 @@ from .lookup import STRIP_TEXELS, TEXELS
 from .rasterize import pixel_owners
 from .screen import Lens, lens_of
 from .srgb import DECODING
-from .strips import EACH_RUN, EACH_STRETCH, STRIPS
+from .strips import EACH_STRETCH, MAKE_RUNS, STRIPS
 from .sums import add_into
 from .texture import Textures
 
@@ -64,7 +64,7 @@ const auto slope_at = [&](int k, const wp::vec3& g) {
 @wp.func_native(once(TEXELS + SPOTS + STRIPS + STRIP_TEXELS + DECODING + _SLOPES + """
 const wp::vec3 *const addresses = address.data, *const by_weights = by_weight.data;
 wp::vec3* const by_colors = by_rgb.data;
-float by_u[room], by_v[room], more_q[room] = {}, more_r[room] = {}, by_distance[room] = {}, encoded[3 * room];
+float by_u[room], by_v[room], more_q[room], more_r[room], by_distance[room];
 const float stride = 1.0f / lens.focal[0];
 int record = first - 1;
 """ + EACH_STRETCH + """
@@ -74,13 +74,10 @@ int record = first - 1;
             for (int k = from; k < to; ++k) u[k] = addresses[base + k][0], v[k] = addresses[base + k][1], level[k] = addresses[base + k][2];
             place_texels(from, to);
             if (image.encoded) {
-                for (int k = from; k < to; ++k) {
-                    const wp::vec3 color = color_at(k);
-                    for (int channel = 0; channel < 3; ++channel) encoded[3 * k + channel] = color[channel];
-                }
+                read_colors(from, to);
                 float* const values = &by_colors[base][0];
 """ + VECTORIZED + """
-                for (int k = 3 * from; k < 3 * to; ++k) values[k] *= decoding_slope(encoded[k]);
+                for (int k = 3 * from; k < 3 * to; ++k) values[k] *= decoding_slope(read[k]);
             }
             for (int k = from; k < to; ++k) {
                 const wp::vec2 by_uv = slope_at(k, by_colors[base + k]);
@@ -96,48 +93,59 @@ int record = first - 1;
             }
         }
         if (by_depth.data) for (int k = from; k < to; ++k) by_distance[k] = by_depth.data[base + k];
-""" + EACH_RUN + """
-            record += !old;
-            const wp::vec3 to_q = q - p, to_r = r - p, normal = wp::cross(to_q, to_r);
-            wp::vec2 uv_q(0.0f), uv_r(0.0f);
-            if (image.width) {
-                const wp::vec2* uv = uvs.data + 3 * face;
-                uv_q = uv[1] - uv[0], uv_r = uv[2] - uv[0];
+""" + MAKE_RUNS + """
+        const bool weighed = by_weights, deep = by_depth.data;
+        bool old = from == 0 && goes_on();
+        for (int first_run = 0; first_run < runs; first_run += lanes) {
+            float asked[9][lanes] = {}, by_x[lanes] = {}, by_y[lanes] = {}, by_focal_x[lanes] = {};
+            int longest = 0;
+            for (int lane = 0; lane < lanes; ++lane) {
+                const int length = starts[first_run + lane + 1] - starts[first_run + lane];
+                longest = length > longest ? length : longest;
             }
-            float px = 0.0f, py = 0.0f, pz = 0.0f, qx = 0.0f, qy = 0.0f, qz = 0.0f, rx = 0.0f, ry = 0.0f, rz = 0.0f;
-            float by_x = 0.0f, by_y = 0.0f, by_focal_x = 0.0f, by_focal_y = 0.0f;
-            {  // sums of eight pixels side by side, in an order that the compiler chooses: the same whatever the number of threads
-#pragma clang fp reassociate(on)
-""" + VECTORIZED + """
-                for (int k = start; k < stop; ++k) {
-                    const Spot at = run.at((float)(k - start));
-                    const float on_q = by_u[k] * uv_q[0] + by_v[k] * uv_q[1] + more_q[k];  // what moving the point towards q means
-                    const float on_r = by_u[k] * uv_r[0] + by_v[k] * uv_r[1] + more_r[k];
-                    const float beside = left + (float)(k - start) * stride;
+            for (int step = 0; step < longest; ++step) {
+#pragma clang loop vectorize(enable)
+                for (int lane = 0; lane < lanes; ++lane) {  // a pixel of each of eight runs
+                    const int n = first_run + lane;
+                    const bool within = step < starts[n + 1] - starts[n];
+                    const int k = starts[n] + (within ? step : 0);
+                    const Run run{run_a[n], run_b[n], run_c[n], step_a[n], step_b[n], step_c[n], side[n]};
+                    const Spot at = run.at((float)step);
+                    const float px = corner_of[0][n], py = corner_of[1][n], pz = corner_of[2][n];
+                    const float qx = corner_of[3][n] - px, qy = corner_of[4][n] - py, qz = corner_of[5][n] - pz;
+                    const float rx = corner_of[6][n] - px, ry = corner_of[7][n] - py, rz = corner_of[8][n] - pz;
+                    const float pu = uv_of[0][n], pv = uv_of[1][n], more_on_q = weighed ? more_q[k] : 0.0f;
+                    const float on_q = by_u[k] * (uv_of[2][n] - pu) + by_v[k] * (uv_of[3][n] - pv) + more_on_q;
+                    const float more_on_r = weighed ? more_r[k] : 0.0f;
+                    const float on_r = by_u[k] * (uv_of[4][n] - pu) + by_v[k] * (uv_of[5][n] - pv) + more_on_r;
+                    const float beside = sight_x((float)(base - row_start + starts[n]) + 0.5f) + (float)step * stride;
                     const float dx = lens.perspective ? beside : 0.0f, dy = lens.perspective ? up : 0.0f;  // of the line of sight
-                    const float x = on_r * to_q[0] - on_q * to_r[0], y = on_r * to_q[1] - on_q * to_r[1];
-                    const float z = on_r * to_q[2] - on_q * to_r[2], size = at.side * at.scale;
-                    const float ax = size * (dy * z + y - by_distance[k] * normal[0]);
-                    const float ay = size * (-x - dx * z - by_distance[k] * normal[1]);
-                    const float az = size * (dx * y - dy * x - by_distance[k] * normal[2]);
-                    px += at.a * ax, py += at.a * ay, pz += at.a * az;
-                    qx += at.b * ax, qy += at.b * ay, qz += at.b * az;
-                    rx += at.c * ax, ry += at.c * ay, rz += at.c * az;
-                    const float reach = lens.perspective ? -(at.a * p[2] + at.b * q[2] + at.c * r[2]) : 1.0f;
-                    by_x += reach * ax, by_y -= reach * ay;
-                    by_focal_x += reach * ax * beside, by_focal_y += reach * ay * up;
+                    const float x = on_r * qx - on_q * rx, y = on_r * qy - on_q * ry, z = on_r * qz - on_q * rz;
+                    const float size = within ? at.side * at.scale : 0.0f, reach = deep ? by_distance[k] : 0.0f;
+                    const float ax = size * (dy * z + y - reach * (qy * rz - qz * ry));
+                    const float ay = size * (-x - dx * z - reach * (qz * rx - qx * rz));
+                    const float az = size * (dx * y - dy * x - reach * (qx * ry - qy * rx));
+                    asked[0][lane] += at.a * ax, asked[1][lane] += at.a * ay, asked[2][lane] += at.a * az;
+                    asked[3][lane] += at.b * ax, asked[4][lane] += at.b * ay, asked[5][lane] += at.b * az;
+                    asked[6][lane] += at.c * ax, asked[7][lane] += at.c * ay, asked[8][lane] += at.c * az;
+                    const float depth = lens.perspective ? -(pz + at.b * qz + at.c * rz) : 1.0f;
+                    by_x[lane] += depth * ax, by_y[lane] -= depth * ay, by_focal_x[lane] += depth * ax * beside;
                 }
             }
-            const wp::vec3 asked[3] = {wp::vec3(px, py, pz), wp::vec3(qx, qy, qz), wp::vec3(rx, ry, rz)};
-            for (int corner = 0; corner < 3; ++corner) {
-                wp::vec3& sum = by_corner.data[3 * record + corner];
-                sum = old ? sum + asked[corner] : asked[corner];
-                place.data[3 * record + corner] = corners[corner];
-            }
-            if (by_lens.data) {
-                const float fx = lens.focal[0], fy = lens.focal[1];
-                const wp::vec4 moved(by_x / fx, by_y / fy, by_focal_x / fx, by_focal_y / fy);
-                by_lens.data[record] = old ? by_lens.data[record] + moved : moved;
+            for (int lane = 0; lane < lanes && first_run + lane < runs; ++lane, old = false) {
+                record += !old;
+                const int* const corners = vertices + 3 * shown[starts[first_run + lane]];
+                for (int corner = 0; corner < 3; ++corner) {
+                    wp::vec3& sum = by_corner.data[3 * record + corner];
+                    const wp::vec3 more(asked[3 * corner][lane], asked[3 * corner + 1][lane], asked[3 * corner + 2][lane]);
+                    sum = old ? sum + more : more;
+                    place.data[3 * record + corner] = corners[corner];
+                }
+                if (by_lens.data) {
+                    const float fx = lens.focal[0], fy = lens.focal[1];
+                    const wp::vec4 moved(by_x[lane] / fx, by_y[lane] / fy, by_focal_x[lane] / fx, -by_y[lane] * up / fy);
+                    by_lens.data[record] = old ? by_lens.data[record] + moved : moved;
+                }
             }
         }
     }
@@ -211,7 +219,7 @@ def _arguments(looks: Looks | None) -> list[Any]:
     if looks is None:
         return [None] * 7
     made = looks.textures
-    return [looks.uvs, looks.face_material, made.table, made.texels, made.coarse, looks.address, looks.by_rgb]
+    return [looks.uvs, made.of_faces(looks.face_material), made.table, made.texels, made.coarse, looks.address, looks.by_rgb]
 
 
 def pull_corners(

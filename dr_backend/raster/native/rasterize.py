@@ -20,7 +20,7 @@ from .screen import CUT, Lens, lens_of
 # one is offered a face; ``lanes`` of a row at once have it drawn from ``begin`` to ``end``, which may lie outside of them.
 PIXELS = """
 int* const shown = face_id.data;
-float* const nearest = depth.data;
+float *const nearest = depth.data, *const covered = alpha.data;
 const float* const before = behind.data;
 const int* const before_face = behind_face.data;
 const auto offer = [&](int pixel, float reached, int face) {
@@ -141,14 +141,16 @@ for (int y = top; y < bottom; ++y) {
         const float value = row[n], depth = perspective ? 1.0f / value : -value;
         row[n] = value == far ? none : depth;
     }
+    if (covered) for (int n = 0; n < across; ++n) covered[y * stride + left + n] = shown[y * stride + left + n] < 0 ? 0.0f : 1.0f;
 }
 """))
 def draw_faces(
     x0: int, x1: int, y0: int, y1: int, own: int, start: int, stop: int, entries: Ints, faces: Ints, camera: Vec3s, near: float,
-    lens: Lens, behind_face: Ints, behind: Floats, face_id: Ints, depth: Floats,
+    lens: Lens, behind_face: Ints, behind: Floats, face_id: Ints, depth: Floats, alpha: Floats,
 ):
     """Draws what entries list into a rectangle of pixels. An owner of but one pixel, ``own``, leaves the others alone; all belong to
-    one for whom it is negative. With ``behind`` the next after that layer is drawn, and its nearness stays in ``depth``.
+    one for whom it is negative. With ``behind`` the next after that layer is drawn, its nearness stays in ``depth``, and
+    ``alpha``, which else says what is covered, is left alone.
     """
     ...
 
@@ -157,7 +159,7 @@ def draw_faces(
 def _raster(
     first: int, faces: Ints, camera: Vec3s, entries: Ints, starts: Ints, chunks: int, near: float, lens: Lens, tile_width: int,
     tile_height: int, columns: int, own_width: int, own_height: int, own_columns: int, behind_face: Ints, behind: Floats, face_id: Ints,
-    depth: Floats,
+    depth: Floats, alpha: Floats,
 ):
     """Draws everything that a bin lists. The owner is a rectangle of pixels within one tile: a whole tile, or a pixel on a GPU."""
     owner = first + wp.tid()
@@ -166,6 +168,7 @@ def _raster(
     draw_faces(
         x0, wp.min(x0 + own_width, lens.width), y0, wp.min(y0 + own_height, lens.height), wp.where(own_width * own_height == 1, owner, -1),
         starts[tile * chunks], starts[(tile + 1) * chunks], entries, faces, camera, near, lens, behind_face, behind, face_id, depth,
+        alpha,
     )
 
 
@@ -177,12 +180,13 @@ def pixel_owners(bins: Bins, view: View, launcher: Launcher) -> tuple[int, tuple
 
 
 def rasterize(
-    camera: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], bins: Bins, view: View, launcher: Launcher, behind: Layer | None = None
+    camera: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], bins: Bins, view: View, launcher: Launcher, behind: Layer | None = None,
+    alpha: Float[Tensor, "H W"] | None = None,
 ) -> tuple[Int[Tensor, "H W"], Float[Tensor, "H W"], Launch]:
     """Index and depth of the nearest face at each pixel centre; -1 and infinite where there is none. What does it is still to be run.
 
-    With ``behind`` the next face after that layer's, and its nearness (``FAR`` where there is none).
-    The twin of ``raster.rasterize.rasterize``, pixel for pixel.
+    ``alpha`` becomes 1 where there is a face, else 0. With ``behind`` the next face after that layer's is found, and its nearness (``FAR``
+    where there is none), but no ``alpha``. The twin of ``raster.rasterize.rasterize``, pixel for pixel.
     """
     face_id = torch.empty(view.height, view.width, dtype=torch.int32, device=faces.device)
     depth = torch.empty(view.height, view.width, dtype=torch.float32, device=faces.device)
@@ -190,6 +194,6 @@ def rasterize(
     work = Launch(
         _raster, owners, faces, camera, bins.entries, bins.starts, bins.chunks, view.near, lens_of(view), bins.width, bins.height,
         bins.columns, *shape, None if behind is None else behind.face_id, None if behind is None else behind.nearness, face_id, depth,
-        items=face_id.numel(),
+        alpha, items=face_id.numel(),
     )
     return face_id, depth, work

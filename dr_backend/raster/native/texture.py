@@ -42,6 +42,10 @@ class Textures:
         """Rows are grouped by their number without so many of its last bits, which makes at most 64 groups."""
         return max(0, (self.rows - 1).bit_length() - 6)
 
+    def of_faces(self, face_material: Int[Tensor, " F"]) -> Int[Tensor, " F"] | None:
+        """The materials of faces as kernels read them: none if all have the same, which saves looking them up."""
+        return face_material if len(self.sizes) > 1 else None
+
 
 @dataclass(frozen=True)
 class Read:
