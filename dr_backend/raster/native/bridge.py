@@ -112,6 +112,7 @@ class _Paint(Function):
         palette = Palette(batch, materials, uvs, colors, texels)
         painted, work = zip(*(palette.paint(seen, True, keep) for seen in batch.seen), strict=True)
         batch.launcher.run(*([launch] for launch in palette.prepare()), *side_by_side(work))
+        palette.keep()
         batch.runs = [each.runs for each in painted]
         images, weights = [each.rgb for each in painted], [each.weights for each in painted]
         if not any(ctx.needs_input_grad[6:]):
@@ -227,6 +228,7 @@ class _Image(Function):
             yield palette.prepare()
 
         found = batch.launcher.together([*map(work, range(len(batch.views))), prepare()])
+        palette.keep()
         batch.seen, painted, ctx.blends, alphas = zip(*found[:-1], strict=True)
         ctx.palette, ctx.painted = palette, [Painted(None, None, each.read, each.runs) for each in painted]
         ctx.save_for_backward(positions, colors)

@@ -10,9 +10,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec3s
-from ...kernels.launch import Launch, Launcher, Stage, Work, inside_kernel, kernel
+from ...kernels.launch import Launch, Launcher, Stage, Work, inside_kernel, kernel, once
 from ..project import View
 from .cuts import pull_cuts
+from .lanes import FETCH
 from .outline import line_of
 from .screen import Lens, cut, lens_of
 from .sums import add_into
@@ -55,21 +56,77 @@ def _copy(first: int, chunk: int, values: Floats, copy: Floats):
     copy_part(part * chunk, wp.min((part + 1) * chunk, values.shape[0]), values, copy)
 
 
+# C++ as in ``lookup``. A box filter one pixel wide across a crossing: what share the target takes, which is -1 if the crossing is not used.
+_SHARE = """
+const auto share_one = [&](int c) {
+    const int p = inner.data[c], q = outer.data[c];
+    const float along = distance.data[c];
+    const bool before = along < 0.5f;
+    const int taking = p < 0 ? -1 : before ? p : q;
+    target.data[c] = taking, other.data[c] = before ? q : p;
+    share.data[c] = before ? 0.5f - along : along - 0.5f;
+    if (taking >= 0) claimed.data[taking] = 0.0f;  // nothing, yet
+};
+"""
+# Then how far its two pixels differ, and how much of that the target takes.
+_MIX = """
+const auto mix_one = [&](int c) {
+    const int t = target.data[c], o = other.data[c];
+    if (t < 0) return;
+    const float whole = claimed.data[t] > 1.0f ? 1.0f / claimed.data[t] : 1.0f, part = share.data[c];
+    const float step = alpha.data[o] - alpha.data[t];
+    scale.data[c] = whole, step_alpha.data[c] = step, more_alpha.data[c] = step * part * whole;
+    if (!rgb.data) return;
+    const wp::vec3 colors = rgb.data[o] - rgb.data[t];
+    step_rgb.data[c] = colors, more_rgb.data[c] = colors * part * whole;
+};
+"""
+
+
+@wp.func_native(_SHARE + "share_one(c);")
+def share_crossing(c: int, inner: Ints, outer: Ints, distance: Floats, target: Ints, other: Ints, share: Floats, claimed: Floats):
+    """See ``_SHARE``."""
+    ...
+
+
+@wp.func_native(_MIX + "mix_one(c);")
+def mix_crossing(
+    c: int, target: Ints, other: Ints, share: Floats, claimed: Floats, rgb: Vec3s, alpha: Floats, scale: Floats, step_rgb: Vec3s,
+    step_alpha: Floats, more_rgb: Vec3s, more_alpha: Floats,
+):
+    """See ``_MIX``."""
+    ...
+
+
+@wp.func_native(once(_SHARE + _MIX + FETCH + """
+const int count = inner.shape[0];
+for (int c = 0; c < count; ++c) {
+    share_one(c);
+    if (target.data[c] < 0) continue;
+    fetch(alpha.data + target.data[c]), fetch(alpha.data + other.data[c]);  // who painted them was another thread
+    if (rgb.data) fetch(rgb.data + target.data[c]), fetch(rgb.data + other.data[c]);
+}
+for (int c = 0; c < count; ++c) if (target.data[c] >= 0) claimed.data[target.data[c]] += share.data[c];
+for (int c = 0; c < count; ++c) mix_one(c);
+for (int c = 0; c < count; ++c) {
+    const int t = target.data[c];
+    if (t < 0) continue;
+    alpha.data[t] += more_alpha.data[c];
+    if (rgb.data) rgb.data[t] += more_rgb.data[c];
+}
+"""))
+def blend_crossings(
+    inner: Ints, outer: Ints, distance: Floats, target: Ints, other: Ints, share: Floats, claimed: Floats, rgb: Vec3s, alpha: Floats,
+    scale: Floats, step_rgb: Vec3s, step_alpha: Floats, more_rgb: Vec3s, more_alpha: Floats,
+):
+    """Shares, mixes and adds up in the order of crossings."""
+    ...
+
+
 @kernel
 def _share(first: int, inner: Ints, outer: Ints, distance: Floats, target: Ints, other: Ints, share: Floats, claimed: Floats):
-    """A box filter one pixel wide across each crossing; nothing is claimed of its target yet.
-
-    The owner is a crossing; those that are not used have -1 as their target.
-    """
-    c = first + wp.tid()
-    if inner[c] < 0:
-        target[c] = -1
-        return
-    before = distance[c] < 0.5
-    target[c] = wp.where(before, inner[c], outer[c])
-    other[c] = wp.where(before, outer[c], inner[c])
-    share[c] = wp.abs(distance[c] - 0.5)
-    claimed[target[c]] = 0.0
+    """See ``_SHARE``. The owner is a crossing."""
+    share_crossing(first + wp.tid(), inner, outer, distance, target, other, share, claimed)
 
 
 @kernel
@@ -77,17 +134,19 @@ def _mix(
     first: int, target: Ints, other: Ints, share: Floats, claimed: Floats, rgb: Vec3s, alpha: Floats, scale: Floats,
     step_rgb: Vec3s, step_alpha: Floats, more_rgb: Vec3s, more_alpha: Floats,
 ):
-    """How far pixels differ, and how much of that a target takes. The owner is a crossing."""
-    c = first + wp.tid()
-    t, o = target[c], other[c]
-    if t < 0:
-        return
-    scale[c] = 1.0 / wp.max(claimed[t], 1.0)
-    step_alpha[c] = alpha[o] - alpha[t]
-    more_alpha[c] = step_alpha[c] * share[c] * scale[c]
-    if rgb.shape[0] > 0:
-        step_rgb[c] = rgb[o] - rgb[t]
-        more_rgb[c] = step_rgb[c] * share[c] * scale[c]
+    """See ``_MIX``. The owner is a crossing."""
+    mix_crossing(first + wp.tid(), target, other, share, claimed, rgb, alpha, scale, step_rgb, step_alpha, more_rgb, more_alpha)
+
+
+@kernel
+def _blend(
+    first: int, inner: Ints, outer: Ints, distance: Floats, target: Ints, other: Ints, share: Floats, claimed: Floats, rgb: Vec3s,
+    alpha: Floats, scale: Floats, step_rgb: Vec3s, step_alpha: Floats, more_rgb: Vec3s, more_alpha: Floats,
+):
+    """All of it, which takes less time than sharing it out. There is one owner."""
+    blend_crossings(
+        inner, outer, distance, target, other, share, claimed, rgb, alpha, scale, step_rgb, step_alpha, more_rgb, more_alpha,
+    )
 
 
 @wp.func
@@ -216,13 +275,18 @@ def blend(
     claimed = torch.empty_like(alpha)
     target, other = torch.empty_like(found.inner), torch.empty_like(found.inner)
     share, scale, step, more = torch.empty(4, count, device=device).unbind(0)
-    portion = Launch(_share, count, found.inner, found.outer, found.distance, target, other, share, claimed)
     step_rgb, more_rgb = (None, None) if rgb is None else torch.empty(2, count, 3, device=device).unbind(0)
-    mix = Launch(_mix, count, target, other, share, claimed, rgb, alpha, scale, step_rgb, step, more_rgb, more)
-    adding = [add_into(alpha, target, more, launcher)]
-    if rgb is not None and more_rgb is not None:
-        adding.append(add_into(rgb, target, more_rgb, launcher))
-    work = [portion, add_into(claimed, target, share, launcher), mix, adding]
+    crossings, mixing = [found.inner, found.outer, found.distance], [rgb, alpha, scale, step_rgb, step, more_rgb, more]
+    work: list[Stage]
+    if launcher.device.type == "cpu":
+        work = [Launch(_blend, 1, *crossings, target, other, share, claimed, *mixing, alone=True)]
+    else:
+        portion = Launch(_share, count, *crossings, target, other, share, claimed)
+        mix = Launch(_mix, count, target, other, share, claimed, *mixing)
+        adding = [add_into(alpha, target, more, launcher)]
+        if rgb is not None and more_rgb is not None:
+            adding.append(add_into(rgb, target, more_rgb, launcher))
+        work = [portion, add_into(claimed, target, share, launcher), mix, adding]
     return Blend(found, target, other, share, scale, step_rgb, step), work
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import weakref
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
 
-import torch
+from jaxtyping import Float
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from ...geometry.flatten import FlatMaterial
 from ...kernels.launch import Work, side_by_side
@@ -17,15 +20,52 @@ from .srgb import encode_texels, unencode_gradients
 from .texture import reduce_levels, tabulate
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What was made of images that stand still."""
+
+    images: list[tuple[weakref.ref[Tensor], int, bool]]  # with the number of their changes so far, and whether they are read as sRGB
+    encoded: Float[Tensor, "T 3"] | None  # texels, if any are; the images themselves must not be held
+    coarse: Float[Tensor, "C 3"]
+
+    def holds(self, materials: Sequence[FlatMaterial]) -> bool:
+        """Whether these are the images, unchanged."""
+        now = [m for m in materials if m.image is not None]
+        return len(now) == len(self.images) and all(
+            ref() is m.image and changes == m.image._version and encoded == m.encoded
+            for m, (ref, changes, encoded) in zip(now, self.images, strict=True)
+        )
+
+
+_kept: MutableMapping[Tensor, _Kept] = WeakTensorKeyDictionary()  # by the first of the images
+
+
 class Palette:
-    """What colours a batch: its textures, and where faces lie on them."""
+    """What colours a batch: its textures, and where faces lie on them.
+
+    Smaller levels, and encoded texels, are made once of images that stand still: of large ones that takes longer than all else.
+    """
 
     def __init__(self, batch: Batch, materials: Sequence[FlatMaterial], uvs: Tensor, colors: Tensor, texels: Tensor) -> None:
-        self.batch, self.uvs, self.textures = batch, uvs, tabulate(materials, colors, texels)
+        self.batch, self.uvs, self._materials = batch, uvs, materials
+        images = [m.image for m in materials if m.image is not None]
+        moving = any(image.requires_grad or image.is_inference() for image in images)  # or may, without torch's counting it
+        self._first = None if moving or not images else images[0]
+        kept = None if self._first is None else _kept.get(self._first)
+        self._kept = kept if kept is not None and kept.holds(materials) else None
+        made = None if self._kept is None else (texels if self._kept.encoded is None else self._kept.encoded, self._kept.coarse)
+        self.textures = tabulate(materials, colors, texels, made)
 
     def prepare(self) -> list[Work]:
         """What makes encoded texels, and smaller levels."""
-        return [*encode_texels(self.textures, self.batch.launcher), *reduce_levels(self.textures)]
+        return [] if self._kept else [*encode_texels(self.textures, self.batch.launcher), *reduce_levels(self.textures)]
+
+    def keep(self) -> None:
+        """Remembers what ``prepare`` made, once it has run."""
+        if self._first is not None and self._kept is None:
+            images = [(weakref.ref(m.image), m.image._version, m.encoded) for m in self._materials if m.image is not None]
+            textures = self.textures
+            _kept[self._first] = _Kept(images, textures.texels if any(textures.encoded) else None, textures.coarse)
 
     def paint(self, seen: Seen, lit: bool, keep: bool) -> tuple[Painted, list[Work]]:
         """See ``paint``; to be run after ``prepare``."""

@@ -70,14 +70,17 @@ def level_sizes(width: int, height: int) -> list[tuple[int, int]]:
     return sizes
 
 
-def tabulate(materials: Sequence[FlatMaterial], colors: Tensor, texels: Tensor) -> Textures:
-    """Where everything lies; encoded texels and the smaller levels are still to be made."""
+def tabulate(materials: Sequence[FlatMaterial], colors: Tensor, texels: Tensor, made: tuple[Tensor, Tensor] | None = None) -> Textures:
+    """Where everything lies; encoded texels and the smaller levels, unless they are ``made``, are still to be filled in."""
     kinds = tuple(None if m.image is None else (*m.image.shape[:2], m.extension, m.interpolation, m.encoded) for m in materials)
     table, sizes, count, rows, encoded = _table(kinds, texels.device)
-    read = texels
-    if any(encoded):
-        read = torch.empty_like(texels) if all(e or size == (0, 0) for e, size in zip(encoded, sizes, strict=True)) else texels.clone()
-    return Textures(table, colors, texels, read, torch.empty(count, 3, device=texels.device), sizes, rows, encoded)
+    if made is None:
+        read = texels
+        if any(encoded):
+            whole = all(e or size == (0, 0) for e, size in zip(encoded, sizes, strict=True))
+            read = torch.empty_like(texels) if whole else texels.clone()
+        made = read, torch.empty(count, 3, device=texels.device)
+    return Textures(table, colors, texels, *made, sizes, rows, encoded)
 
 
 @lru_cache(16)
