@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 import warp as wp
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Longs, Vec3s

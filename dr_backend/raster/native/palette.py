@@ -6,6 +6,7 @@ import weakref
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary

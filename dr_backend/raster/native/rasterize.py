@@ -33,11 +33,12 @@ const auto offer = [&](int pixel, float reached, int face) {
 const auto draw = [&](float* near_here, int* shown_here, const Plane& plane, float value, int past, int begin, int end, int face) {
     float reached[lanes];
     int faces_here[lanes];
+    const unsigned int first = begin, many = end - begin;
     for (int k = 0; k < lanes; ++k) reached[k] = near_here[k], faces_here[k] = shown_here[k];
     for (int k = 0; k < lanes; ++k) {
         const float found = nearness_after(plane, value, past + k);
         const bool equal = (found == reached[k]) & (face < faces_here[k]);
-        const bool nearer = (k >= begin) & (k < end) & ((found > reached[k]) | equal);
+        const bool nearer = ((unsigned int)k - first < many) & ((found > reached[k]) | equal);
         reached[k] = nearer ? found : reached[k];
         faces_here[k] = nearer ? face : faces_here[k];
     }
@@ -70,7 +71,7 @@ const auto hold_cut = [&](const wp::vec3& a, const wp::vec3& b, const wp::vec3& 
 # One loop without branches makes shapes and planes of all that are held, then each is drawn.
 @wp.func_native(once(ROWS + CUT + LANES + FOUND + PIXELS + TRIANGLES + f"const float far = {FAR}f, none = INFINITY;" + """
 const wp::vec3* const points = camera.data;
-const int left = x0, right = x1, top = y0, bottom = y1, across = right - left, stride = lens.width;
+const int left = x0, right = x1, top = y0, bottom = y1, across = right - left, last = right - lanes, stride = lens.width;
 const float wide = (float)lens.width, high = (float)lens.height;
 const bool few = before || across < lanes;
 int tops[batch], bottoms[batch];
@@ -109,26 +110,32 @@ for (int e = start; e < stop || held > 0; held = 0) {
         const Plane plane{planes[0][n], planes[1][n], planes[2][n], planes[3][n], planes[4][n], planes[5][n], planes[6][n]};
         const int face = shown_as[n];
         for (int y = tops[n], end = bottoms[n]; y < end; y += lanes) {
-            int firsts[lanes], ends[lanes];
+            int firsts[lanes], froms[lanes], tos[lanes];
             float values[lanes];
             for (int lane = 0; lane < lanes; ++lane) {
                 const float centre_y = (float)(y + lane) + 0.5f;
                 const Row row = row_of(shape, centre_y);
-                firsts[lane] = first_centre(row.left, wide);
-                ends[lane] = first_centre(row.right, wide);
-                values[lane] = nearness_at(plane, (float)firsts[lane] + 0.5f, centre_y);
+                const int first = first_centre(row.left, wide), stop = first_centre(row.right, wide);
+                firsts[lane] = first;
+                froms[lane] = first < left ? left : first;
+                tos[lane] = stop < right ? stop : right;
+                values[lane] = nearness_at(plane, (float)first + 0.5f, centre_y);
             }
-            for (int lane = 0; lane < lanes && y + lane < end; ++lane) {
-                const int first = firsts[lane], from = first < left ? left : first, to = ends[lane] < right ? ends[lane] : right;
+            const int rows = end - y < lanes ? end - y : lanes;
+            if (few) {
+                for (int lane = 0; lane < rows; ++lane)
+                    for (int x = froms[lane]; x < tos[lane]; ++x)
+                        offer((y + lane) * stride + x, nearness_after(plane, values[lane], x - firsts[lane]), face);
+                continue;
+            }
+            float* near_row = nearest + y * stride;
+            int* shown_row = shown + y * stride;
+            for (int lane = 0; lane < rows; ++lane, near_row += stride, shown_row += stride) {
+                const int first = firsts[lane], to = tos[lane];
                 const float value = values[lane];
-                const int line = (y + lane) * stride;
-                if (few) {
-                    for (int x = from; x < to; ++x) offer(line + x, nearness_after(plane, value, x - first), face);
-                    continue;
-                }
-                for (int x = from; x < to; x += lanes) {
-                    const int some = x < right - lanes ? x : right - lanes;
-                    draw(nearest + line + some, shown + line + some, plane, value, some - first, from - some, to - some, face);
+                for (int x = froms[lane]; x < to; x += lanes) {
+                    const int some = x < last ? x : last;
+                    draw(near_row + some, shown_row + some, plane, value, some - first, x - some, to - some, face);
                 }
             }
         }
