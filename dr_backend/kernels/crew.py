@@ -16,7 +16,7 @@ from typing import Any
 
 import warp as wp
 
-PATIENCE = 10_000  # looks for work before a helping thread goes to sleep: a third of a millisecond
+PATIENCE = 30_000  # looks for work before a helping thread goes to sleep: a millisecond, as long as torch needs between two plans
 MOST_BYTES = 4_096  # of a kernel's arguments
 TASK = struct.Struct("QIIII")  # of a plan: address of the function, place and size of its arguments, owners, blocks; 0 ends a stage
 # What the threads share, and in which word; each eight words are a line of the cache. A stage is its plan, its first task and its blocks.

@@ -152,7 +152,7 @@ def _blended(
         )
         found, work = Crossings(edge, cut, *(torch.cat(pair) for pair in zip(edges, cuts, strict=True))), []
     made, blending = blend(found, alpha, rgb, launcher)
-    later: list[Stage] = [[]] * len(before)  # colours need what pixels see, outlines do not need colours
+    later: list[Stage] = [[]] * max(len(before), len(work) - 1)  # one thread chooses crossings: the others paint meanwhile
     yield [*side_by_side([work, [*later, *color]]), *blending]
     return made
 
