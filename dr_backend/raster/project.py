@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -30,6 +30,14 @@ class View:
     near: float
     lens: Float[Tensor, " 9"] | None = None  # k1, k2, k3, p1, p2, and the focal length and centre that they are measured by; None: straight
     reach: float = math.inf  # of the lens, see ``scene.lens``
+
+    @property
+    def fixed(self) -> View:
+        """The same without gradients."""
+        tensors = {name: getattr(self, name) for name in ("rotation", "translation", "focal_px", "centre_px", "lens")}
+        if not any(each is not None and each.requires_grad for each in tensors.values()):
+            return self
+        return replace(self, **{name: None if each is None else each.detach() for name, each in tensors.items()})
 
     @cached_property
     def numbers(self) -> tuple[tuple[float, ...], ...]:

@@ -150,7 +150,7 @@ def _palette(scene: FlatScene, positions: Tensor) -> tuple[Tensor, Sequence[Flat
         if material.image is not None and material.uv_matrix is not None:
             placed = uvs @ material.uv_matrix[:, :2].T + material.uv_matrix[:, 2]
             uvs = torch.where((scene.face_material == index)[:, None, None], placed, uvs)
-    texels = [m.image.reshape(-1, 3) for m in scene.materials if m.image is not None]
-    joined = texels[0] if len(texels) == 1 else torch.cat([*texels, positions.new_zeros(0, 3)])
+    images = [m.image for m in scene.materials if m.image is not None]
+    joined = images[0] if len(images) == 1 else torch.cat([*(image.reshape(-1, 3) for image in images), positions.new_zeros(0, 3)])
     colors = torch.stack([m.base_color for m in scene.materials]) if len(scene.materials) > 1 else scene.materials[0].base_color[None]
     return uvs.contiguous(), scene.materials, colors, joined.contiguous()

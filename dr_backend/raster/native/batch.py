@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -47,7 +47,7 @@ class Batch:
         launcher: Launcher,
     ) -> None:
         self.topology, self.culled, self.launcher, self.views = topology, culled, launcher, views
-        self.points = positions.detach()
+        self.points = positions
 
     def look(self) -> Sequence[Seen]:
         """What the views show.
@@ -72,11 +72,7 @@ class Batch:
         """
         if self.seen:
             return self.seen[index], (self.seen[index].face_id >= 0).float(), []
-        view = self.views[index]
-        tensors = {f.name: v for f in fields(view) if isinstance(v := getattr(view, f.name), Tensor)}
-        fixed = view
-        if any(v.requires_grad for v in tensors.values()):
-            fixed = replace(view, **{name: v.detach() for name, v in tensors.items()})
+        fixed = self.views[index].fixed
         camera, total, show = yield from project(self.points, fixed, self.launcher)
         faces = self.topology.faces32
         found, find = find_bins(camera, faces, self.culled, fixed, self.launcher)
@@ -84,7 +80,7 @@ class Batch:
         yield [show, *find, *line]
         refuse_unless_finite(sum(total.tolist()))
         bins, fill = fill_bins(found, fixed, self.launcher)
-        alpha = torch.empty(view.height, view.width, device=faces.device)
+        alpha = torch.empty(fixed.height, fixed.width, device=faces.device)
         face_id, depth, draw = rasterize(camera, faces, bins, fixed, self.launcher, alpha=alpha)
         return Seen(fixed, camera, bins, outline, face_id, depth), alpha, [fill, draw]
 

@@ -43,7 +43,7 @@ class Bins:
     @property
     def tiles(self) -> int:
         """Of the whole view."""
-        return (len(self.starts) - 1) // self.chunks
+        return (self.starts.shape[0] - 1) // self.chunks
 
 
 # C++: the corners of a few faces are collected, then one loop without branches tells what all of them cover.
@@ -184,7 +184,7 @@ def find_bins(
 
     ``culled`` marks faces that do not show their inside. Faces with a corner that is not finite are in no bin.
     """
-    device, count = faces.device, len(faces)
+    device, count = faces.device, faces.shape[0]
     columns, lines = -(-view.width // _tile_width(view, launcher)), -(-view.height // TILE)
     chunks, chunk = launcher.chunks(count, CHUNK_FACES_GPU)
     facing, kept, found = (torch.empty(size, dtype=torch.int32, device=device) for size in (count, chunks, FIELDS * count))
@@ -203,7 +203,7 @@ def fill_bins(found: Found, view: View, launcher: Launcher) -> tuple[Bins, Launc
     entries = torch.empty(ENTRY * int(found.starts[-1]), dtype=torch.int32, device=found.faces.device)
     fill = Launch(
         _fill, chunks, found.faces, found.kept, found.columns, tiles, found.chunk, chunks, found.starts, found.counts, entries,
-        items=len(found.facing),
+        items=found.facing.shape[0],
     )
     return Bins(found.facing, entries, found.starts, chunks, _tile_width(view, launcher), TILE, found.columns), fill
 

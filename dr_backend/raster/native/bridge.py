@@ -45,9 +45,11 @@ def _contiguous(gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
     return [None if g is None else g.contiguous() for g in gradients]
 
 
-def _depths(batch: Batch) -> list[Tensor]:
-    """The depth of every view. Not the batch's own tensors: a result and the context that made it would keep each other alive."""
-    return [seen.depth.detach() for seen in batch.seen]
+def _depths(batch: Batch, keep: bool = True) -> list[Tensor]:
+    """The depth of every view. With ``keep``, for a backward pass, not the batch's own tensors: a result and the context that made it would
+    keep each other alive.
+    """
+    return [seen.depth.detach() if keep else seen.depth for seen in batch.seen]
 
 
 class _Locate(Function):
@@ -120,7 +122,7 @@ class _Paint(Function):
         ctx.palette, ctx.painted = palette, [Painted(None, None, each.read, each.runs) for each in painted]
         ctx.save_for_backward(positions, colors)
         ctx.set_materialize_grads(False)
-        return (*images, *_depths(batch), *weights)
+        return (*images, *_depths(batch, keep), *weights)
 
     @staticmethod
     @once_differentiable
@@ -233,7 +235,7 @@ class _Image(Function):
         ctx.palette, ctx.painted = palette, [Painted(None, None, each.read, each.runs) for each in painted]
         ctx.save_for_backward(positions, colors)
         ctx.set_materialize_grads(False)
-        return (*(each.rgb for each in painted), *alphas, *_depths(batch))
+        return (*(each.rgb for each in painted), *alphas, *_depths(batch, keep))
 
     @staticmethod
     @once_differentiable
@@ -255,7 +257,7 @@ def locate(batch: Batch, positions: Float[Tensor, "V 3"]) -> tuple[list[Float[Te
 
 def paint_views(
     batch: Batch, positions: Float[Tensor, "V 3"], uvs: Float[Tensor, "F 3 2"], materials: Sequence[FlatMaterial],
-    colors: Float[Tensor, "M 3"], texels: Float[Tensor, "T 3"],
+    colors: Float[Tensor, "M 3"], texels: Float[Tensor, "*T 3"],
 ) -> tuple[list[Float[Tensor, "_ _ 3"]], list[Float[Tensor, "_ _"]], list[Float[Tensor, "_ _ 3"]]]:
     """Base colours and depth of each view's pixels, outlines hard, and barycentric coordinates.
 
@@ -268,7 +270,7 @@ def paint_views(
 
 def draw_views(
     batch: Batch, positions: Float[Tensor, "V 3"], uvs: Float[Tensor, "F 3 2"], materials: Sequence[FlatMaterial],
-    colors: Float[Tensor, "M 3"], texels: Float[Tensor, "T 3"],
+    colors: Float[Tensor, "M 3"], texels: Float[Tensor, "*T 3"],
 ) -> tuple[list[Float[Tensor, "_ _ 3"]], list[Float[Tensor, "_ _"]], list[Float[Tensor, "_ _"]]]:
     """Base colours, outlines blended, coverage and depth of each view's pixels. Nobody has to have looked before.
 

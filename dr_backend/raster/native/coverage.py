@@ -36,7 +36,6 @@ class Blend:
 
     crossings: Crossings
     target: Int[Tensor, " C"]  # the pixel that takes some of the other's colour
-    other: Int[Tensor, " C"]
     share: Float[Tensor, " C"]
     scale: Float[Tensor, " C"]  # of the share, where several claim more than the whole pixel
     rgb: Float[Tensor, "C 3"] | None  # the other's colour less the target's
@@ -59,40 +58,36 @@ def _copy(first: int, chunk: int, values: Floats, copy: Floats):
 # C++ as in ``lookup``. A box filter one pixel wide across a crossing: what share the target takes, which is -1 if the crossing is not used.
 _SHARE = """
 const auto share_one = [&](int c) {
-    const int p = inner.data[c], q = outer.data[c];
     const float along = distance.data[c];
     const bool before = along < 0.5f;
-    const int taking = p < 0 ? -1 : before ? p : q;
-    target.data[c] = taking, other.data[c] = before ? q : p;
+    const int taking = inner.data[c] < 0 ? -1 : before ? inner.data[c] : outer.data[c];
+    target.data[c] = taking;
     share.data[c] = before ? 0.5f - along : along - 0.5f;
     if (taking >= 0) claimed.data[taking] = 0.0f;  // nothing, yet
 };
 """
-# Then how far its two pixels differ, and how much of that the target takes.
+# Then how far the other pixel's colour and coverage are from the target's, and how much of the share there is room for.
 _MIX = """
 const auto mix_one = [&](int c) {
-    const int t = target.data[c], o = other.data[c];
+    const int t = target.data[c], other = t == inner.data[c] ? outer.data[c] : inner.data[c];
     if (t < 0) return;
-    const float whole = claimed.data[t] > 1.0f ? 1.0f / claimed.data[t] : 1.0f, part = share.data[c];
-    const float step = alpha.data[o] - alpha.data[t];
-    scale.data[c] = whole, step_alpha.data[c] = step, more_alpha.data[c] = step * part * whole;
-    if (!rgb.data) return;
-    const wp::vec3 colors = rgb.data[o] - rgb.data[t];
-    step_rgb.data[c] = colors, more_rgb.data[c] = colors * part * whole;
+    scale.data[c] = claimed.data[t] > 1.0f ? 1.0f / claimed.data[t] : 1.0f;
+    step_alpha.data[c] = alpha.data[other] - alpha.data[t];
+    if (rgb.data) step_rgb.data[c] = rgb.data[other] - rgb.data[t];
 };
 """
 
 
 @wp.func_native(_SHARE + "share_one(c);")
-def share_crossing(c: int, inner: Ints, outer: Ints, distance: Floats, target: Ints, other: Ints, share: Floats, claimed: Floats):
+def share_crossing(c: int, inner: Ints, outer: Ints, distance: Floats, target: Ints, share: Floats, claimed: Floats):
     """See ``_SHARE``."""
     ...
 
 
 @wp.func_native(_MIX + "mix_one(c);")
 def mix_crossing(
-    c: int, target: Ints, other: Ints, share: Floats, claimed: Floats, rgb: Vec3s, alpha: Floats, scale: Floats, step_rgb: Vec3s,
-    step_alpha: Floats, more_rgb: Vec3s, more_alpha: Floats,
+    c: int, inner: Ints, outer: Ints, target: Ints, claimed: Floats, rgb: Vec3s, alpha: Floats, scale: Floats, step_rgb: Vec3s,
+    step_alpha: Floats,
 ):
     """See ``_MIX``."""
     ...
@@ -103,50 +98,54 @@ const int count = inner.shape[0];
 for (int c = 0; c < count; ++c) {
     share_one(c);
     if (target.data[c] < 0) continue;
-    fetch(alpha.data + target.data[c]), fetch(alpha.data + other.data[c]);  // who painted them was another thread
-    if (rgb.data) fetch(rgb.data + target.data[c]), fetch(rgb.data + other.data[c]);
+    fetch(alpha.data + inner.data[c]), fetch(alpha.data + outer.data[c]);  // who painted them was another thread
+    if (rgb.data) fetch(rgb.data + inner.data[c]), fetch(rgb.data + outer.data[c]);
 }
 for (int c = 0; c < count; ++c) if (target.data[c] >= 0) claimed.data[target.data[c]] += share.data[c];
 for (int c = 0; c < count; ++c) mix_one(c);
 for (int c = 0; c < count; ++c) {
     const int t = target.data[c];
     if (t < 0) continue;
-    alpha.data[t] += more_alpha.data[c];
-    if (rgb.data) rgb.data[t] += more_rgb.data[c];
+    const float part = share.data[c] * scale.data[c];
+    alpha.data[t] += step_alpha.data[c] * part;
+    if (rgb.data) rgb.data[t] += step_rgb.data[c] * part;
 }
 """))
 def blend_crossings(
-    inner: Ints, outer: Ints, distance: Floats, target: Ints, other: Ints, share: Floats, claimed: Floats, rgb: Vec3s, alpha: Floats,
-    scale: Floats, step_rgb: Vec3s, step_alpha: Floats, more_rgb: Vec3s, more_alpha: Floats,
+    inner: Ints, outer: Ints, distance: Floats, target: Ints, share: Floats, claimed: Floats, rgb: Vec3s, alpha: Floats, scale: Floats,
+    step_rgb: Vec3s, step_alpha: Floats,
 ):
     """Shares, mixes and adds up in the order of crossings."""
     ...
 
 
 @kernel
-def _share(first: int, inner: Ints, outer: Ints, distance: Floats, target: Ints, other: Ints, share: Floats, claimed: Floats):
+def _blend(
+    first: int, inner: Ints, outer: Ints, distance: Floats, target: Ints, share: Floats, claimed: Floats, rgb: Vec3s, alpha: Floats,
+    scale: Floats, step_rgb: Vec3s, step_alpha: Floats,
+):
+    """See ``blend_crossings``, which on a processor takes less time than sharing it out. There is one owner."""
+    blend_crossings(inner, outer, distance, target, share, claimed, rgb, alpha, scale, step_rgb, step_alpha)
+
+
+@kernel
+def _share(first: int, inner: Ints, outer: Ints, distance: Floats, target: Ints, share: Floats, claimed: Floats):
     """See ``_SHARE``. The owner is a crossing."""
-    share_crossing(first + wp.tid(), inner, outer, distance, target, other, share, claimed)
+    share_crossing(first + wp.tid(), inner, outer, distance, target, share, claimed)
 
 
 @kernel
 def _mix(
-    first: int, target: Ints, other: Ints, share: Floats, claimed: Floats, rgb: Vec3s, alpha: Floats, scale: Floats,
-    step_rgb: Vec3s, step_alpha: Floats, more_rgb: Vec3s, more_alpha: Floats,
+    first: int, inner: Ints, outer: Ints, target: Ints, claimed: Floats, rgb: Vec3s, alpha: Floats, scale: Floats, step_rgb: Vec3s,
+    step_alpha: Floats, share: Floats, more_rgb: Vec3s, more_alpha: Floats,
 ):
-    """See ``_MIX``. The owner is a crossing."""
-    mix_crossing(first + wp.tid(), target, other, share, claimed, rgb, alpha, scale, step_rgb, step_alpha, more_rgb, more_alpha)
-
-
-@kernel
-def _blend(
-    first: int, inner: Ints, outer: Ints, distance: Floats, target: Ints, other: Ints, share: Floats, claimed: Floats, rgb: Vec3s,
-    alpha: Floats, scale: Floats, step_rgb: Vec3s, step_alpha: Floats, more_rgb: Vec3s, more_alpha: Floats,
-):
-    """All of it, which takes less time than sharing it out. There is one owner."""
-    blend_crossings(
-        inner, outer, distance, target, other, share, claimed, rgb, alpha, scale, step_rgb, step_alpha, more_rgb, more_alpha,
-    )
+    """See ``_MIX``; and what that adds to the target. The owner is a crossing."""
+    c = first + wp.tid()
+    mix_crossing(c, inner, outer, target, claimed, rgb, alpha, scale, step_rgb, step_alpha)
+    if target[c] >= 0:
+        more_alpha[c] = step_alpha[c] * (share[c] * scale[c])
+        if rgb.shape[0] > 0:
+            more_rgb[c] = step_rgb[c] * (share[c] * scale[c])
 
 
 @wp.func
@@ -271,23 +270,22 @@ def blend(
     found: Crossings, alpha: Float[Tensor, "H W"], rgb: Float[Tensor, "H W 3"] | None, launcher: Launcher
 ) -> tuple[Blend, list[Stage]]:
     """Blends colours and coverage in place; what does it is still to be run."""
-    count, device = len(found.inner), alpha.device
-    claimed = torch.empty_like(alpha)
-    target, other = torch.empty_like(found.inner), torch.empty_like(found.inner)
-    share, scale, step, more = torch.empty(4, count, device=device).unbind(0)
-    step_rgb, more_rgb = (None, None) if rgb is None else torch.empty(2, count, 3, device=device).unbind(0)
-    crossings, mixing = [found.inner, found.outer, found.distance], [rgb, alpha, scale, step_rgb, step, more_rgb, more]
-    work: list[Stage]
+    count, device = found.inner.shape[0], alpha.device
+    claimed, target, step_rgb = torch.empty_like(alpha), torch.empty_like(found.inner), None
+    share, scale, step = (torch.empty(count, device=device) for _ in range(3))
+    if rgb is not None:
+        step_rgb = torch.empty(count, 3, device=device)
+    pixels, mixed = [found.inner, found.outer], [rgb, alpha, scale, step_rgb, step]
+    made = Blend(found, target, share, scale, step_rgb, step)
     if launcher.device.type == "cpu":
-        work = [Launch(_blend, 1, *crossings, target, other, share, claimed, *mixing, alone=True)]
-    else:
-        portion = Launch(_share, count, *crossings, target, other, share, claimed)
-        mix = Launch(_mix, count, target, other, share, claimed, *mixing)
-        adding = [add_into(alpha, target, more, launcher)]
-        if rgb is not None and more_rgb is not None:
-            adding.append(add_into(rgb, target, more_rgb, launcher))
-        work = [portion, add_into(claimed, target, share, launcher), mix, adding]
-    return Blend(found, target, other, share, scale, step_rgb, step), work
+        return made, [Launch(_blend, 1, *pixels, found.distance, target, share, claimed, *mixed, alone=True)]
+    more, more_rgb = torch.empty_like(step), None if step_rgb is None else torch.empty_like(step_rgb)
+    portion = Launch(_share, count, *pixels, found.distance, target, share, claimed)
+    mix = Launch(_mix, count, *pixels, target, claimed, *mixed, share, more_rgb, more)
+    adding = [add_into(alpha, target, more, launcher)]
+    if rgb is not None and more_rgb is not None:
+        adding.append(add_into(rgb, target, more_rgb, launcher))
+    return made, [portion, add_into(claimed, target, share, launcher), mix, adding]
 
 
 def unblend(

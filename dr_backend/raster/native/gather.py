@@ -163,7 +163,7 @@ def texel_gradients(
     What does it is still to be run.
     """
     filtered, on_cpu = any(read.filtered for _, read, _ in views), launcher.device.type == "cpu"
-    sizes = len(textures.texels), len(textures.coarse)
+    sizes = textures.texels.numel() // 3, len(textures.coarse)
     total = (torch.empty if on_cpu and views else torch.zeros)(sum(sizes), 3, device=textures.texels.device)
     grad_texels, grad_coarse = total.split(sizes)
     work: list[Work] = []

@@ -229,7 +229,7 @@ def outline_edges(
     facing: Int[Tensor, " F"], view: View, launcher: Launcher,
 ) -> tuple[Edges, list[Work]]:
     """The edges that make the outline of a view. What finds them is still to be run."""
-    count = len(edge_vertices)
+    count = edge_vertices.shape[0]
     chunks, chunk = launcher.chunks(count, CHUNK_EDGES_GPU)
     found, kept, counts = (torch.empty(size, dtype=torch.int32, device=edge_sides.device) for size in (count, chunks, chunks))
     table = [edge_vertices, edge_sides, facing]
@@ -249,7 +249,7 @@ def cross_edges(
     Returns:
         These (C,); those that are not seen come last, and have -1 for a pixel. And what is still to be run for that and before.
     """
-    device, count = faces.device, len(outline.found)
+    device, count = faces.device, outline.found.shape[0]
     chunks, chunk = launcher.chunks(count, CHUNK_EDGES_GPU)
     total = int(outline.starts[-1])
     edges, inners, outers = (torch.empty(total, dtype=torch.int32, device=device) for _ in range(3))

@@ -26,7 +26,7 @@ class _Kept:
     """What was made of images that stand still."""
 
     images: list[tuple[weakref.ref[Tensor], int, bool]]  # with the number of their changes so far, and whether they are read as sRGB
-    encoded: Float[Tensor, "T 3"] | None  # texels, if any are; the images themselves must not be held
+    encoded: Float[Tensor, "*T 3"] | None  # texels, if any are; the images themselves must not be held
     coarse: Float[Tensor, "C 3"]
 
     def holds(self, materials: Sequence[FlatMaterial]) -> bool:
@@ -104,10 +104,11 @@ class Palette:
             if g is not None and made.read is not None
         ]
         grad_texels, gather = texel_gradients(views, topology.face_material32, self.textures, batch.launcher)
+        shaped = grad_texels.view_as(self.textures.linear)
         if any(self.textures.encoded):  # gradients for encoded texels are those that the pulls leave behind
             gather += unencode_gradients(self.textures, grad_texels, batch.launcher)
-            return grad_texels, side_by_side(work) + side_by_side([gather])
-        return grad_texels, side_by_side([*work, gather])
+            return shaped, side_by_side(work) + side_by_side([gather])
+        return shaped, side_by_side([*work, gather])
 
     def by_colors(self, colors: Tensor, images: Sequence[Tensor | None]) -> Tensor:
         """The gradient for the colours of materials that have no image."""

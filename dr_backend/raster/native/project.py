@@ -68,13 +68,14 @@ def project(
     Returns:
         The points, sums that are for ``refuse_unless_finite``, and what is still to be run.
     """
-    owners, chunk = launcher.chunks(len(points), CHUNK_VERTICES_GPU)
+    count = points.shape[0]
+    owners, chunk = launcher.chunks(count, CHUNK_VERTICES_GPU)
     camera, total = torch.empty_like(points), torch.empty(owners, device=points.device)
     turn, shift = _motion(*view.numbers[:2])
     if view.lens is not None:
-        yield [Launch(_turn, owners, points, turn, shift, chunk, 0, camera, items=len(points))]
+        yield [Launch(_turn, owners, points, turn, shift, chunk, 0, camera, items=count)]
         points, turn, shift = bend(camera, view).contiguous(), wp.mat33(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), wp.vec3(0.0)
-    work = Launch(_to_camera, owners, points, turn, shift, view.near, lens_of(view), chunk, camera, total, items=len(points))
+    work = Launch(_to_camera, owners, points, turn, shift, view.near, lens_of(view), chunk, camera, total, items=count)
     return camera, total, work
 
 

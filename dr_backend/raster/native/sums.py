@@ -62,7 +62,7 @@ def starts_of(counts: Int[Tensor, "*P N"], launcher: Launcher) -> tuple[Int[Tens
     """
     starts = torch.empty(counts.numel() + 1, dtype=torch.int32, device=counts.device)
     if launcher.device.type == "cpu":
-        return starts, Launch(_start, 1, counts, len(counts) if counts.dim() > 1 else 1, starts, alone=True)
+        return starts, Launch(_start, 1, counts, counts.shape[0] if counts.dim() > 1 else 1, starts, alone=True)
 
     def add_up() -> None:
         starts[0] = 0

@@ -30,8 +30,8 @@ class Textures:
 
     table: Int[Tensor, "M 9"]  # see ``Image``
     colors: Float[Tensor, "M 3"]
-    linear: Float[Tensor, "T 3"]  # all images, one after the other
-    texels: Float[Tensor, "T 3"]  # the same, encoded where they are read as sRGB
+    linear: Float[Tensor, "*T 3"]  # all images, one after the other
+    texels: Float[Tensor, "*T 3"]  # the same, encoded where they are read as sRGB
     coarse: Float[Tensor, "C 3"]  # their smaller levels
     sizes: list[tuple[int, int]]  # width and height of each material's image; (0, 0) without
     rows: int  # of texels, of all levels of all images
