@@ -18,7 +18,7 @@ import warp as wp
 
 PATIENCE = 30_000  # looks for work before a helping thread goes to sleep: a millisecond, as long as torch needs between two plans
 MOST_BYTES = 4_096  # of a kernel's arguments
-TASK = struct.Struct("QIIII")  # of a plan: address of the function, place and size of its arguments, owners, blocks; 0 ends a stage
+TASK = struct.Struct("QIIII")  # of a plan: address of the function, place and size of its arguments, owners, blocks; see ``Task``
 # What the threads share, and in which word; each eight words are a line of the cache. A stage is its plan, its first task and its blocks.
 _TURN, _PLAN, _FIRST, _BLOCKS, _DONE, _AWAKE, _YIELD, _WORDS = 0, 8, 9, 10, 16, 24, 32, 40
 
@@ -34,15 +34,23 @@ _SHARED = f"""
 const int the_turn = {_TURN}, the_plan = {_PLAN}, the_first = {_FIRST}, the_blocks = {_BLOCKS}, the_done = {_DONE};
 const int the_awake = {_AWAKE}, the_yield = {_YIELD};
 struct Task {{ void (*work)(void*, void*); unsigned int place, bytes, owners, blocks; }};  // without work: the end of a stage
+// A task without blocks goes along with the one before: each owner of that is followed by its own, while what it did is in the cache.
 struct Bounds {{ unsigned int shape; unsigned long long size, step; }};  // as Warp's kernels expect them
 const auto work_on = [](const Task* task, const char* plan, unsigned long long block) {{
     while (block >= task->blocks) block -= (task++)->blocks;
     const unsigned int start = task->owners * block / task->blocks, stop = task->owners * (block + 1) / task->blocks;
-    alignas(16) char own[{MOST_BYTES}];  // arguments of this block: the first of them is the number of its first owner
-    for (unsigned int n = 0; n < task->bytes; n += 8) *(long long*)(own + n) = *(const long long*)(plan + task->place + n);
-    *(unsigned int*)own = start;
-    Bounds bounds{{stop - start, stop - start, 1}};
-    task->work(&bounds, own);
+    const Task* last = task + 1;
+    while (last->work && last->blocks == 0) ++last;
+    const unsigned int step = last > task + 1 ? 1 : stop - start;
+    for (unsigned int first = start; first < stop; first += step) {{
+        for (const Task* each = task; each < last; ++each) {{
+            alignas(16) char own[{MOST_BYTES}];  // arguments of these owners: the first of them is the number of the first
+            for (unsigned int n = 0; n < each->bytes; n += 8) *(long long*)(own + n) = *(const long long*)(plan + each->place + n);
+            *(unsigned int*)own = first;
+            Bounds bounds{{step, step, 1}};
+            each->work(&bounds, own);
+        }}
+    }}
 }};
 const unsigned long long closed = 0xffffffffull;
 unsigned long long* const words = (unsigned long long*)crew;

@@ -77,13 +77,15 @@ class Launch:
     """A kernel that is to be called for ``owners`` owners, who have ``items`` pixels or faces between them if these are more.
 
     Nobody is woken for few items: that would take longer. With ``alone`` one thread works through the owners in order. Arguments that are
-    tensors are lists of numbers or vectors; they are kept until the kernel has run.
+    tensors are lists of numbers or vectors; they are kept until the kernel has run. ``then`` is a launch of as many owners that each
+    need what the same owner of this did, and no other.
     """
 
-    __slots__ = ("alone", "arguments", "items", "owners", "work")
+    __slots__ = ("alone", "arguments", "items", "owners", "then", "work")
 
     def __init__(self, work: wp.Kernel, owners: int, *arguments: Any, items: int = 0, alone: bool = False) -> None:
         self.work, self.owners, self.arguments, self.items, self.alone = work, owners, arguments, max(owners, items), alone
+        self.then: Launch | None = None
 
 
 class Call:
@@ -191,21 +193,39 @@ class Launcher:
                 if isinstance(each, Call):
                     each.function()
                 elif each.owners > 0:
-                    self._queue(each)
+                    for launch in (each, each.then):
+                        if launch is not None:
+                            self._queue(launch)
             return
-        packed, records, most = [], [], 0
-        place = TASK.size * sum(len(stage) + 1 for stage in stages)
+        plan: list[tuple[Launch | None, int]] = []  # with the number of blocks; None ends a stage
+        most = 0
         for stage in stages:
+            items = 0
             for each in stage:
                 assert isinstance(each, Launch)
-                program = self._program(each)
-                arguments = program.packed(each.arguments)
-                records.append(TASK.pack(program.address, place, len(arguments), each.owners, self._blocks(each)))
-                packed.append(arguments)
-                place += len(arguments)
-            records.append(TASK.pack(0, 0, 0, 0, 0))
-            most = max(most, sum(each.items for each in stage if isinstance(each, Launch) and not each.alone))
-        self._crew.perform(b"".join(records + packed), len(records), 1 + most // WORTH_WAKING)
+                if each.owners > 0:
+                    plan.append((each, self._blocks(each)))
+                    items += 0 if each.alone else each.items
+                    if each.then is not None:
+                        plan.append((each.then, 0))
+                        items += each.then.items
+            plan.append((None, 0))
+            most = max(most, items)
+        self._crew.perform(self._packed(plan), len(plan), 1 + most // WORTH_WAKING)
+
+    def _packed(self, plan: Sequence[tuple[Launch | None, int]]) -> bytes:
+        """As the crew reads it."""
+        records, packed, place = [], [], TASK.size * len(plan)
+        for launch, blocks in plan:
+            if launch is None:
+                records.append(TASK.pack(0, 0, 0, 0, 0))
+                continue
+            program = self._program(launch)
+            arguments = program.packed(launch.arguments)
+            records.append(TASK.pack(program.address, place, len(arguments), launch.owners, blocks))
+            packed.append(arguments)
+            place += len(arguments)
+        return b"".join(records + packed)
 
     def _queue(self, launch: Launch) -> None:
         """Calls a kernel on the GPU, after what torch has asked of it before."""

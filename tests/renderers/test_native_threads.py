@@ -99,6 +99,25 @@ def test_stages_wait_for_each_other(threads):
         chain(launcher, 40, 64 + 37 * (round % 50))
 
 
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_owners_are_followed_by_their_own(threads):
+    launcher = launch.Launcher(torch.device("cpu"), threads)
+    for width in range(1, 400, 7):
+        rows, other = torch.zeros(4, width), torch.zeros(2, width)
+        rows[0], other[0] = torch.arange(width) + 1.0, -1.0
+        owners, chunk = launcher.chunks(width, 1)
+
+        def copy(before, after, count, owners=owners, chunk=chunk):
+            return Launch(_copy, owners if count else 0, chunk, before, after, items=count)
+
+        first, second = copy(rows[0], rows[1], width), copy(rows[1], rows[2], width)
+        first.then = second
+        nothing = copy(other[0], rows[3], 0)
+        launcher.run([nothing, first, copy(other[0], other[1], width), nothing], [nothing], [copy(rows[2], rows[3], width)])
+        assert all(torch.equal(row, rows[0]) for row in rows)
+        assert torch.equal(other[1], other[0])
+
+
 def test_several_may_lead_the_same_crew():
     launcher = launch.Launcher(torch.device("cpu"), 3)
     with ThreadPoolExecutor(4) as pool:

@@ -222,8 +222,12 @@ class _Image(Function):
         palette = Palette(batch, materials, uvs, colors, texels)
 
         def work(index: int) -> Steps[tuple[Seen, Painted, Blend, Tensor]]:
+            if batch.seen:
+                yield ()  # textures are prepared first
             seen, alpha, before = yield from batch.see(index)
             painted, color = palette.paint(seen, False, keep)
+            if before:
+                before[-1].then = color.pop(0)  # a tile is painted while what it shows is in the cache
             return seen, painted, (yield from _blended(batch, seen, alpha, painted.rgb, before, color)), alpha
 
         def prepare() -> Steps[None]:
