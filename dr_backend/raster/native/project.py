@@ -13,45 +13,78 @@ from torch import Tensor
 from ...kernels.arrays import Floats, Vec3s
 from ...kernels.launch import Launch, Launcher, Steps, kernel
 from ..project import View, bend
-from .screen import Lens, lens_of, screen
+from .screen import SCREEN, Lens, lens_of
 
 CHUNK_VERTICES_GPU = 64
 
 
-@wp.func
-def turned(turn: wp.mat33, p: wp.vec3) -> wp.vec3:
-    """A rotated vector; products are added in the order in which ``raster.project`` adds them."""
-    return wp.vec3(
-        (p[0] * turn[0, 0] + p[1] * turn[0, 1]) + p[2] * turn[0, 2],
-        (p[0] * turn[1, 0] + p[1] * turn[1, 1]) + p[2] * turn[1, 2],
-        (p[0] * turn[2, 0] + p[1] * turn[2, 1]) + p[2] * turn[2, 2],
-    )
+# C++ as in ``lookup``: points rotated and shifted. Products are added in the order in which ``raster.project`` adds them.
+_TURNING = """
+const float *const from = &points.data[0][0], (*const t)[3] = turn.data, sx = shift[0], sy = shift[1], sz = shift[2];
+const float t00 = t[0][0], t01 = t[0][1], t02 = t[0][2], t10 = t[1][0], t11 = t[1][1], t12 = t[1][2];
+const float t20 = t[2][0], t21 = t[2][1], t22 = t[2][2];
+const auto turned = [=](int v) {
+    const float x = from[3 * v], y = from[3 * v + 1], z = from[3 * v + 2];
+    struct { float x, y, z; } point = {
+        ((x * t00 + y * t01) + z * t02) + sx, ((x * t10 + y * t11) + z * t12) + sy, ((x * t20 + y * t21) + z * t22) + sz,
+    };
+    return point;
+};
+float* const to = &result.data[0][0];
+"""
+
+
+@wp.func_native(_TURNING + """
+if (adding) {
+#pragma clang loop vectorize(enable)
+    for (int v = start; v < stop; ++v) {
+        const auto p = turned(v);
+        to[3 * v] += p.x, to[3 * v + 1] += p.y, to[3 * v + 2] += p.z;
+    }
+} else {
+#pragma clang loop vectorize(enable)
+    for (int v = start; v < stop; ++v) {
+        const auto p = turned(v);
+        to[3 * v] = p.x, to[3 * v + 1] = p.y, to[3 * v + 2] = p.z;
+    }
+}
+""")
+def turn_points(start: int, stop: int, points: Vec3s, turn: wp.mat33, shift: wp.vec3, adding: int, result: Vec3s):
+    """Rotates some points and shifts them, or adds this to what is there."""
+    ...
 
 
 @kernel
 def _turn(first: int, points: Vec3s, turn: wp.mat33, shift: wp.vec3, chunk: int, adding: int, result: Vec3s):
-    """Rotates points and shifts them, or adds this to what is there. The owner is a chunk of points."""
-    part = first + wp.tid()
-    for v in range(part * chunk, wp.min((part + 1) * chunk, result.shape[0])):
-        moved = turned(turn, points[v]) + shift
-        if adding != 0:
-            moved += result[v]
-        result[v] = moved
+    """See ``turn_points``. The owner is a chunk of points."""
+    start = (first + wp.tid()) * chunk
+    turn_points(start, wp.min(start + chunk, result.shape[0]), points, turn, shift, adding, result)
+
+
+@wp.func_native(_TURNING + SCREEN + """
+int wrong = 0;
+#pragma clang loop vectorize(enable)
+for (int v = start; v < stop; ++v) {
+    const auto p = turned(v);
+    const Corner found = on_screen(p.x, p.y, p.z < -near ? p.z : -near);
+    const float everything = (p.x + p.y + p.z) + (found.x + found.y);
+    wrong |= everything - everything != 0.0f;
+    to[3 * v] = p.x, to[3 * v + 1] = p.y, to[3 * v + 2] = p.z;
+}
+return wrong ? NAN : 0.0f;
+""")
+def points_to_camera(start: int, stop: int, points: Vec3s, turn: wp.mat33, shift: wp.vec3, near: float, lens: Lens, result: Vec3s) -> float:
+    """Some points in camera space; returns 0, or no number if one of them is not finite, there or on the screen."""
+    ...
 
 
 @kernel
 def _to_camera(
     first: int, points: Vec3s, turn: wp.mat33, shift: wp.vec3, near: float, lens: Lens, chunk: int, camera: Vec3s, total: Floats
 ):
-    """Points in camera space; ``total`` shows what is not finite, there or on the screen. The owner is a chunk of points."""
+    """See ``points_to_camera``. The owner is a chunk of points."""
     part = first + wp.tid()
-    everything = float(0.0)
-    for v in range(part * chunk, wp.min((part + 1) * chunk, camera.shape[0])):
-        p = turned(turn, points[v]) + shift
-        found = screen(wp.vec3(p[0], p[1], wp.min(p[2], -near)), lens)
-        camera[v] = p
-        everything += p[0] + p[1] + p[2] + found[0] + found[1]
-    total[part] = everything
+    total[part] = points_to_camera(part * chunk, wp.min((part + 1) * chunk, camera.shape[0]), points, turn, shift, near, lens, camera)
 
 
 @lru_cache(256)
