@@ -68,6 +68,7 @@ class TorchPass:
         self.render = render
         self.positions = torch.tensor(problem.positions, dtype=torch.float32, device=device, requires_grad=True)
         self.image = torch.tensor(problem.image, dtype=torch.float32, device=device, requires_grad=textured)
+        self.still = self.image.detach()
         weights = torch.tensor(problem.weights, dtype=torch.float32, device=device)[..., : 3 if textured else 1]
         self.weights = weights.expand(problem.case.views, -1, -1, -1).contiguous()
 
@@ -76,10 +77,12 @@ class TorchPass:
         self.render(self.positions, self.image).backward(self.weights)
         self._finish()
 
-    def forward(self) -> Tensor:
-        """The forward pass alone, without anything kept for a backward one."""
+    def forward(self, moving: bool = False) -> Tensor:
+        """The forward pass alone, without anything kept for a backward one. The texture may be ``moving``, or stand still as in a fit of
+        geometry, where what can be made of it once is made once.
+        """
         with torch.no_grad():
-            image = self.render(self.positions, self.image)
+            image = self.render(self.positions, self.image if moving else self.still)
         self._finish()
         return image
 
