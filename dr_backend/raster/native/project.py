@@ -36,13 +36,13 @@ float* const to = &result.data[0][0];
 
 @wp.func_native(_TURNING + """
 if (adding) {
-#pragma clang loop vectorize(enable)
+#pragma clang loop vectorize(enable) interleave_count(1)
     for (int v = start; v < stop; ++v) {
         const auto p = turned(v);
         to[3 * v] += p.x, to[3 * v + 1] += p.y, to[3 * v + 2] += p.z;
     }
 } else {
-#pragma clang loop vectorize(enable)
+#pragma clang loop vectorize(enable) interleave_count(1)
     for (int v = start; v < stop; ++v) {
         const auto p = turned(v);
         to[3 * v] = p.x, to[3 * v + 1] = p.y, to[3 * v + 2] = p.z;
@@ -63,7 +63,7 @@ def _turn(first: int, points: Vec3s, turn: wp.mat33, shift: wp.vec3, chunk: int,
 
 @wp.func_native(_TURNING + SCREEN + """
 int wrong = 0;
-#pragma clang loop vectorize(enable)
+#pragma clang loop vectorize(enable) interleave_count(1)
 for (int v = start; v < stop; ++v) {
     const auto p = turned(v);
     const Corner found = on_screen(p.x, p.y, p.z < -near ? p.z : -near);

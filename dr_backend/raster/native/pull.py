@@ -104,7 +104,7 @@ int record = first - 1;
                 longest = length > longest ? length : longest;
             }
             for (int step = 0; step < longest; ++step) {
-#pragma clang loop vectorize(enable)
+#pragma clang loop vectorize(enable) interleave_count(1)
                 for (int lane = 0; lane < lanes; ++lane) {  // a pixel of each of eight runs
                     const int n = first_run + lane;
                     const bool within = step < starts[n + 1] - starts[n];
