@@ -43,7 +43,8 @@ def _module(name: str, fused: bool = True) -> wp.Module:
 
 # Every scene needs the first two, which take equally long to compile, side by side; the others are compiled when they are needed.
 BASIS = (_module("outlines", fused=False), _module("insides"))
-CUTS, LAMPS = _module("cuts", fused=False), _module("lamps")
+CUTS, LAMPS, PLACES = _module("cuts", fused=False), _module("lamps"), _module("places")
+GRAPHICS = _module("graphics", fused=False)  # steps that only graphics cards take one by one
 FITTING = _module("fitting")  # what a fit does beside rendering
 _loaded: set[tuple[str, str, int]] = set()  # on which device, which module, and how many kernels it had then
 
@@ -55,7 +56,8 @@ def _decorator(module: wp.Module) -> Callable[[Callable[..., None]], wp.Kernel]:
 # Decorators for Warp kernels of this package. Their first argument is the number of the first owner of a launch.
 kernel = _decorator(BASIS[0])
 inside_kernel = _decorator(BASIS[1])  # happens within faces, where products and sums may be rounded together, which is faster
-cut_kernel, lamp_kernel, fit_kernel = _decorator(CUTS), _decorator(LAMPS), _decorator(FITTING)
+cut_kernel, lamp_kernel, place_kernel, fit_kernel = _decorator(CUTS), _decorator(LAMPS), _decorator(PLACES), _decorator(FITTING)
+graphics_kernel = _decorator(GRAPHICS)
 
 
 def once(text: str) -> str:

@@ -31,7 +31,7 @@ def kernels(name: str, numbers: Tensor) -> ModuleType | None:
 def load_kernels(device: torch.device) -> None:
     """Compiles all kernels, or takes them from Warp's cache, a renderer's for a ``device``: a first fit then has not to wait for that."""
     if _modules():
-        from .launch import BASIS, CUTS, FITTING, LAMPS, load
+        from .launch import BASIS, CUTS, FITTING, GRAPHICS, LAMPS, PLACES, load
 
-        load(device, [*BASIS, CUTS, LAMPS])
+        load(device, [*BASIS, CUTS, LAMPS, PLACES] + [GRAPHICS] * (device.type != "cpu"))
         load(torch.device("cpu"), [FITTING])

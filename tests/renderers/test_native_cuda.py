@@ -10,7 +10,7 @@ import pytest
 import torch
 import warp
 
-from dr_backend.kernels.launch import BASIS, CUTS, LAMPS, Launch, Launcher, typed
+from dr_backend.kernels.launch import BASIS, CUTS, GRAPHICS, LAMPS, PLACES, Launch, Launcher, typed
 from dr_backend.raster import native
 from dr_backend.renderers.base import RenderOutput
 from dr_backend.renderers.native import NativeRenderer
@@ -23,7 +23,7 @@ ARCHITECTURE = 75  # the oldest that the torch of today runs on
 on_gpu = pytest.mark.skipif(not (torch.cuda.is_available() and warp.is_cuda_available()), reason="there is no CUDA graphics card here")
 
 
-@pytest.mark.parametrize("module", [*BASIS, CUTS, LAMPS], ids=lambda module: module.name)
+@pytest.mark.parametrize("module", [*BASIS, CUTS, LAMPS, PLACES, GRAPHICS], ids=lambda module: module.name)
 def test_every_kernel_compiles_for_cuda(tmp_path, module):
     for found in pkgutil.iter_modules(native.__path__):
         importlib.import_module(f"{native.__name__}.{found.name}")
@@ -33,7 +33,7 @@ def test_every_kernel_compiles_for_cuda(tmp_path, module):
     assert f".target sm_{ARCHITECTURE}" in code
     compiled = {name.split("_cuda_kernel")[0].rsplit("_", 1)[0] for name in re.findall(r"\.visible \.entry (\w+)", code)}
     assert compiled == set(module.kernels)
-    assert len(compiled) > 1
+    assert compiled
     assert not re.search(r"^\s*(@\S+ )?(atom|red)\.", code, re.MULTILINE)
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec3s
-from ...kernels.launch import Launch, Launcher, Stage, Work, inside_kernel, kernel, once
+from ...kernels.launch import Launch, Launcher, Stage, Work, graphics_kernel, inside_kernel, kernel, once
 from ..project import View
 from .cuts import pull_cuts
 from .lanes import FETCH
@@ -128,13 +128,13 @@ def _blend(
     blend_crossings(inner, outer, distance, target, share, claimed, rgb, alpha, scale, step_rgb, step_alpha)
 
 
-@kernel
+@graphics_kernel
 def _share(first: int, inner: Ints, outer: Ints, distance: Floats, target: Ints, share: Floats, claimed: Floats):
     """See ``_SHARE``. The owner is a crossing."""
     share_crossing(first + wp.tid(), inner, outer, distance, target, share, claimed)
 
 
-@kernel
+@graphics_kernel
 def _mix(
     first: int, inner: Ints, outer: Ints, target: Ints, claimed: Floats, rgb: Vec3s, alpha: Floats, scale: Floats, step_rgb: Vec3s,
     step_alpha: Floats, share: Floats, more_rgb: Vec3s, more_alpha: Floats,

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Ints, Longs, Vec3s
-from ...kernels.launch import BLOCKS_PER_THREAD, Launch, Launcher, Work, kernel, once
+from ...kernels.launch import BLOCKS_PER_THREAD, Launch, Launcher, Work, graphics_kernel, kernel, once
 from .lookup import TEXELS
 from .strips import STRIP
 from .sums import add_into
@@ -138,7 +138,7 @@ def offer(
     ...
 
 
-@kernel
+@graphics_kernel
 def _offer(
     first: int, face_id: Ints, face_material: Ints, table: Ints, address: Vec3s, by_rgb: Vec3s, texels: Vec3s, coarse: Vec3s,
     place: Ints, value: Vec3s,

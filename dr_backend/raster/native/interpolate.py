@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec3s
-from ...kernels.launch import Launch, Launcher, Work, inside_kernel, once
+from ...kernels.launch import Launch, Launcher, Work, once, place_kernel
 from ..project import View
 from .bins import Bins
 from .rasterize import pixel_owners
@@ -93,7 +93,7 @@ def locate_row(x: int, y: int, count: int, faces: Ints, camera: Vec3s, face_id: 
     ...
 
 
-@inside_kernel
+@place_kernel
 def _locate(
     first: int, faces: Ints, camera: Vec3s, face_id: Ints, lens: Lens, own_width: int, own_height: int, own_columns: int,
     weights: Vec3s, depth: Floats, runs: Ints,
