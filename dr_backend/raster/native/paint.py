@@ -75,14 +75,15 @@ const auto level_where = [&](float area, float top) {  // of texels that a pixel
 """ + VECTORIZED + """
         for (int k = from; k < to; ++k) {
             depths[base + k] = distance[k];
-            largest = areas[k] > largest ? areas[k] : largest;
+            const int area = level[k] > 1.0f ? areas[k] : 0;
+            largest = area > largest ? area : largest;
         }
         if (weighed) for (int k = from; k < to; ++k) weighed[base + k] = wp::vec3(a[k], b[k], c[k]);
         if (image.width == 0) {
             for (int k = from; k < to; ++k) colored[base + k] = colors.data[material];
             continue;
         }
-        if (*(const float*)&largest > 1.0f) {
+        if (largest > 0) {
             const float top = (float)(image.levels - 1), reached = level_where(*(const float*)&largest, top);
             highest = reached > highest ? reached : highest;
 """ + VECTORIZED + """

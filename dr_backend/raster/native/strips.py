@@ -59,7 +59,7 @@ MAKE_RUNS = """
         for (int start = from; start < to; start = run_end(start)) {
             const int face = shown[start], *const corners = vertices + 3 * face;
             for (int n = 0; n < 9; ++n) corner_of[n][runs] = points[corners[n / 3]][n % 3];
-            if (image.width) for (int n = 0; n < 6; ++n) uv_of[n][runs] = corner_uvs[3 * face + n / 2][n % 2];
+            for (int n = 0; n < 6; ++n) uv_of[n][runs] = image.width ? corner_uvs[3 * face + n / 2][n % 2] : 0.0f;
             starts[runs++] = start;
         }
         const int rounded = (runs + lanes - 1) / lanes * lanes;
