@@ -77,12 +77,12 @@ class TorchPass:
         self.render(self.positions, self.image).backward(self.weights)
         self._finish()
 
-    def forward(self, moving: bool = False) -> Tensor:
-        """The forward pass alone, without anything kept for a backward one. The texture may be ``moving``, or stand still as in a fit of
-        geometry, where what can be made of it once is made once.
+    def forward(self, still: bool = False) -> Tensor:
+        """The forward pass alone, without anything kept for a backward one. The texture may stand ``still``, as in a fit of geometry:
+        what can be made of it once is then made once.
         """
         with torch.no_grad():
-            image = self.render(self.positions, self.image if moving else self.still)
+            image = self.render(self.positions, self.still if still else self.image)
         self._finish()
         return image
 

@@ -58,28 +58,21 @@ def surface_depth(a: wp.vec3, b: wp.vec3, c: wp.vec3, lens: Lens, x_px: float, y
     ...
 
 
-# C++ as well: goes through a part of a row of pixels, run by run. A run shows one face, or none.
-RUNS = """
+@wp.func_native(once(
+    SPOTS + """
+int found = 0;
 const int row_start = y * lens.width;
 for (int n = row_start + x, end = n + count; n < end;) {
-    const int face = face_id.data[n], start = n, pixel = n;
+    const int face = face_id.data[n], start = n;
     while (n < end && face_id.data[n] == face) ++n;
-"""
-CORNERS = """
-    const int* corners = faces.data + 3 * face;
-    const wp::vec3 p = camera.data[corners[0]], q = camera.data[corners[1]], r = camera.data[corners[2]];
-    const float left = sight_x((float)(pixel - row_start) + 0.5f), up = sight_y((float)y + 0.5f);
-    const Run run = run_of(p, q, r, left, up);
-"""
-
-
-@wp.func_native(once(
-    SPOTS + "int found = 0;" + RUNS + """
     if (face < 0) {
         for (int k = start; k < n; ++k) weights.data[k] = wp::vec3(0.0f);
         continue;
     }
-    ++found;""" + CORNERS + """
+    ++found;
+    const int* const corners = faces.data + 3 * face;
+    const wp::vec3 p = camera.data[corners[0]], q = camera.data[corners[1]], r = camera.data[corners[2]];
+    const Run run = run_of(p, q, r, sight_x((float)(start - row_start) + 0.5f), sight_y((float)y + 0.5f));
     for (int k = start; k < n; ++k) {
         const Spot at = run.at((float)(k - start));
         weights.data[k] = wp::vec3(at.a, at.b, at.c);
