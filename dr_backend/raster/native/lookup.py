@@ -77,15 +77,21 @@ const auto inner_at = [&](const Level& level, float u, float v) {
     float* above = &level.texel[top * level.width + left][0];
     return Inner{above, above + 3 * level.width, x - (float)left, y - (float)top, top};
 };
-const auto mix = [](const float* above, const float* under, float right, float bottom) {  // of two texels each, side by side
-    const float e = (1.0f - right) * (1.0f - bottom), f = right * (1.0f - bottom), g = (1.0f - right) * bottom, h = right * bottom;
-    return wp::vec3(
-        e * above[0] + f * above[3] + g * under[0] + h * under[3], e * above[1] + f * above[4] + g * under[1] + h * under[4],
-        e * above[2] + f * above[5] + g * under[2] + h * under[5]);
+// Of two texels above and two under them, with their weights: a colour, and a number more, so that four are computed at once.
+const auto mix = [](const float* above, const float* under, float e, float f, float g, float h, float* color) {
+    float left_sum[4], right_sum[4];
+    for (int n = 0; n < 4; ++n) left_sum[n] = e * above[n] + g * under[n];
+    for (int n = 0; n < 4; ++n) right_sum[n] = f * above[2 + n] + h * under[2 + n];
+    for (int n = 0; n < 4; ++n) color[n] = left_sum[n] + right_sum[(n + 1) & 3];
 };
 const auto look = [&](const Level& level, float u, float v) {
     const Inner inner = inner_at(level, u, v);
-    if (inner.above) return mix(inner.above, inner.under, inner.right, inner.bottom);
+    if (inner.above) {
+        const float x = inner.right, y = inner.bottom, both = x * y;
+        float color[4];
+        mix(inner.above, inner.under, 1.0f - x - y + both, x - both, y - both, both, color);
+        return wp::vec3(color[0], color[1], color[2]);
+    }
     const Taps taps = taps_at(level, wp::vec3(u, v, 0.0f));
     const wp::vec3 *above = level.texel + taps.top * level.width, *under = level.texel + taps.bottom * level.width;
     return taps.on_top * (taps.on_left * above[taps.left] + taps.on_right * above[taps.right])
@@ -152,11 +158,8 @@ const auto read_colors = [&](int from, int to) {
             for (int n = 0; n < 3; ++n) read[3 * k + n] = color[n];
             continue;
         }
-        const float *above = first + 3 * texel[k], *below = above + beneath;
-        float left_sum[4], right_sum[4];
-        for (int n = 0; n < 4; ++n) left_sum[n] = top_left[k] * above[n] + low_left[k] * below[n];
-        for (int n = 0; n < 4; ++n) right_sum[n] = top_right[k] * above[2 + n] + low_right[k] * below[2 + n];
-        for (int n = 0; n < 4; ++n) read[3 * k + n] = left_sum[n] + right_sum[(n + 1) & 3];
+        const float* const above = first + 3 * texel[k];
+        mix(above, above + beneath, top_left[k], top_right[k], low_left[k], low_right[k], read + 3 * k);
     }
 };
 """
