@@ -149,9 +149,11 @@ class Crew:
         self._leading = Lock()
         weakref.finalize(self, self._tokens.put, False)
 
-    def perform(self, plan: bytes, tasks: int, threads: int) -> None:
-        """Works through a plan; ``threads`` are worth being woken for it. One plan at a time is shared, others run on their own thread."""
-        place = ctypes.cast(plan, ctypes.c_void_p).value
+    def perform(self, place: int, tasks: int, threads: int) -> None:
+        """Works through the plan at an address; ``threads`` are worth being woken for it.
+
+        One plan at a time is shared, others run on their own thread.
+        """
         if self._threads < 2 or not self._leading.acquire(blocking=False):
             self._lead(0, place, tasks)
             return

@@ -5,14 +5,16 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from functools import cache
 from itertools import chain, zip_longest
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 import warp as wp
+from torch import Tensor
 
 from .arrays import LAYOUT, Descriptor, Kind, descriptor, fields_of, kind_of
 from .crew import MOST_BYTES, TASK, Crew, follow, lead
@@ -127,6 +129,11 @@ def _kinds(work: wp.Kernel) -> list[Kind | None]:
     return [kind_of(argument.type) for argument in work.adj.args[1:]]
 
 
+def as_bytes(value: Any) -> bytes:
+    """A struct, vector or matrix of Warp as kernels read it."""
+    return bytes(value.__ctype__() if hasattr(value, "__ctype__") else value)
+
+
 def typed(launch: Launch) -> list[Any]:
     """Arguments as Warp takes them."""
     return [each if kind is None else descriptor(each, kind) for each, kind in zip(launch.arguments, _kinds(launch.work), strict=True)]
@@ -143,8 +150,10 @@ class _Program:
         kinds = [type(p) for p in parameters]
         fields = type("Arguments", (ctypes.Structure,), {"_fields_": [(f"_{i}", kind) for i, kind in enumerate(kinds)]})
         layout, end = "=", 0
+        self.places: list[int] = []  # of each argument but the first, in bytes
         for number, kind in enumerate(kinds):
             field = getattr(fields, f"_{number}")
+            self.places += [field.offset] if number else []
             layout += f"{field.offset - end}x" + (LAYOUT if kind is Descriptor else _NUMBERS.get(kind, f"{field.size}s"))
             end = field.offset + field.size
         self._layout = struct.Struct(layout + f"{-end % 8}x")
@@ -158,7 +167,7 @@ class _Program:
             if kind is not None:
                 values += fields_of(argument, kind)
             elif structured:
-                values.append(bytes(argument.__ctype__() if hasattr(argument, "__ctype__") else argument))
+                values.append(as_bytes(argument))
             else:
                 values.append(argument)
         return self._layout.pack(*values)
@@ -166,6 +175,15 @@ class _Program:
     def __call__(self, *arguments: Any) -> None:
         """Calls the function for one owner."""
         self._found.hooks.forward(ctypes.byref(self._bounds), self.packed(arguments))
+
+
+class Plan(NamedTuple):
+    """Launches as the crew reads them, see ``crew.TASK``."""
+
+    text: bytes
+    tasks: int
+    threads: int  # that are worth being woken
+    launches: list[tuple[Launch, int]]  # where each one's arguments start, in bytes
 
 
 class Launcher:
@@ -176,12 +194,28 @@ class Launcher:
     """
 
     def __init__(self, device: torch.device, threads: int) -> None:
-        self.device = device
+        self.device = self.memory = device
         self.threads = threads if device.type == "cpu" else 1
         self._programs: dict[wp.Kernel, _Program] = {}
+        self.recipes: OrderedDict[Hashable, Any] = OrderedDict()  # see ``recipe``
         self._crew: Crew | None = None
         if device.type == "cpu":
             self._crew = Crew(self.threads, _Program(Launch(_lead, 1, 0, 0, 0)), _Program(Launch(_follow, 1, 0, 0)))
+
+    def empty(self, *size: int, dtype: torch.dtype = torch.float32, lasting: bool = False) -> Tensor:
+        """A tensor to be filled. One that is handed out, or kept longer than others of the same work, is ``lasting``."""
+        return torch.empty(size, dtype=dtype, device=self.memory)
+
+    def zeros(self, *size: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """A tensor to be added to."""
+        return torch.zeros(size, dtype=dtype, device=self.memory)
+
+    def count(self, starts: Tensor, guess: int) -> int:
+        """The last number of a tensor that work which has run has filled, or a greater one: room for so many things.
+
+        ``guess`` is for those who cannot know it yet.
+        """
+        return int(starts[-1])
 
     def chunks(self, count: int, on_gpu: int) -> tuple[int, int]:
         """How many owners share ``count`` things, and how many of these each has: ``on_gpu`` on a GPU."""
@@ -199,35 +233,37 @@ class Launcher:
                         if launch is not None:
                             self._queue(launch)
             return
-        plan: list[tuple[Launch | None, int]] = []  # with the number of blocks; None ends a stage
+        plan = self.planned(stages)
+        self._crew.perform(ctypes.cast(plan.text, ctypes.c_void_p).value or 0, plan.tasks, plan.threads)
+
+    def planned(self, stages: Sequence[Sequence[Work]]) -> Plan:
+        """What the crew is to read. ``stages`` are launches only."""
+        tasks: list[tuple[Launch | None, int]] = []  # with the number of blocks; None ends a stage
         most = 0
         for stage in stages:
             items = 0
             for each in stage:
                 assert isinstance(each, Launch)
                 if each.owners > 0:
-                    plan.append((each, self._blocks(each)))
+                    tasks.append((each, self._blocks(each)))
                     items += 0 if each.alone else each.items
                     if each.then is not None:
-                        plan.append((each.then, 0))
+                        tasks.append((each.then, 0))
                         items += each.then.items
-            plan.append((None, 0))
+            tasks.append((None, 0))
             most = max(most, items)
-        self._crew.perform(self._packed(plan), len(plan), 1 + most // WORTH_WAKING)
-
-    def _packed(self, plan: Sequence[tuple[Launch | None, int]]) -> bytes:
-        """As the crew reads it."""
-        records, packed, place = [], [], TASK.size * len(plan)
-        for launch, blocks in plan:
+        records, packed, launches, place = [], [], [], TASK.size * len(tasks)
+        for launch, blocks in tasks:
             if launch is None:
                 records.append(TASK.pack(0, 0, 0, 0, 0))
                 continue
-            program = self._program(launch)
+            program = self.program(launch)
             arguments = program.packed(launch.arguments)
             records.append(TASK.pack(program.address, place, len(arguments), launch.owners, blocks))
             packed.append(arguments)
+            launches.append((launch, place))
             place += len(arguments)
-        return b"".join(records + packed)
+        return Plan(b"".join(records + packed), len(tasks), 1 + most // WORTH_WAKING, launches)
 
     def _queue(self, launch: Launch) -> None:
         """Calls a kernel on the GPU, after what torch has asked of it before."""
@@ -235,7 +271,8 @@ class Launcher:
         stream = wp.stream_from_torch(torch.cuda.current_stream(self.device))
         wp.launch(launch.work, dim=launch.owners, inputs=[0, *typed(launch)], stream=stream)
 
-    def _program(self, launch: Launch) -> _Program:
+    def program(self, launch: Launch) -> _Program:
+        """The kernel of a launch, compiled for this processor."""
         program = self._programs.get(launch.work)
         if program is None:
             load(self.device, [launch.work.module])

@@ -11,7 +11,7 @@ from ..geometry.flatten import FlatMaterial, FlatScene
 from ..kernels.launch import BASIS, Launcher, load, shared_launcher
 from ..raster.interpolate import spread
 from ..raster.native.batch import Batch
-from ..raster.native.bridge import blend_views, draw_views, locate, paint_views
+from ..raster.native.bridge import blend_views, cover_views, draw_views, locate, paint_views
 from ..raster.native.lit import multiply_views, shade_views
 from ..raster.native.rasterize import rasterize
 from ..raster.native.shade import Lamps
@@ -59,12 +59,9 @@ class NativeRenderer:
         if see_through_faces(scene) is not None and any(shows_through(scene, seen.face_id) for seen in batch.look()):
             return [self._stack(seen_from(scene, camera), batch, index, color) for index, camera in enumerate(cameras)]
         if not color:
-            alphas, _ = blend_views(batch, positions)
-            black = positions.new_zeros(())
-            return [
-                RenderOutput(black.expand(*seen.face_id.shape, 3), alpha, seen.face_id, seen.depth)
-                for seen, alpha in zip(batch.seen, alphas, strict=True)
-            ]
+            black, (alphas, depths) = positions.new_zeros(()), cover_views(batch, positions)
+            images = [black.expand(*alpha.shape, 3) for alpha in alphas]
+            return [RenderOutput(*each) for each in zip(images, alphas, batch.faces, depths, strict=True)]
         if scene.unlit and _paintable(scene):
             images, alphas, depths = draw_views(batch, positions, *_palette(scene, positions))
         else:
@@ -75,8 +72,8 @@ class NativeRenderer:
             else:
                 images, depths = self._shade(scene, cameras, batch, positions)
             alphas, images = blend_views(batch, positions, images)
-        faces = [seen.face_id for seen in batch.seen]
-        return [RenderOutput(*each) for each in zip(images, alphas, faces, depths, strict=True)]
+            batch.faces = [seen.face_id for seen in batch.seen]
+        return [RenderOutput(*each) for each in zip(images, alphas, batch.faces, depths, strict=True)]
 
     def maps(self, scene: FlatScene, camera: Camera, attributes: Tensor | None = None) -> Maps:
         """Faces, barycentric coordinates, depth, normals and vertex attributes (V, K) of one view."""

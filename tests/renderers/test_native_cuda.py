@@ -56,6 +56,7 @@ class AsOnGpu(Launcher):
 
     def __init__(self) -> None:
         super().__init__(torch.device("cuda"), 1)
+        self.memory = torch.device("cpu")
 
     def _queue(self, launch: Launch) -> None:
         warp.launch(launch.work, dim=launch.owners, inputs=[0, *typed(launch)], device="cpu")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 import torch
@@ -22,11 +23,22 @@ CAMERA_TENSORS = 5  # of each view
 
 
 @dataclass(frozen=True)
+class Tables:
+    """What kernels need to know of a topology whose surfaces are all connected."""
+
+    faces32: Int[Tensor, "F 3"]
+    edges32: tuple[Int[Tensor, "E 2"], Int[Tensor, "E 2"]]
+    face_material32: Int[Tensor, " F"]
+    shell_count = 1
+
+
+@dataclass(frozen=True)
 class Seen:
     """What a view shows, without gradients."""
 
     view: View
     camera: Float[Tensor, "V 3"]  # the vertices in camera space
+    sums: Float[Tensor, " N"]  # of their coordinates, for ``refuse_unless_finite``
     bins: Bins
     outline: Edges
     face_id: Int[Tensor, "H W"]
@@ -40,10 +52,12 @@ class Batch:
     """
 
     seen: Sequence[Seen] = ()  # empty until somebody looks
+    faces: Sequence[Int[Tensor, "_ _"]]  # that each view shows, from whoever draws without looking first; and their depth
+    depths: Sequence[Float[Tensor, "_ _"]]
     runs: Sequence[Runs]  # of each view: whoever finds out where on its face each pixel lies counts them
 
     def __init__(
-        self, topology: Topology, positions: Float[Tensor, "V 3"], culled: Int[Tensor, " F"] | None, views: Sequence[View],
+        self, topology: Topology | Tables, positions: Float[Tensor, "V 3"], culled: Int[Tensor, " F"] | None, views: Sequence[View],
         launcher: Launcher,
     ) -> None:
         self.topology, self.culled, self.launcher, self.views = topology, culled, launcher, views
@@ -62,14 +76,19 @@ class Batch:
             return seen
 
         if not self.seen:
-            self.seen = self.launcher.together(map(work, range(len(self.views))))
+            found = self.launcher.together(map(work, range(len(self.views))))
+            refuse_unless_finite(sum(sum(seen.sums.tolist()) for seen in found))
+            self.seen = found
         return self.seen
 
-    def see(self, index: int) -> Steps[tuple[Seen, Float[Tensor, "H W"], list[Work]]]:
-        """What a view shows, a tensor of its own with 1 where it shows a face and 0 elsewhere, and what is still to be run for both.
+    def with_launcher(self, launcher: Launcher) -> Batch:
+        """The same for another launcher."""
+        other = copy(self)
+        other.launcher = launcher
+        return other
 
-        Raises as ``look`` does.
-        """
+    def see(self, index: int) -> Steps[tuple[Seen, Float[Tensor, "H W"], list[Work]]]:
+        """What a view shows, a tensor of its own with 1 where it shows a face and 0 elsewhere, and what is still to be run for both."""
         if self.seen:
             return self.seen[index], (self.seen[index].face_id >= 0).float(), []
         fixed = self.views[index].fixed
@@ -78,11 +97,10 @@ class Batch:
         found, find = find_bins(camera, faces, self.culled, fixed, self.launcher)
         outline, line = outline_edges(camera, *self.topology.edges32, self.culled, found.facing, fixed, self.launcher)
         yield [show, *find, *line]
-        refuse_unless_finite(sum(total.tolist()))
         bins, fill = fill_bins(found, fixed, self.launcher)
-        alpha = torch.empty(fixed.height, fixed.width, device=faces.device)
+        alpha = self.launcher.empty(fixed.height, fixed.width, lasting=True)
         face_id, depth, draw = rasterize(camera, faces, bins, fixed, self.launcher, alpha=alpha)
-        return Seen(fixed, camera, bins, outline, face_id, depth), alpha, [fill, draw]
+        return Seen(fixed, camera, total, bins, outline, face_id, depth), alpha, [fill, draw]
 
     def camera_tensors(self) -> list[Tensor | None]:
         """Rotation, translation, focal length, centre and lens of each view, with their gradients: what ``world_gradients`` answers for."""
@@ -101,19 +119,23 @@ class Batch:
         return total, stages
 
     def world_gradients(
-        self, points: Float[Tensor, "V 3"], by_camera: Sequence[Float[Tensor, "V 3"]], by_lens: Sequence[Float[Tensor, " 4"] | None],
+        self, points: Float[Tensor, "V 3"], by_camera: Sequence[Float[Tensor, "V 3"]], by_lens: Sequence[Sequence[Float[Tensor, "_ 4"]]],
         needed: Sequence[bool], by_world: Float[Tensor, "V 3"] | None,
     ) -> tuple[Tensor | None, ...]:
-        """Gradients for world positions and ``camera_tensors`` from those for camera space and intrinsics of each view.
+        """Gradients for world positions and ``camera_tensors`` from those for camera space of each view, and for its centre and focal
+        length, which are still to be added up.
 
         ``needed`` says which are wanted: positions first, then those of each view. ``by_world`` is what ``turn_back`` found.
         """
         results: list[Tensor | None] = [by_world]
-        for index, (seen, by_points, by_intrinsics) in enumerate(zip(self.seen, by_camera, by_lens, strict=True)):
+        if not any(needed[1:]) and (by_world is not None or not needed[0]):
+            return (by_world, *[None] * (len(needed) - 1))
+        for index, (camera, by_points, parts) in enumerate(zip(self.views, by_camera, by_lens, strict=True)):
+            view, by_intrinsics = camera.fixed, sum(part.double().sum(0).float() for part in parts) if parts else None
             rotation, translation, focal, centre, _ = needed[1 + CAMERA_TENSORS * index : 1 + CAMERA_TENSORS * (index + 1)]
-            by_points, by_focal, by_centre, by_distortion = _straightened(points, seen.view, by_points, by_intrinsics)
+            by_points, by_focal, by_centre, by_distortion = _straightened(points, view, by_points, by_intrinsics)
             if needed[0] and by_world is None:
-                results[0], work = add_to_world(by_points, seen.view, self.launcher, results[0])
+                results[0], work = add_to_world(by_points, view, self.launcher, results[0])
                 self.launcher.run([work])
             results.append(by_points.T @ points if rotation else None)
             results.append(by_points.sum(0) if translation else None)

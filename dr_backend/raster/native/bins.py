@@ -19,7 +19,7 @@ from .sums import starts_of
 
 TILE = 16  # rows of pixels that one bin covers; on a GPU columns too, on a processor the whole width
 CHUNK_FACES_GPU = 128
-FIELDS, ENTRY = 5, 3
+FIELDS, ENTRY = 5, wp.constant(3)
 
 # C++: a face that may cover pixels has these numbers: its index, the first and last row of tiles (16 bits each), the same of columns,
 # the only pixel that it covers, and the bits of its nearness there. An entry of a tile has the first and the last two.
@@ -136,6 +136,7 @@ def _find(
 
 
 @wp.func_native(FOUND + """
+if (entry * (long long)starts.data[starts.shape[0] - 1] > entries.shape[0]) return;
 const int *const last = found.data + fields * begin, *from = last + fields * kept, *const start_of = starts.data + part;
 int* const left = counts.data + part * tiles;
 while (from > last) {
@@ -151,7 +152,7 @@ while (from > last) {
 def fill_tiles(
     part: int, begin: int, kept: int, found: Ints, columns: int, tiles: int, chunks: int, starts: Ints, counts: Ints, entries: Ints
 ):
-    """Writes faces where the counts left room for them, the last first; ``counts`` are used up."""
+    """Writes faces where the counts left room for them, the last first; ``counts`` are used up. Nothing if there is not room for all."""
     ...
 
 
@@ -184,11 +185,11 @@ def find_bins(
 
     ``culled`` marks faces that do not show their inside. Faces with a corner that is not finite are in no bin.
     """
-    device, count = faces.device, faces.shape[0]
+    count = faces.shape[0]
     columns, lines = -(-view.width // _tile_width(view, launcher)), -(-view.height // TILE)
     chunks, chunk = launcher.chunks(count, CHUNK_FACES_GPU)
-    facing, kept, found = (torch.empty(size, dtype=torch.int32, device=device) for size in (count, chunks, FIELDS * count))
-    counts = torch.zeros(chunks, lines * columns, dtype=torch.int32, device=device)
+    facing, kept, found = (launcher.empty(size, dtype=torch.int32) for size in (count, chunks, FIELDS * count))
+    counts = launcher.zeros(chunks, lines * columns, dtype=torch.int32)
     find = Launch(
         _find, chunks, faces, camera, culled, view.near, lens_of(view), columns, lines * columns, chunk, facing, found, kept, counts,
         items=3 * count,  # each takes as long as three pixels
@@ -200,7 +201,8 @@ def find_bins(
 def fill_bins(found: Found, view: View, launcher: Launcher) -> tuple[Bins, Launch]:
     """The bins, and what is still to be run to fill them."""
     chunks, tiles = found.counts.shape
-    entries = torch.empty(ENTRY * int(found.starts[-1]), dtype=torch.int32, device=found.faces.device)
+    guess = found.facing.shape[0] + view.width + view.height
+    entries = launcher.empty(ENTRY * launcher.count(found.starts, guess), dtype=torch.int32)
     fill = Launch(
         _fill, chunks, found.faces, found.kept, found.columns, tiles, found.chunk, chunks, found.starts, found.counts, entries,
         items=found.facing.shape[0],

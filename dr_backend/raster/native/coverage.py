@@ -42,19 +42,6 @@ class Blend:
     alpha: Float[Tensor, " C"]
 
 
-@wp.func_native("for (int n = start; n < stop; ++n) copy.data[n] = values.data[n];")
-def copy_part(start: int, stop: int, values: Floats, copy: Floats):
-    """Copies some of the numbers."""
-    ...
-
-
-@inside_kernel
-def _copy(first: int, chunk: int, values: Floats, copy: Floats):
-    """The owner is a chunk of numbers."""
-    part = first + wp.tid()
-    copy_part(part * chunk, wp.min((part + 1) * chunk, values.shape[0]), values, copy)
-
-
 # C++ as in ``lookup``. A box filter one pixel wide across a crossing: what share the target takes, which is -1 if the crossing is not used.
 _SHARE = """
 const auto share_one = [&](int c) {
@@ -257,24 +244,14 @@ def screen_offset(p: wp.vec3, lens: Lens) -> wp.vec2:
     return wp.vec2(p[0] / -p[2], p[1] / p[2])
 
 
-def copied(values: Float[Tensor, ...], launcher: Launcher) -> tuple[Float[Tensor, ...], list[Work]]:
-    """A copy that is contiguous, and what is still to be run to make it, by all threads."""
-    if not values.is_contiguous():
-        return values.contiguous(), []
-    copy = torch.empty_like(values)
-    owners, chunk = launcher.chunks(values.numel(), 1)
-    return copy, [Launch(_copy, owners, chunk, values, copy, items=values.numel() // 16)]
-
-
 def blend(
     found: Crossings, alpha: Float[Tensor, "H W"], rgb: Float[Tensor, "H W 3"] | None, launcher: Launcher
 ) -> tuple[Blend, list[Stage]]:
     """Blends colours and coverage in place; what does it is still to be run."""
-    count, device = found.inner.shape[0], alpha.device
-    claimed, target, step_rgb = torch.empty_like(alpha), torch.empty_like(found.inner), None
-    share, scale, step = (torch.empty(count, device=device) for _ in range(3))
-    if rgb is not None:
-        step_rgb = torch.empty(count, 3, device=device)
+    count = found.inner.shape[0]
+    claimed, target = launcher.empty(*alpha.shape), launcher.empty(count, dtype=torch.int32)
+    share, scale, step = (launcher.empty(count) for _ in range(3))
+    step_rgb = None if rgb is None else launcher.empty(count, 3)
     pixels, mixed = [found.inner, found.outer], [rgb, alpha, scale, step_rgb, step]
     made = Blend(found, target, share, scale, step_rgb, step)
     if launcher.device.type == "cpu":
@@ -300,11 +277,11 @@ def unblend(
     Returns:
         With ``intrinsics`` gradients for centre x, centre y, focal x and focal y that are to be added up; and what is still to be run.
     """
-    found, device = made.crossings, grad_camera.device
+    found = made.crossings
     count, edges, cuts = len(found.inner), len(found.edge), 0 if found.cut is None else len(found.cut)
-    by_distance = torch.empty(count, device=device)
-    pixels = torch.empty(count, 2, dtype=torch.int32, device=device)
-    more_rgb = None if by_rgb is None else torch.empty(count, 2, 3, device=device)
+    by_distance = launcher.empty(count)
+    pixels = launcher.empty(count, 2, dtype=torch.int32)
+    more_rgb = None if by_rgb is None else launcher.empty(count, 2, 3)
     ask = Launch(
         _ask, count, found.inner, found.outer, found.distance, made.target, made.share, made.scale, made.rgb, made.alpha, by_rgb, by_alpha,
         by_distance, pixels, more_rgb,
@@ -312,9 +289,9 @@ def unblend(
     handing: list[Work] = []
     if by_rgb is not None and more_rgb is not None:
         handing.append(add_into(by_rgb, pixels, more_rgb, launcher))
-    place = torch.empty(edges, 2, dtype=torch.int32, device=device)
-    by_end = torch.empty(edges, 2, 3, device=device)
-    by_lens = torch.zeros(edges + cuts, 4, device=device) if intrinsics else None
+    place = launcher.empty(edges, 2, dtype=torch.int32)
+    by_end = launcher.empty(edges, 2, 3)
+    by_lens = launcher.zeros(edges + cuts, 4) if intrinsics else None
     lens = lens_of(view)
     handing.append(Launch(
         _pull_edges, edges, found.edge, found.inner, found.outer, by_distance, edge_vertices, camera, view.near, lens, place, by_end,
@@ -322,8 +299,8 @@ def unblend(
     ))
     adding = [add_into(grad_camera, place, by_end, launcher)]
     if cuts:
-        place = torch.empty(cuts, 6, dtype=torch.int32, device=device)
-        by_corner = torch.empty(cuts, 6, 3, device=device)
+        place = launcher.empty(cuts, 6, dtype=torch.int32)
+        by_corner = launcher.empty(cuts, 6, 3)
         tail = None if by_lens is None else by_lens[edges:]
         handing.append(Launch(
             pull_cuts, cuts, found.cut, found.inner[edges:], found.outer[edges:], by_distance[edges:], faces, camera, lens,

@@ -171,7 +171,7 @@ def cross_cuts(
     Two pixels that show different shells lie on either side of a cut if each shell's plane, continued to the other pixel, lies behind
     there, and if no outline passes between them: beyond its outline a surface has no plane.
     """
-    right, below = torch.empty(2, view.height, view.width, device=faces.device).unbind(0)
+    right, below = launcher.empty(2, view.height, view.width).unbind(0)
     meeting = Launch(_meet, view.height, faces, camera, shells, face_id, lens_of(view), right, below, items=face_id.numel())
     yield [*before, meeting]
     used = inner >= 0

@@ -156,16 +156,18 @@ def _offer(
 
 def texel_gradients(
     views: Sequence[tuple[Int[Tensor, "_ _"], Read, Float[Tensor, "_ _ 3"]]], face_material: Int[Tensor, " F"], textures: Textures,
-    launcher: Launcher,
-) -> tuple[Float[Tensor, "T 3"], list[Work]]:
+    filtered: bool, launcher: Launcher,
+) -> tuple[Float[Tensor, "*T 3"], list[Work]]:
     """The gradient for all texels from faces, what was read, and the gradient for colours of each view's pixels.
 
-    What does it is still to be run.
+    ``filtered`` says whether anybody read a smaller level. What does it is still to be run.
     """
-    filtered, on_cpu = any(read.filtered for _, read, _ in views), launcher.device.type == "cpu"
-    sizes = textures.texels.numel() // 3, len(textures.coarse)
-    total = (torch.empty if on_cpu and views else torch.zeros)(sum(sizes), 3, device=textures.texels.device)
-    grad_texels, grad_coarse = total.split(sizes)
+    on_cpu, sizes = launcher.device.type == "cpu", (textures.texels.numel() // 3, len(textures.coarse))
+    if on_cpu and views:
+        grad_texels, grad_coarse = launcher.empty(*textures.linear.shape, lasting=True), launcher.empty(sizes[1], 3)
+    else:
+        total = launcher.zeros(sum(sizes), 3)
+        grad_texels, grad_coarse = total.split(sizes)
     work: list[Work] = []
     for number, (face_id, read, by_rgb) in enumerate(views):
         gradients = by_rgb, grad_texels, grad_coarse
@@ -179,8 +181,8 @@ def texel_gradients(
             )
             work.append(gather)
             continue
-        place = torch.empty(pixels, 8, dtype=torch.int32, device=face_id.device)
-        value = torch.empty(pixels, 8, 3, device=face_id.device)
+        place = launcher.empty(pixels, 8, dtype=torch.int32)
+        value = launcher.empty(pixels, 8, 3)
         offered = Launch(_offer, pixels, face_id, face_material, textures.table, read.address, *gradients, place, value)
         work += [offered, add_into(total, place, value, launcher)]
-    return grad_texels, work + (spread_levels(textures, grad_texels, grad_coarse) if filtered else [])
+    return grad_texels.view_as(textures.linear), work + (spread_levels(textures, grad_texels, grad_coarse) if filtered else [])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 import warp as wp
@@ -106,11 +105,6 @@ class Runs:
 
     starts: Int[Tensor, " R1"]  # the number of the first run of each; the last is that of all
 
-    @cached_property
-    def total(self) -> int:
-        """Of all."""
-        return int(self.starts[-1])
-
 
 def interpolate(
     camera: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], face_id: Int[Tensor, "H W"], depth: Float[Tensor, "H W"], bins: Bins,
@@ -120,9 +114,9 @@ def interpolate(
 
     What does it is still to be run.
     """
-    weights = torch.empty(view.height, view.width, 3, device=faces.device)
+    weights = launcher.empty(view.height, view.width, 3)
     owners, shape = pixel_owners(bins, view, launcher)
-    runs = torch.empty(view.height * shape[2], dtype=torch.int32, device=faces.device)
+    runs = launcher.empty(view.height * shape[2], dtype=torch.int32)
     work = Launch(_locate, owners, faces, camera, face_id, lens_of(view), *shape, weights, depth, runs, items=face_id.numel())
     starts, add_up = starts_of(runs, launcher)
     return weights, Runs(starts), [work, add_up]

@@ -109,10 +109,12 @@ def _cross(
 ):
     """The crossings of outline edges with scan lines, those that are seen with a key that orders them by pair of pixels and distance.
 
-    The owner is a chunk of edges.
+    There are none if there is not room for all. The owner is a chunk of edges.
     """
     part = first + wp.tid()
     place = starts[part]
+    if starts[starts.shape[0] - 1] > keys.shape[0]:
+        return
     for n in range(part * chunk, part * chunk + kept[part]):
         e = found[n]
         line = line_of(camera[vertices[2 * e]], camera[vertices[2 * e + 1]], near, lens)
@@ -176,8 +178,10 @@ def seen(faces: Ints, camera: Vec3s, inner: int, outer: int, nearness: float, le
 
 
 @wp.func_native(once("""
-int kept = 0;
-const int mask = slots.shape[0] - 1;
+const int places = keys.shape[0], given = starts.data[starts.shape[0] - 1], count = given > places ? 0 : given;
+int kept = 0, mask = 1;
+while (mask < 2 * count) mask *= 2;
+--mask;
 for (int n = 0; n <= mask; ++n) slots.data[n] = -1;
 const auto slot_of = [&](int n) {  // the number of the pair's outermost crossing so far is there, or will be
     const long long pair = keys.data[n] >> 31;
@@ -185,12 +189,12 @@ const auto slot_of = [&](int n) {  // the number of the pair's outermost crossin
     while (slots.data[place] >= 0 && keys.data[slots.data[place]] >> 31 != pair) place = (place + 1) & mask;
     return place;
 };
-for (int n = 0; n < keys.shape[0]; ++n) {
+for (int n = 0; n < count; ++n) {
     if (keys.data[n] == none) continue;
     int& best = slots.data[slot_of(n)];
     if (best < 0 || keys.data[n] >= keys.data[best]) best = n;
 }
-for (int n = 0; n < keys.shape[0]; ++n) {
+for (int n = 0; n < count; ++n) {
     if (keys.data[n] == none || slots.data[slot_of(n)] != n) continue;
     edges.data[kept] = edges.data[n];
     inners.data[kept] = inners.data[n];
@@ -198,20 +202,21 @@ for (int n = 0; n < keys.shape[0]; ++n) {
     distances.data[kept] = distances.data[n];
     ++kept;
 }
-for (; kept < keys.shape[0]; ++kept) inners.data[kept] = outers.data[kept] = -1;
+for (; kept < places; ++kept) inners.data[kept] = outers.data[kept] = -1;
 """))
-def choose(keys: Longs, none: wp.int64, slots: Ints, edges: Ints, inners: Ints, outers: Ints, distances: Floats):
+def choose(starts: Ints, keys: Longs, none: wp.int64, slots: Ints, edges: Ints, inners: Ints, outers: Ints, distances: Floats):
     """Moves the outermost crossing of each pair of pixels to the front, and marks the places that are left over.
 
-    There is a power of two of ``slots``, twice as many as keys.
+    There are as many crossings as the last of ``starts`` says; none if there is not room for all. There is a power of two of ``slots``,
+    twice as many as keys.
     """
     ...
 
 
 @kernel
-def _choose(first: int, keys: Longs, slots: Ints, edges: Ints, inners: Ints, outers: Ints, distances: Floats):
+def _choose(first: int, starts: Ints, keys: Longs, slots: Ints, edges: Ints, inners: Ints, outers: Ints, distances: Floats):
     """See ``choose``. There is one owner."""
-    choose(keys, NONE, slots, edges, inners, outers, distances)
+    choose(starts, keys, NONE, slots, edges, inners, outers, distances)
 
 
 @dataclass(frozen=True)
@@ -231,7 +236,7 @@ def outline_edges(
     """The edges that make the outline of a view. What finds them is still to be run."""
     count = edge_vertices.shape[0]
     chunks, chunk = launcher.chunks(count, CHUNK_EDGES_GPU)
-    found, kept, counts = (torch.empty(size, dtype=torch.int32, device=edge_sides.device) for size in (count, chunks, chunks))
+    found, kept, counts = (launcher.empty(size, dtype=torch.int32) for size in (count, chunks, chunks))
     table = [edge_vertices, edge_sides, facing]
     work = Launch(_outline, chunks, *table, culled, camera, view.near, lens_of(view), chunk, found, kept, counts, items=count)
     starts, add_up = starts_of(counts, launcher)
@@ -249,19 +254,19 @@ def cross_edges(
     Returns:
         These (C,); those that are not seen come last, and have -1 for a pixel. And what is still to be run for that and before.
     """
-    device, count = faces.device, outline.found.shape[0]
+    count = outline.found.shape[0]
     chunks, chunk = launcher.chunks(count, CHUNK_EDGES_GPU)
-    total = int(outline.starts[-1])
-    edges, inners, outers = (torch.empty(total, dtype=torch.int32, device=device) for _ in range(3))
-    keys, distances = torch.empty(total, dtype=torch.int64, device=device), torch.empty(total, device=device)
+    total = launcher.count(outline.starts, 4 * (view.width + view.height))
+    edges, inners, outers = (launcher.empty(total, dtype=torch.int32) for _ in range(3))
+    keys, distances = launcher.empty(total, dtype=torch.int64), launcher.empty(total)
     results = [edges, inners, outers, distances]
     cross = Launch(
         _cross, chunks, *outline.table, faces, camera, face_id, view.near, lens_of(view), chunk, outline.found, outline.kept,
         outline.starts, keys, *results, items=count,
     )
     if launcher.device.type == "cpu":
-        slots = torch.empty(1 << (2 * total).bit_length(), dtype=torch.int32)
-        return results, [*before, cross, Launch(_choose, 1, keys, slots, *results, alone=True)]
+        slots = launcher.empty(1 << (2 * total).bit_length(), dtype=torch.int32)
+        return results, [*before, cross, Launch(_choose, 1, outline.starts, keys, slots, *results, alone=True)]
     yield [*before, cross]
     # The outermost of each pair comes last among its equals.
     keys, order = torch.sort(keys, stable=True)

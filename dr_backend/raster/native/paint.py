@@ -167,12 +167,13 @@ def paint(
     What does it is still to be run.
     """
     owners, shape = pixel_owners(bins, view, launcher)
-    rgb = torch.empty(view.height, view.width, 3, device=faces.device)
-    weights, address, groups = torch.empty_like(rgb) if weigh else None, torch.empty_like(rgb) if keep else None, None
+    rgb = launcher.empty(view.height, view.width, 3, lasting=True)
+    weights = launcher.empty(*rgb.shape, lasting=True) if weigh else None
+    address, groups = launcher.empty(*rgb.shape) if keep else None, None
     if keep and launcher.device.type == "cpu":
-        groups = torch.zeros(view.height, strips_across(view.width), dtype=torch.int64)
-    highest = torch.empty(owners, device=faces.device)
-    runs = torch.empty(view.height * shape[2], dtype=torch.int32, device=faces.device)
+        groups = launcher.zeros(view.height, strips_across(view.width), dtype=torch.int64)
+    highest = launcher.empty(owners)
+    runs = launcher.empty(view.height * shape[2], dtype=torch.int32)
     work = Launch(
         _paint, owners, faces, camera, uvs, textures.of_faces(face_material), textures.table, textures.colors, textures.texels,
         textures.coarse, face_id, lens_of(view), *shape, textures.shift, address, groups, weights, depth, runs, highest, rgb,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from functools import lru_cache
 from typing import Any
 
@@ -11,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Vec3s
-from ...kernels.launch import Launch, Launcher, Steps, kernel
+from ...kernels.launch import Launch, Launcher, Steps, as_bytes, kernel
 from ..project import View, bend
 from .screen import SCREEN, Lens, lens_of
 
@@ -93,6 +94,30 @@ def _motion(rotation: tuple[float, ...], translation: tuple[float, ...]) -> tupl
     return wp.mat33(*rotation), wp.vec3(*translation)
 
 
+def _back(rotation: tuple[float, ...]) -> tuple[Any, Any]:
+    """The transposed rotation, and no shift."""
+    return _motion(rotation[0::3] + rotation[1::3] + rotation[2::3], (0.0, 0.0, 0.0))
+
+
+@lru_cache(256)
+def _told(numbers: tuple[tuple[float, ...], ...], near: float, lens: Any) -> tuple[bytes, ...]:
+    rotation, translation = numbers[:2]
+    (turn, shift), (back, _) = _motion(rotation, translation), _back(rotation)
+    return as_bytes(lens), as_bytes(turn), as_bytes(shift), as_bytes(back), struct.pack("=f", near)
+
+
+def told(view: View) -> tuple[bytes, ...]:
+    """All that kernels are told of a view without a bent lens, as they read it."""
+    return _told(view.numbers, view.near, lens_of(view))
+
+
+@lru_cache(256)
+def stand_in(width: int, height: int, perspective: bool, index: int) -> View:
+    """A view of this size whose numbers are those of no other: what is told of it can be told apart from all else."""
+    own = 1000.5 * (index + 1) + torch.arange(20)
+    return View(own[:9].view(3, 3), own[9:12], own[12:14], own[14:16], width, height, perspective, float(own[16]))
+
+
 def project(
     points: Float[Tensor, "V 3"], view: View, launcher: Launcher
 ) -> Steps[tuple[Float[Tensor, "V 3"], Float[Tensor, " N"], Launch]]:
@@ -103,7 +128,7 @@ def project(
     """
     count = points.shape[0]
     owners, chunk = launcher.chunks(count, CHUNK_VERTICES_GPU)
-    camera, total = torch.empty_like(points), torch.empty(owners, device=points.device)
+    camera, total = launcher.empty(count, 3), launcher.empty(owners)
     turn, shift = _motion(*view.numbers[:2])
     if view.lens is not None:
         yield [Launch(_turn, owners, points, turn, shift, chunk, 0, camera, items=count)]
@@ -119,8 +144,7 @@ def add_to_world(
 
     What does it is still to be run.
     """
-    found = torch.empty_like(by_camera) if by_world is None else by_world
+    found = launcher.empty(*by_camera.shape, lasting=True) if by_world is None else by_world
     owners, chunk = launcher.chunks(len(by_camera), CHUNK_VERTICES_GPU)
-    rows = view.numbers[0]
-    turn, shift = _motion(rows[0::3] + rows[1::3] + rows[2::3], (0.0, 0.0, 0.0))  # the transposed rotation
+    turn, shift = _back(view.numbers[0])
     return found, Launch(_turn, owners, by_camera, turn, shift, chunk, int(by_world is not None), found, items=len(by_camera))

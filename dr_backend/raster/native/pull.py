@@ -187,20 +187,16 @@ def _pull(
 class Pull:
     """Gradients for the camera space and the intrinsics of one view, as several kernels add them up."""
 
-    def __init__(self, camera: Float[Tensor, "V 3"], intrinsics: bool) -> None:
+    def __init__(self, camera: Float[Tensor, "V 3"], intrinsics: bool, launcher: Launcher) -> None:
         """``intrinsics`` says whether those are wanted."""
-        self.by_camera, self.intrinsics = torch.zeros_like(camera), intrinsics
-        self._parts: list[Tensor] = []
+        self.by_camera, self.intrinsics = launcher.zeros(*camera.shape), intrinsics
+        self.by_lens: list[Tensor] = []  # gradients for centre x, centre y, focal x and focal y that are to be added up
 
     def take(self, made: tuple[Tensor | None, Sequence[Stage]]) -> Sequence[Stage]:
         """Remembers what is to be added up, and returns what is to be run."""
         by_lens, work = made
-        self._parts += [] if by_lens is None else [by_lens]
+        self.by_lens += [] if by_lens is None else [by_lens]
         return work
-
-    def by_lens(self) -> Tensor | None:
-        """The gradient for centre x, centre y, focal x and focal y."""
-        return sum(part.double().sum(0).float() for part in self._parts) if self._parts else None  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -235,13 +231,13 @@ def pull_corners(
     Returns:
         With ``intrinsics`` gradients for centre x, centre y, focal x and focal y that are to be added up; and what is still to be run.
     """
-    device = faces.device
-    place = torch.empty(runs.total, 3, dtype=torch.int32, device=device)
-    by_corner = torch.empty(runs.total, 3, 3, device=device)
-    by_lens = torch.empty(runs.total, 4, device=device) if intrinsics else None
+    total = launcher.count(runs.starts, 0)
+    place = launcher.empty(total, 3, dtype=torch.int32)
+    by_corner = launcher.empty(total, 3, 3)
+    by_lens = launcher.zeros(total, 4) if intrinsics else None
     owners, shape = pixel_owners(bins, view, launcher)
     pull = Launch(
         _pull, owners, faces, camera, face_id, lens_of(view), *shape, runs.starts, by_weight, by_depth, *_arguments(looks),
         place, by_corner, by_lens, items=face_id.numel(),
     )
-    return by_lens, [pull, add_into(grad_camera, place, by_corner, launcher)]
+    return by_lens, [pull, add_into(grad_camera, place, by_corner, launcher, runs.starts)]

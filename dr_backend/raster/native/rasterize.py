@@ -11,7 +11,7 @@ from ...kernels.arrays import Floats, Ints, Vec3s
 from ...kernels.launch import Launch, Launcher, kernel, once
 from ..project import View
 from ..rasterize import FAR, Layer
-from .bins import FOUND, Bins
+from .bins import ENTRY, FOUND, Bins
 from .lanes import LANES
 from .rows import ROWS
 from .screen import CUT, Lens, lens_of
@@ -172,10 +172,12 @@ def _raster(
     owner = first + wp.tid()
     x0, y0 = (owner % own_columns) * own_width, (owner / own_columns) * own_height
     tile = (y0 / tile_height) * columns + x0 / tile_width
+    start, stop = int(starts[tile * chunks]), int(starts[(tile + 1) * chunks])
+    if starts[starts.shape[0] - 1] > entries.shape[0] / ENTRY:
+        stop = int(start)  # there was no room for what was found: nothing is listed
     draw_faces(
         x0, wp.min(x0 + own_width, lens.width), y0, wp.min(y0 + own_height, lens.height), wp.where(own_width * own_height == 1, owner, -1),
-        starts[tile * chunks], starts[(tile + 1) * chunks], entries, faces, camera, near, lens, behind_face, behind, face_id, depth,
-        alpha,
+        start, stop, entries, faces, camera, near, lens, behind_face, behind, face_id, depth, alpha,
     )
 
 
@@ -195,8 +197,8 @@ def rasterize(
     ``alpha`` becomes 1 where there is a face, else 0. With ``behind`` the next face after that layer's is found, and its nearness (``FAR``
     where there is none), but no ``alpha``. The twin of ``raster.rasterize.rasterize``, pixel for pixel.
     """
-    face_id = torch.empty(view.height, view.width, dtype=torch.int32, device=faces.device)
-    depth = torch.empty(view.height, view.width, dtype=torch.float32, device=faces.device)
+    face_id = launcher.empty(view.height, view.width, dtype=torch.int32, lasting=True)
+    depth = launcher.empty(view.height, view.width, lasting=True)
     owners, shape = pixel_owners(bins, view, launcher)
     work = Launch(
         _raster, owners, faces, camera, bins.entries, bins.starts, bins.chunks, view.near, lens_of(view), bins.width, bins.height,

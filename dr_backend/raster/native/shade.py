@@ -137,7 +137,7 @@ def shade(surface: Surface, launcher: Launcher) -> Steps[Float[Tensor, "H W 3"]]
     """Irradiance over π of pixels, none where nothing is seen; the twin of ``shading.diffuse.reflected``."""
     view = surface.view
     owners, shape = pixel_owners(surface.bins, view, launcher)
-    light = torch.empty_like(surface.weights)
+    light = launcher.empty(*surface.weights.shape)
     work = Launch(
         _shade, owners, *surface.arguments(), surface.face_id, surface.weights, view.width, view.height, *shape, light,
         items=surface.face_id.numel(),
@@ -152,9 +152,10 @@ def unshade(
 ) -> Steps[Float[Tensor, "H W 3"]]:
     """The gradient for barycentric coordinates, undefined where nothing is seen. Those for positions and corner normals are added up."""
     view, runs = surface.view, surface.runs
-    by_weight = torch.empty_like(surface.weights)
-    place = torch.empty(2, runs.total, 3, dtype=torch.int32, device=by_light.device)
-    by_corner = torch.empty(2, runs.total, 3, 3, device=by_light.device)
+    by_weight = launcher.empty(*surface.weights.shape)
+    total = launcher.count(runs.starts, 0)
+    place = launcher.empty(2, total, 3, dtype=torch.int32)
+    by_corner = launcher.empty(2, total, 3, 3)
     owners, shape = pixel_owners(surface.bins, view, launcher)
     work = Launch(
         _unshade, owners, *surface.arguments(), surface.face_id, surface.weights, by_light, view.width, view.height, *shape, runs.starts,
@@ -169,7 +170,7 @@ def unlight(surface: Surface, by_light: Float[Tensor, "H W 3"], launcher: Launch
     """The gradient for the lamps' lines."""
     view = surface.view
     owners, shape = pixel_owners(surface.bins, view, launcher)
-    by_line = torch.zeros(owners, *surface.lamps.lines.shape, device=by_light.device)
+    by_line = launcher.zeros(owners, *surface.lamps.lines.shape)
     work = Launch(
         _unlight, owners, *surface.arguments(sky=False), surface.face_id, surface.weights, by_light, view.width, view.height, *shape,
         by_line, items=surface.face_id.numel(),
@@ -180,7 +181,7 @@ def unlight(surface: Surface, by_light: Float[Tensor, "H W 3"], launcher: Launch
 
 def multiply(left: Float[Tensor, "H W 3"], right: Float[Tensor, "H W 3"], launcher: Launcher) -> Steps[Float[Tensor, "H W 3"]]:
     """The product of two images."""
-    product = torch.empty_like(left)
+    product = launcher.empty(*left.shape)
     owners, chunk = launcher.chunks(product.numel(), 1)
     yield [Launch(_multiply, owners, chunk, left, right, product, items=product.numel() // 16)]
     return product
@@ -192,7 +193,7 @@ def unmultiply(
 ) -> Steps[tuple[Float[Tensor, "H W 3"] | None, ...]]:
     """The gradients for two images from that for their product, as far as they are ``needed``."""
     by_product = by_product.contiguous()
-    found = tuple(torch.empty_like(left) if wanted else None for wanted in needed)
+    found = tuple(launcher.empty(*left.shape) if wanted else None for wanted in needed)
     owners, chunk = launcher.chunks(left.numel(), 1)
     factors = left, right, by_product
     yield [Launch(_unmultiply, owners, chunk, *factors, *found, items=left.numel() // 8)]

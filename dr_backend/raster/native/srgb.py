@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ...kernels.arrays import Floats
 from ...kernels.launch import Launch, Launcher, inside_kernel
+from .copies import copy_values
 from .lanes import VECTORIZED
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ def _unencode(first: int, begin: int, end: int, chunk: int, linear: Floats, grad
 
 
 def encode_texels(textures: Textures, launcher: Launcher) -> list[Launch]:
-    """Fills in the texels of images that are read as sRGB."""
-    return _each(_encode, textures, textures.texels, launcher)
+    """Fills in all texels, if any image is read as sRGB: encoded, and those of the others as they are."""
+    return _each(_encode, textures, textures.texels, launcher, copy_values) if any(textures.encoded) else []
 
 
 def unencode_gradients(textures: Textures, gradients: Float[Tensor, "T 3"], launcher: Launcher) -> list[Launch]:
@@ -113,11 +114,14 @@ def unencode_gradients(textures: Textures, gradients: Float[Tensor, "T 3"], laun
     return _each(_unencode, textures, gradients, launcher)
 
 
-def _each(work: wp.Kernel, textures: Textures, values: Tensor, launcher: Launcher) -> list[Launch]:
+def _each(
+    encoding: wp.Kernel, textures: Textures, values: Tensor, launcher: Launcher, other: wp.Kernel | None = None
+) -> list[Launch]:
+    """Launches for the images that are encoded, and for the others, if there is something to be done with them."""
     launches, begin = [], 0
     for (width, height), encoded in zip(textures.sizes, textures.encoded, strict=True):
-        end = begin + 3 * width * height
-        if encoded:
+        end, work = begin + 3 * width * height, encoding if encoded else other
+        if work is not None and end > begin:
             owners, chunk = launcher.chunks(end - begin, 1)
             launches.append(Launch(work, owners, begin, end, chunk, textures.linear, values, items=(end - begin) // 12))
         begin = end

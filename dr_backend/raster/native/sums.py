@@ -15,22 +15,26 @@ from ...kernels.launch import Call, Launch, Launcher, Work, kernel
 const int* const places = place.data;
 const float* const values = value.data;
 float* const totals = total.data;
-for (int n = 0; n < place.shape[0]; ++n) {
+const int count = starts.data ? rows_each * starts.data[starts.shape[0] - 1] : place.shape[0];
+for (int n = 0; n < count; ++n) {
     const int row = places[n];
     if (row < 0 || ((row >> 6) & mask) != owner) continue;
     if (width == 3) for (int k = 0; k < 3; ++k) totals[3 * row + k] += values[3 * n + k];
     else for (int k = 0; k < width; ++k) totals[width * row + k] += values[width * n + k];
 }
 """)
-def add_rows(place: Ints, value: Floats, width: int, owner: int, mask: int, total: Floats):
-    """Adds every row of ``value`` to the row of ``total`` that ``place`` names, if that is the owner's; a negative place takes nothing."""
+def add_rows(place: Ints, value: Floats, starts: Ints, rows_each: int, width: int, owner: int, mask: int, total: Floats):
+    """Adds every row of ``value`` to the row of ``total`` that ``place`` names, if that is the owner's; a negative place takes nothing.
+
+    With ``starts`` there are only so many rows, ``rows_each`` for each thing, as the last of them says.
+    """
     ...
 
 
 @kernel
-def _add(first: int, place: Ints, value: Floats, width: int, mask: int, total: Floats):
+def _add(first: int, place: Ints, value: Floats, starts: Ints, rows_each: int, width: int, mask: int, total: Floats):
     """See ``add_rows``. Owners take turns with 64 rows each, and add in the order of the list: their number does not matter."""
-    add_rows(place, value, width, first + wp.tid(), mask, total)
+    add_rows(place, value, starts, rows_each, width, first + wp.tid(), mask, total)
 
 
 @wp.func_native("""
@@ -60,7 +64,7 @@ def starts_of(counts: Int[Tensor, "*P N"], launcher: Launcher) -> tuple[Int[Tens
 
     Several parts take turns: the first of every part, then the second of every part, and so on.
     """
-    starts = torch.empty(counts.numel() + 1, dtype=torch.int32, device=counts.device)
+    starts = launcher.empty(counts.numel() + 1, dtype=torch.int32)
     if launcher.device.type == "cpu":
         return starts, Launch(_start, 1, counts, counts.shape[0] if counts.dim() > 1 else 1, starts, alone=True)
 
@@ -71,12 +75,19 @@ def starts_of(counts: Int[Tensor, "*P N"], launcher: Launcher) -> tuple[Int[Tens
     return starts, Call(add_up)
 
 
-def add_into(total: Float[Tensor, ...], place: Int[Tensor, ...], value: Float[Tensor, ...], launcher: Launcher) -> Work:
-    """``total[place] += value`` row by row; where a place repeats, in the order of the list. Negative places take nothing."""
+def add_into(
+    total: Float[Tensor, ...], place: Int[Tensor, "N *each"], value: Float[Tensor, ...], launcher: Launcher,
+    starts: Int[Tensor, " M"] | None = None,
+) -> Work:
+    """``total[place] += value`` row by row; where a place repeats, in the order of the list. Negative places take nothing.
+
+    On a processor ``starts`` says with its last number how many of the N count, if not all.
+    """
     width = value.numel() // place.numel() if place.numel() else 1
     if launcher.device.type == "cpu":
         owners = 1 << (launcher.threads.bit_length() - 1)  # a power of two: whose turn it is must be quick to tell
-        return Launch(_add, owners, place, value, width, owners - 1, total, items=value.numel() // 8)
+        each = place[:1].numel()
+        return Launch(_add, owners, place, value, starts, each, width, owners - 1, total, items=value.numel() // 8)
 
     def add() -> None:
         rows = place.reshape(-1).long()

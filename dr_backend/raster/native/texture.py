@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import torch
 import warp as wp
@@ -17,25 +17,40 @@ from torch import Tensor
 
 from ...geometry.flatten import FlatMaterial
 from ...kernels.arrays import Ints, Vec3s
-from ...kernels.launch import Launch, inside_kernel
+from ...kernels.launch import Launch, Launcher, inside_kernel
 
 EXTENSIONS = {"repeat": 0, "extend": 1, "clip": 2, "mirror": 3}
 FIELDS = wp.constant(9)  # numbers per material in the table
 SMALL = 64 * 64  # texels of a level from which on all that follow are made by one thread: sharing them would take longer
 
 
+Kind = tuple[int, int, str, str, bool]  # of an image: height, width, extension, interpolation, whether it is read as sRGB
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the images of a scene's materials lie, one after the other."""
+
+    kinds: tuple[Kind | None, ...]
+    table: Int[Tensor, "M 9"]  # see ``Image``
+    sizes: list[tuple[int, int]]  # width and height of each material's image; (0, 0) without
+    coarse: int  # texels of all smaller levels of all images
+    rows: int  # of texels, of all levels of all images
+    encoded: list[bool]  # whether each material's image is read as sRGB
+
+
 @dataclass(frozen=True)
 class Textures:
     """The base colours of a scene's materials as kernels read them."""
 
-    table: Int[Tensor, "M 9"]  # see ``Image``
+    table: Int[Tensor, "M 9"]  # of the layout
     colors: Float[Tensor, "M 3"]
     linear: Float[Tensor, "*T 3"]  # all images, one after the other
     texels: Float[Tensor, "*T 3"]  # the same, encoded where they are read as sRGB
     coarse: Float[Tensor, "C 3"]  # their smaller levels
-    sizes: list[tuple[int, int]]  # width and height of each material's image; (0, 0) without
-    rows: int  # of texels, of all levels of all images
-    encoded: list[bool]  # whether each material's image is read as sRGB
+    sizes: list[tuple[int, int]]
+    rows: int
+    encoded: list[bool]
 
     @property
     def shift(self) -> int:
@@ -53,12 +68,7 @@ class Read:
 
     address: Float[Tensor, "H W 3"]  # texture coordinates and level
     groups: Int[Tensor, "H S"] | None  # of rows, for each strip: a bit for each. Only processors ask for them.
-    highest: Float[Tensor, " N"]  # level of some of them each
-
-    @cached_property
-    def filtered(self) -> bool:
-        """Whether any pixel reads a smaller level."""
-        return float(self.highest.max()) > 0
+    highest: Float[Tensor, " N"]  # level of some of them each: where all are 0 nobody read a smaller one
 
 
 @lru_cache(64)
@@ -70,24 +80,26 @@ def level_sizes(width: int, height: int) -> list[tuple[int, int]]:
     return sizes
 
 
-def tabulate(materials: Sequence[FlatMaterial], colors: Tensor, texels: Tensor, made: tuple[Tensor, Tensor] | None = None) -> Textures:
-    """Where everything lies; encoded texels and the smaller levels, unless they are ``made``, are still to be filled in."""
+def layout_of(materials: Sequence[FlatMaterial], device: torch.device) -> Layout:
+    """Where everything lies on a device."""
     kinds = tuple(None if m.image is None else (*m.image.shape[:2], m.extension, m.interpolation, m.encoded) for m in materials)
-    table, sizes, count, rows, encoded = _table(kinds, texels.device)
-    if made is None:
-        read = texels
-        if any(encoded):
-            whole = all(e or size == (0, 0) for e, size in zip(encoded, sizes, strict=True))
-            read = torch.empty_like(texels) if whole else texels.clone()
-        made = read, torch.empty(count, 3, device=texels.device)
-    return Textures(table, colors, texels, *made, sizes, rows, encoded)
+    return _layout(kinds, device)
+
+
+def textures_of(
+    layout: Layout, colors: Float[Tensor, "M 3"], texels: Float[Tensor, "*T 3"], launcher: Launcher,
+    made: tuple[Tensor | None, Tensor] | None = None, lasting: bool = False,
+) -> Textures:
+    """The textures that lie so; encoded texels, if there are any, and smaller levels are still to be filled in, unless they are ``made``."""
+    read, coarse = made or (None, launcher.empty(layout.coarse, 3, lasting=lasting))
+    if read is None:
+        read = launcher.empty(*texels.shape, lasting=lasting) if any(layout.encoded) else texels
+    return Textures(layout.table, colors, texels, read, coarse, layout.sizes, layout.rows, layout.encoded)
 
 
 @lru_cache(16)
-def _table(
-    kinds: tuple[tuple[int, int, str, str, bool] | None, ...], device: torch.device
-) -> tuple[Int[Tensor, "M 9"], list[tuple[int, int]], int, int, list[bool]]:
-    """For images of these sizes the table, the sizes, the numbers of smaller levels' texels and of rows, and which are encoded."""
+def _layout(kinds: tuple[Kind | None, ...], device: torch.device) -> Layout:
+    """Made once for all steps of a fit."""
     lines = []
     texel = coarse = row = 0
     for kind in kinds:
@@ -102,7 +114,7 @@ def _table(
         coarse += sum(w * h for w, h in sizes[1:])
         row += sum(h for _, h in sizes)
     table = torch.tensor(lines, dtype=torch.int32, device=device).reshape(-1, 9)
-    return table, [(line[0], line[1]) for line in lines], coarse, row, [bool(line[8]) for line in lines]
+    return Layout(kinds, table, [(line[0], line[1]) for line in lines], coarse, row, [bool(line[8]) for line in lines])
 
 
 @wp.struct
