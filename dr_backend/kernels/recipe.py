@@ -2,7 +2,9 @@
 
 What Python and torch do around kernels takes as long as the kernels of a small image, and several times as long while these keep pushing
 it out of the processor's caches. So the functions that plan work are called with tensors that have a shape but no memory, what they would
-run is taken down as the crew reads it, and later calls only fill in where their tensors lie.
+run is taken down as the crew reads it, and later calls only fill in where their own tensors lie.
+
+Such a tensor's place in its storage says which tensor it will be a part of: every one of these has a segment of the address space.
 """
 
 from __future__ import annotations
@@ -19,70 +21,73 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .launch import Launcher, Plan, Work, as_bytes
+from .launch import Launcher, Work, as_bytes
 
 T = TypeVar("T")
 
-_SEGMENT = 1 << 36  # bytes between the addresses of what later lies in different tensors
-_MOST_SEGMENTS = 1 << 10
+_SEGMENT = 1 << 36  # bytes
+_SEGMENTS = 1 << 10
 _ALIGNED = 64  # bytes: a line of the cache
-_MOST_RECIPES = 128  # of a launcher
-_SPARE = 1.5  # times the room that turned out too small
+_MOST_RECIPES = 128  # of one kind
+_SPARE = 1.5  # times what there was not enough room for
+
+Address = tuple[int, int]  # segment, and bytes from its start
 
 
 class Recorder(Launcher):
-    """Stands in for a launcher: takes down what is to be run, and gives out tensors without memory."""
+    """Stands in for a launcher: takes down what is to be run, and hands out tensors without memory."""
 
     def __init__(self, launcher: Launcher, held: int, given: Sequence[Tensor | None], rooms: Sequence[int]) -> None:
-        """The first ``held`` segments are those of an earlier recipe, then come the tensors that are ``given``.
+        """The first ``held`` segments are those of an earlier recipe, then come the tensors that are ``given``, then its own.
 
-        ``rooms`` are for what ``count`` is asked for, in turn; beyond them the guesses count.
+        ``rooms`` are for what ``count`` is asked for, in turn; beyond them the guesses hold.
         """
         self.device, self.memory = launcher.device, torch.device("meta")
         self.threads, self._programs, self._crew = launcher.threads, launcher._programs, None
-        self._rooms = list(rooms)
-        self.counts: list[tuple[Tensor, int]] = []
+        self._space = torch.empty(_SEGMENT * _SEGMENTS, dtype=torch.uint8, device="meta")
+        self._rooms, self.counts = list(rooms), list[tuple[Address, int]]()
         self.stages: list[Sequence[Work]] = []
-        self._space = torch.empty(_SEGMENT * _MOST_SEGMENTS, dtype=torch.uint8, device="meta")
         self._next = held
         self.given = [None if each is None else self._apart(each.shape, each.dtype) for each in given]
-        self.arena, self._next = self._next, self._next + 2  # then one that is cleared
-        self.used = [0, 0]  # bytes of the two
-        self.lasting: list[tuple[tuple[int, ...], torch.dtype]] = []
+        self._arena, self._next = self._next, self._next + 2  # of tensors that go together; in the second are those that start with zeros
+        self.made: list[tuple[Any, torch.dtype]] = [(0, torch.uint8), (0, torch.uint8)]  # sizes of its own segments' tensors
 
     def empty(self, *size: int, dtype: torch.dtype = torch.float32, lasting: bool = False) -> Tensor:
-        if lasting:
-            self.lasting.append((size, dtype))
-            return self._apart(size, dtype)
-        return self._within(0, size, dtype)
+        """See ``Launcher``; one that lasts has a segment of its own."""
+        if not lasting:
+            return self._within(0, size, dtype)
+        self.made.append((size, dtype))
+        return self._apart(size, dtype)
 
     def zeros(self, *size: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """See ``Launcher``."""
         return self._within(1, size, dtype)
 
     def count(self, starts: Tensor, guess: int) -> int:
+        """Room for so many things; whether it suffices turns out when the work is done."""
         number = len(self.counts)
         room = self._rooms[number] if number < len(self._rooms) else guess
-        self.counts.append((starts[-1:], room))
+        self.counts.append((_address(starts[-1:]), room))
         return room
 
     def run(self, *stages: Sequence[Work]) -> None:
+        """Takes them down."""
         self.stages += stages
 
     def _within(self, arena: int, size: Sequence[int], dtype: torch.dtype) -> Tensor:
-        start, taken = self.used[arena], prod(size) * dtype.itemsize
-        self.used[arena] += -(-taken // _ALIGNED) * _ALIGNED
-        return self._at((self.arena + arena) * _SEGMENT + start, taken, size, dtype)
+        start, length = self.made[arena][0], prod(size) * dtype.itemsize
+        self.made[arena] = start + -(-length // _ALIGNED) * _ALIGNED, torch.uint8
+        return self._at((self._arena + arena) * _SEGMENT + start, length, size, dtype)
 
     def _apart(self, size: Sequence[int], dtype: torch.dtype) -> Tensor:
         self._next += 1
         return self._at((self._next - 1) * _SEGMENT, prod(size) * dtype.itemsize, size, dtype)
 
-    def _at(self, address: int, taken: int, size: Sequence[int], dtype: torch.dtype) -> Tensor:
-        return self._space[address : address + taken].view(dtype).view(*size)
+    def _at(self, address: int, length: int, size: Sequence[int], dtype: torch.dtype) -> Tensor:
+        return self._space[address : address + length].view(dtype).view(*size)
 
 
-def _address(tensor: Tensor) -> tuple[int, int]:
-    """The segment of a tensor without memory, and where in it it starts, in bytes."""
+def _address(tensor: Tensor) -> Address:
     return divmod(tensor.storage_offset() * tensor.element_size(), _SEGMENT)
 
 
@@ -91,52 +96,40 @@ class Recipe:
     """A plan whose tensors are still to be filled in, and what came of planning it."""
 
     result: Any  # of the function that planned it; its tensors have no memory
-    words: np.ndarray  # the plan
+    words: np.ndarray  # the plan, with places in segments where there will be addresses
     tasks: int
     threads: int
-    pointers: np.ndarray  # which words are addresses of tensors: these hold how far from the start of a segment, for now
-    segments: np.ndarray  # which one each of these is in
-    values: list[tuple[int, Hashable, int]]  # where a value that differs from call to call is written, in bytes; its name; its length
-    used: tuple[int, int]  # bytes of tensors that go together: those to be filled, and those to be added to
-    lasting: list[tuple[tuple[int, ...], torch.dtype]]
-    counts: list[tuple[tuple[int, int], int]]  # the address of a number, and how large it may be
-    after: OrderedDict[Hashable, Recipe | None] = field(default_factory=OrderedDict)  # for what is done with its result
+    pointers: np.ndarray  # which words these are
+    segments: np.ndarray  # and of which segment
+    told: list[tuple[int, int, int]]  # where something is written that kernels are told, in bytes; its number and its length
+    made: list[tuple[Any, torch.dtype]]  # see ``Recorder``
+    counts: list[tuple[Address, int]]  # where a number is found, and how large it may be
+    after: OrderedDict[Hashable, Recipe | None] = field(default_factory=OrderedDict)  # recipes for what is done with its result
 
-    def follow(self, launcher: Launcher, known: Sequence[Tensor | None], values: dict[Hashable, bytes]) -> list[Tensor | None]:
-        """Does the work. ``known`` are the tensors of all segments before its own; returns them and those."""
-        tensors = [
-            *known,
-            torch.empty(self.used[0], dtype=torch.uint8),
-            torch.zeros(self.used[1], dtype=torch.uint8),
-            *(torch.empty(size, dtype=dtype) for size, dtype in self.lasting),
-        ]
-        starts = np.array([0 if each is None else each.data_ptr() for each in tensors], np.int64)
+    def follow(self, launcher: Launcher, known: Sequence[Tensor | None], told: Sequence[bytes]) -> Done[Any]:
+        """Does the work. ``known`` are the tensors of all segments before its own."""
+        tensors = [*known, *(torch.empty(size, dtype=dtype) for size, dtype in self.made)]
+        starts = [0 if each is None else each.data_ptr() for each in tensors]
+        ctypes.memset(starts[len(known) + 1], 0, self.made[1][0])  # in a fraction of the time that torch takes
         words = self.words.copy()
-        words[self.pointers] += starts[self.segments]
+        words[self.pointers] += np.array(starts, np.int64)[self.segments]
         text = memoryview(words).cast("B")
-        for place, name, length in self.values:
-            text[place : place + length] = values[name]
+        for place, number, length in self.told:
+            text[place : place + length] = told[number]
         assert launcher._crew is not None
         launcher._crew.perform(words.__array_interface__["data"][0], self.tasks, self.threads)
-        return tensors
-
-    def short(self, tensors: Sequence[Tensor | None]) -> list[int] | None:
-        """Rooms that will do, if one of them turned out too small: then nothing of what was done counts."""
-        found = [_integer(tensors, address) for address, _ in self.counts]
-        rooms = [room for _, room in self.counts]
-        if all(number <= room for number, room in zip(found, rooms, strict=True)):
-            return None
-        return [room if number <= room else int(number * _SPARE) + 1 for number, room in zip(found, rooms, strict=True)]
+        return Done(self.result, self, tensors, starts, told)
 
 
 @dataclass
 class Done(Generic[T]):
-    """Work that is done: directly, where its result holds tensors like any others, or by a recipe, where these are still to be filled in."""
+    """Work that is done: directly, so that its result holds tensors like any others, or by a recipe, so that these must be looked up."""
 
     result: T
     recipe: Recipe | None = None
     tensors: list[Tensor | None] = field(default_factory=list)  # of all segments
-    values: dict[Hashable, bytes] = field(default_factory=dict)
+    starts: list[int] = field(default_factory=list)  # their addresses
+    told: Sequence[bytes] = ()
 
     def real(self, tensor: Tensor) -> Tensor:
         """A tensor of the result as what it came to be."""
@@ -147,45 +140,48 @@ class Done(Generic[T]):
         assert whole is not None
         if start == 0 and whole.shape == tensor.shape and whole.dtype == tensor.dtype:
             return whole
-        taken = tensor.numel() * tensor.element_size()
-        return whole.reshape(-1).view(torch.uint8)[start : start + taken].view(tensor.dtype).view(tensor.shape)
+        length = tensor.numel() * tensor.element_size()
+        return whole.view(-1).view(torch.uint8)[start : start + length].view(tensor.dtype).view(tensor.shape)
 
-    def numbers(self, tensor: Tensor) -> tuple[float, ...]:
-        """What a tensor of floats of the result holds, in less time."""
+    def blank(self, tensor: Tensor) -> bool:
+        """Whether a tensor of the result holds nothing but zeros."""
         if self.recipe is None:
-            return tuple(tensor.tolist())
-        count = tensor.numel()
-        return struct.unpack(f"={count}f", ctypes.string_at(_pointer(self.tensors, _address(tensor)), 4 * count))
+            return not tensor.any()
+        segment, start = _address(tensor)
+        length = tensor.numel() * tensor.element_size()
+        return ctypes.string_at(self.starts[segment] + start, length) == bytes(length)
 
     def last(self, tensor: Tensor) -> int:
         """The last number of a tensor of integers of the result."""
-        return int(tensor[-1]) if self.recipe is None else _integer(self.tensors, _address(tensor[-1:]))
+        return int(tensor[-1]) if self.recipe is None else self._integer(_address(tensor[-1:]))
 
     def forget(self, tensor: Tensor) -> None:
         """Lets go of a lasting tensor of the result."""
         if self.recipe is not None:
             self.tensors[_address(tensor)[0]] = None
 
+    def rooms(self) -> list[int] | None:
+        """Room that will do for all, if there was not enough for something: then nothing of what was done counts."""
+        assert self.recipe is not None
+        rooms = [(self._integer(address), room) for address, room in self.recipe.counts]
+        if all(number <= room for number, room in rooms):
+            return None
+        return [room if number <= room else int(number * _SPARE) for number, room in rooms]
 
-def _pointer(tensors: Sequence[Tensor | None], address: tuple[int, int]) -> int:
-    tensor = tensors[address[0]]
-    assert tensor is not None
-    return tensor.data_ptr() + address[1]
-
-
-def _integer(tensors: Sequence[Tensor | None], address: tuple[int, int]) -> int:
-    return ctypes.c_int.from_address(_pointer(tensors, address)).value
+    def _integer(self, address: Address) -> int:
+        return ctypes.c_int.from_address(self.starts[address[0]] + address[1]).value
 
 
 def follow(
     launcher: Launcher, recipes: OrderedDict[Hashable, Recipe | None], key: Hashable, build: Callable[[Recorder], T],
-    held: Sequence[Tensor | None], given: Sequence[Tensor | None], stand_ins: dict[bytes, Hashable], values: dict[Hashable, bytes],
+    held: Sequence[Tensor | None], given: Sequence[Tensor | None], stand_ins: Sequence[bytes], told: Sequence[bytes],
     rooms: Sequence[int] = (), at_once: bool = False,
 ) -> Done[T] | None:
     """Does work by the recipe for ``key``, or by a new one if there is none yet, once it is wanted again or ``at_once``; else ``None``.
 
-    ``build`` plans the work for a launcher, which hands it tensors like those that are ``given``. Where it tells kernels one of
-    the ``stand_ins``, they are told the value of that name. ``held`` are tensors of an earlier recipe, which it may know.
+    ``build`` plans the work for a recorder; the tensors ``given`` are that one's in another guise, and ``held`` those of an earlier recipe
+    which it may know. Where it tells kernels one of the ``stand_ins``, they are told what stands there in ``told``. Graphics cards
+    have no recipes: torch does a part of the work.
     """
     if launcher._crew is None or not all(each is None or each.is_contiguous() for each in given):
         return None
@@ -197,13 +193,13 @@ def follow(
     known = [*held, *(each for each in given if each is not None)]
     while True:
         if recipe is None:
-            recipe = _recipe(launcher, build, held, given, stand_ins, rooms)
+            recipe = _written(launcher, build, held, given, stand_ins, rooms)
             _enter(recipes, key, recipe)
-        tensors = recipe.follow(launcher, known, values)
-        short = recipe.short(tensors)
-        if short is None:
-            return Done(recipe.result, recipe, tensors, values)
-        rooms, recipe = short, None
+        done = recipe.follow(launcher, known, told)
+        more = done.rooms()
+        if more is None:
+            return done
+        rooms, recipe = more, None
 
 
 def _enter(recipes: OrderedDict[Hashable, Recipe | None], key: Hashable, recipe: Recipe | None) -> None:
@@ -212,37 +208,28 @@ def _enter(recipes: OrderedDict[Hashable, Recipe | None], key: Hashable, recipe:
         recipes.popitem(last=False)
 
 
-def _recipe(
+def _written(
     launcher: Launcher, build: Callable[[Recorder], Any], held: Sequence[Tensor | None], given: Sequence[Tensor | None],
-    stand_ins: dict[bytes, Hashable], rooms: Sequence[int],
+    stand_ins: Sequence[bytes], rooms: Sequence[int],
 ) -> Recipe:
-    """``build`` plans work and returns what comes of it. Where it hands one of the ``stand_ins`` to a kernel, a value is filled in later."""
+    """See ``follow``."""
     recorder = Recorder(launcher, len(held), given, rooms)
     result = build(recorder)
     plan = launcher.planned(recorder.stages)
-    pointers, segments, values = [], [], []
-    words = np.frombuffer(plan.text, np.int64).copy()
-    for place, argument in _arguments(launcher, plan):
-        if isinstance(argument, Tensor):
-            segment, start = _address(argument)
-            assert argument.is_meta and (segment >= len(held) or held[segment] is not None)
-            words[place // 8] = start
-            pointers.append(place // 8)
-            segments.append(segment)
-        elif argument is not None and not isinstance(argument, int):
-            value = struct.pack("=f", argument) if isinstance(argument, float) else as_bytes(argument)
-            if value in stand_ins:
-                values.append((place, stand_ins[value], len(value)))
+    words, pointers, segments, told = np.frombuffer(plan.text, np.int64).copy(), [], [], []
+    for launch, start in plan.launches:
+        for place, argument in zip(launcher.program(launch).places, launch.arguments, strict=True):
+            if isinstance(argument, Tensor):
+                segment, words[(start + place) // 8] = _address(argument)
+                assert argument.is_meta, "a tensor is neither given nor made by the recorder"
+                assert segment >= len(held) or held[segment] is not None
+                pointers.append((start + place) // 8)
+                segments.append(segment)
+            elif argument is not None and not isinstance(argument, int):
+                value = struct.pack("=f", argument) if isinstance(argument, float) else as_bytes(argument)
+                if value in stand_ins:
+                    told.append((start + place, stand_ins.index(value), len(value)))
     return Recipe(
-        result, words, plan.tasks, plan.threads, np.array(pointers, np.int64), np.array(segments, np.int64), values,
-        (recorder.used[0], recorder.used[1]), recorder.lasting, [(_address(tensor), room) for tensor, room in recorder.counts],
+        result, words, plan.tasks, plan.threads, np.array(pointers, np.int64), np.array(segments, np.int64), told, recorder.made,
+        recorder.counts,
     )
-
-
-def _arguments(launcher: Launcher, plan: Plan) -> list[tuple[int, Any]]:
-    """All arguments of a plan, and where they lie, in bytes."""
-    return [
-        (start + place, argument)
-        for launch, start in plan.launches
-        for place, argument in zip(launcher.program(launch).places, launch.arguments, strict=True)
-    ]

@@ -7,7 +7,7 @@ import torch
 from dr_backend.geometry.flatten import FlatMaterial
 from dr_backend.kernels.launch import shared_launcher
 from dr_backend.raster.native.srgb import encode_texels, unencode_gradients
-from dr_backend.raster.native.texture import tabulate
+from dr_backend.raster.native.texture import layout_of, textures_of
 from dr_backend.shading.textures import to_srgb
 
 
@@ -22,7 +22,7 @@ def test_texels_and_their_gradients():
     launcher = shared_launcher(torch.device("cpu"))
     materials = [image(plain, False), FlatMaterial(torch.ones(3)), image(values, True), image(plain, False)]
     texels = torch.cat([plain, values.detach(), plain])
-    textures = tabulate(materials, torch.ones(4, 3), texels)
+    textures = textures_of(layout_of(materials, texels.device), torch.ones(4, 3), texels, launcher)
     launcher.run(encode_texels(textures, launcher))
     expected = to_srgb(values)
     assert torch.equal(textures.texels[:40], plain)
@@ -42,6 +42,7 @@ def test_texels_and_their_gradients():
 def test_only_encoded_images_are_copied():
     texels = torch.rand(6, 3)
     for encoded in (False, True):
-        textures = tabulate([image(texels, encoded)], torch.ones(1, 3), texels)
+        layout = layout_of([image(texels, encoded)], texels.device)
+        textures = textures_of(layout, torch.ones(1, 3), texels, shared_launcher(texels.device))
         assert (textures.texels is texels) is not encoded
         assert replace(textures).linear is texels

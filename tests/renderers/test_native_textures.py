@@ -42,18 +42,18 @@ def kept() -> int:
 
 @pytest.mark.parametrize("lit", [False, True])
 @pytest.mark.parametrize("encoded", [False, True])
-def test_levels_are_kept_until_an_image_changes(encoded, lit, monkeypatch):
-    made = []
-    reduce_levels = palette.reduce_levels
-    monkeypatch.setattr(palette, "reduce_levels", lambda textures: made.append(1) or reduce_levels(textures))
+def test_levels_are_kept_until_an_image_changes(encoded, lit):
     renderer, before = NativeRenderer(), kept()
     one, two = fine(0), fine(1)
     first = rgb(renderer, scene(one, two, encoded=encoded, lit=lit))
+    made = palette._kept[one].coarse
     assert torch.equal(rgb(renderer, scene(one, two, encoded=encoded, lit=lit)), first)
-    assert (len(made), kept()) == (1, before + 1)
+    assert palette._kept[one].coarse is made
+    assert kept() == before + 1
     two.mul_(0.5)  # the second of them
     darker = rgb(renderer, scene(one, two, encoded=encoded, lit=lit))
-    assert len(made) == 2
+    assert palette._kept[one].coarse is not made
+    del made
     assert not torch.equal(darker, first)
     assert torch.equal(darker, rgb(renderer, scene(one.clone(), two.clone(), encoded=encoded, lit=lit)))
     assert not torch.equal(rgb(renderer, scene(one, two, encoded=not encoded, lit=lit)), darker)

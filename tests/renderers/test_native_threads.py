@@ -12,7 +12,7 @@ import torch
 
 from dr_backend.kernels import launch
 from dr_backend.kernels.launch import Launch
-from dr_backend.raster.native.coverage import _copy
+from dr_backend.raster.native.copies import copy_values
 from dr_backend.renderers.base import RenderOutput
 from dr_backend.renderers.native import NativeRenderer
 from dr_backend.scene import Material, Scene
@@ -85,7 +85,7 @@ def chain(launcher: launch.Launcher, stages: int, width: int) -> None:
     rows[0] = torch.arange(2 * width, dtype=torch.float32).view(2, width)
     owners, chunk = launcher.chunks(width, 1)
     plan = [
-        [Launch(_copy, owners, chunk, before, after, items=width) for before, after in zip(one, other, strict=True)]
+        [Launch(copy_values, owners, 0, width, chunk, before, after, items=width) for before, after in zip(one, other, strict=True)]
         for one, other in itertools.pairwise(rows)
     ]
     launcher.run(*plan)
@@ -108,7 +108,7 @@ def test_owners_are_followed_by_their_own(threads):
         owners, chunk = launcher.chunks(width, 1)
 
         def copy(before, after, count, owners=owners, chunk=chunk):
-            return Launch(_copy, owners if count else 0, chunk, before, after, items=count)
+            return Launch(copy_values, owners if count else 0, 0, count, chunk, before, after, items=count)
 
         first, second = copy(rows[0], rows[1], width), copy(rows[1], rows[2], width)
         first.then = second

@@ -38,7 +38,7 @@ class Seen:
 
     view: View
     camera: Float[Tensor, "V 3"]  # the vertices in camera space
-    sums: Float[Tensor, " N"]  # of their coordinates, for ``refuse_unless_finite``
+    faults: Float[Tensor, " N"]  # 0, or no number where one of their coordinates is none
     bins: Bins
     outline: Edges
     face_id: Int[Tensor, "H W"]
@@ -77,7 +77,7 @@ class Batch:
 
         if not self.seen:
             found = self.launcher.together(map(work, range(len(self.views))))
-            refuse_unless_finite(sum(sum(seen.sums.tolist()) for seen in found))
+            refuse_unless_finite(sum(sum(seen.faults.tolist()) for seen in found))
             self.seen = found
         return self.seen
 

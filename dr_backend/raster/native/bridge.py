@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
@@ -83,7 +83,7 @@ class _Paint(Function):
         palette = Palette(paints, batch.launcher)
         painted, work = zip(*(palette.paint(batch, seen, True, keep) for seen in batch.seen), strict=True)
         batch.launcher.run(*([launch] for launch in palette.prepare(batch.launcher)), *side_by_side(work))
-        keep_made(paints, palette.textures.texels, palette.textures.coarse)
+        keep_made(paints, palette.textures, lambda tensor: tensor)
         batch.runs = [each.runs for each in painted]
         images, weights = [each.rgb for each in painted], [each.weights for each in painted]
         if not any(ctx.needs_input_grad[5:]):
@@ -149,7 +149,7 @@ class _Blend(Function):
 
 
 class _Image(Function):
-    """What every view of an unlit scene shows, from its vertices to its blended outlines: coverage, and if there are paints colours and depth.
+    """What every view of an unlit scene shows, from its vertices to its blended outlines: coverage, with paints also colours and depth.
 
     The same as ``_Paint`` and ``_Blend``, with fewer turns between Python and kernels.
     """
@@ -161,8 +161,7 @@ class _Image(Function):
     ) -> tuple[Tensor, ...]:
         done = draw(batch, paints, keep)
         if paints is not None and done.result.palette is not None:
-            textures = done.result.palette.textures
-            keep_made(paints, done.real(textures.texels), done.real(textures.coarse))
+            keep_made(paints, done.result.palette.textures, done.real)
         images, alphas, depths, batch.faces = taken(done)
         batch.depths = [] if paints else depths
         ctx.batch, ctx.done, ctx.layout = batch, done, None if paints is None else paints.layout

@@ -10,12 +10,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec3s
-from ...kernels.launch import Launch, Launcher, Stage, Work, graphics_kernel, inside_kernel, kernel, once
+from ...kernels.launch import Launch, Launcher, Stage, Work, graphics_kernel, kernel, once
 from ..project import View
 from .cuts import pull_cuts
 from .lanes import FETCH
-from .outline import line_of
-from .screen import Lens, cut, lens_of
+from .outline import LINE
+from .screen import Lens, lens_of
 from .sums import add_into
 
 
@@ -135,22 +135,6 @@ def _mix(
             more_rgb[c] = step_rgb[c] * (share[c] * scale[c])
 
 
-@wp.func
-def unproject(p: wp.vec3, by_x: float, by_y: float, lens: Lens) -> wp.vec3:
-    """The gradient for a point in camera space from that for its pixel position."""
-    u, v = by_x * lens.focal[0], -by_y * lens.focal[1]
-    if lens.perspective == 0:
-        return wp.vec3(u, v, 0.0)
-    nearness = -1.0 / p[2]
-    return wp.vec3(u * nearness, v * nearness, (u * p[0] + v * p[1]) * nearness * nearness)
-
-
-@wp.func
-def slide(inside: wp.vec3, outside: wp.vec3, near: float) -> float:
-    """How far from inside to outside the near plane lies."""
-    return (inside[2] + near) / (inside[2] - outside[2])
-
-
 @kernel
 def _ask(
     first: int, inner: Ints, outer: Ints, distance: Floats, target: Ints, share: Floats, scale: Floats, step_rgb: Vec3s,
@@ -177,71 +161,68 @@ def _ask(
     by_distance[c] = asked * scale[c] * wp.where(distance[c] < 0.5, -1.0, 1.0)
 
 
+@wp.func_native(once(LINE + """
+const wp::vec3* const points = camera.data;
+const int *const ends = vertices.data, *const inside = inner.data, *const outside = outer.data, wide = lens.width;
+const auto unproject = [&](const wp::vec3& p, float by_x, float by_y) {  // the gradient for a point in camera space
+    const float u = by_x * focal_x, v = -by_y * focal_y, nearness = -1.0f / p[2];
+    if (!perspective) return wp::vec3(u, v, 0.0f);
+    return wp::vec3(u * nearness, v * nearness, (u * p[0] + v * p[1]) * nearness * nearness);
+};
+const auto offset = [&](const wp::vec3& p, int k) {  // of the pixel position from the centre, per pixel of focal length
+    return (k ? -p[1] : p[0]) / (perspective ? -p[2] : 1.0f);
+};
+const auto slide = [&](const wp::vec3& inside, const wp::vec3& outside, wp::vec3& by_inside, wp::vec3& by_cut) {
+    // the cut slides along the edge, staying on the near plane
+    const float along = (by_cut[0] * (outside[0] - inside[0]) + by_cut[1] * (outside[1] - inside[1])) / (inside[2] - outside[2]);
+    const float share = (inside[2] + near) / (inside[2] - outside[2]);
+    const wp::vec3 moved(by_cut[0], by_cut[1], along);
+    by_inside += (1.0f - share) * moved;
+    by_cut = share * moved;
+};
+for (int c = start; c < stop; ++c) {
+    const int pixel = inside[c];
+    place.data[2 * c] = place.data[2 * c + 1] = -1;
+    if (pixel < 0) continue;
+    const int e = edge.data[c], i = ends[2 * e], j = ends[2 * e + 1];
+    const float by_position = outside[c] < pixel ? -by_distance.data[c] : by_distance.data[c];  // the distance grows where it falls
+    const wp::vec3 a = points[i], b = points[j];
+    const Line line = line_of(a, b);
+    const float centre = (float)(line.steep ? pixel / wide : pixel % wide) + 0.5f, run = line.end_across - line.across;
+    const float fraction = (centre - line.across) / run, slope = (line.end_along - line.along) / run;
+    const float by_start = by_position * (1.0f - fraction), by_stop = by_position * fraction;
+    const float start_x = line.steep ? by_start : -slope * by_start, start_y = line.steep ? -slope * by_start : by_start;
+    const float end_x = line.steep ? by_stop : -slope * by_stop, end_y = line.steep ? -slope * by_stop : by_stop;
+    const bool behind_a = a[2] > -near, behind_b = b[2] > -near;
+    const wp::vec3 p = behind_a ? cut(b, a) : a, q = behind_b ? cut(a, b) : b;
+    wp::vec3 by_a = unproject(p, start_x, start_y), by_b = unproject(q, end_x, end_y);
+    if (behind_a) slide(b, a, by_b, by_a);
+    else if (behind_b) slide(a, b, by_a, by_b);
+    place.data[2 * c] = i, place.data[2 * c + 1] = j;
+    by_end.data[2 * c] = by_a, by_end.data[2 * c + 1] = by_b;
+    if (!by_lens.data) continue;
+    float* const asked = by_lens.data + 4 * c;
+    asked[0] = start_x + end_x, asked[1] = start_y + end_y;
+    asked[2] = start_x * offset(p, 0) + end_x * offset(q, 0), asked[3] = start_y * offset(p, 1) + end_y * offset(q, 1);
+}
+"""))
+def pull_crossings(
+    start: int, stop: int, edge: Ints, inner: Ints, outer: Ints, by_distance: Floats, vertices: Ints, camera: Vec3s, near: float,
+    lens: Lens, place: Ints, by_end: Vec3s, by_lens: Floats,
+):
+    """Gradients for the ends of crossings' edges, and if there is room for them, for the intrinsics."""
+    ...
+
+
 @kernel
 def _pull_edges(
-    first: int, edge: Ints, inner: Ints, outer: Ints, by_distance: Floats, vertices: Ints, camera: Vec3s, near: float, lens: Lens,
-    place: Ints, by_end: Vec3s, by_lens: Floats,
+    first: int, chunk: int, edge: Ints, inner: Ints, outer: Ints, by_distance: Floats, vertices: Ints, camera: Vec3s, near: float,
+    lens: Lens, place: Ints, by_end: Vec3s, by_lens: Floats,
 ):
-    """Gradients for the ends of a crossing's edge, and for the intrinsics. The owner is a crossing."""
-    c = first + wp.tid()
-    place[2 * c] = -1
-    place[2 * c + 1] = -1
-    if inner[c] < 0:
-        return
-    e = edge[c]
-    by_position = by_distance[c]
-    if outer[c] < inner[c]:  # the distance grows where the position falls
-        by_position = -by_position
-
-    i, j = vertices[2 * e], vertices[2 * e + 1]
-    a, b = camera[i], camera[j]
-    line = line_of(a, b, near, lens)
-    centre = float(inner[c] / lens.width) + 0.5
-    if line.steep == 0:
-        centre = float(inner[c] % lens.width) + 0.5
-    run = line.end[1] - line.start[1]
-    fraction = (centre - line.start[1]) / run
-    slope = (line.end[0] - line.start[0]) / run
-    by_start, by_stop = by_position * (1.0 - fraction), by_position * fraction
-    start_x, start_y, end_x, end_y = by_start, -slope * by_start, by_stop, -slope * by_stop
-    if line.steep == 0:
-        start_x, start_y, end_x, end_y = start_y, start_x, end_y, end_x
-
-    cut_a, cut_b = slide(b, a, near), slide(a, b, near)
-    p, q = wp.vec3(a), wp.vec3(b)
-    if a[2] > -near:
-        p = cut(b, a, near)
-    if b[2] > -near:
-        q = cut(a, b, near)
-    by_a, by_b = unproject(p, start_x, start_y, lens), unproject(q, end_x, end_y, lens)
-    if a[2] > -near:  # the end slides along the edge, staying on the near plane
-        along = (by_a[0] * (a[0] - b[0]) + by_a[1] * (a[1] - b[1])) / (b[2] - a[2])
-        moved = wp.vec3(by_a[0], by_a[1], 0.0)
-        by_b += (1.0 - cut_a) * (moved + wp.vec3(0.0, 0.0, along))
-        by_a = cut_a * (moved + wp.vec3(0.0, 0.0, along))
-    elif b[2] > -near:
-        along = (by_b[0] * (b[0] - a[0]) + by_b[1] * (b[1] - a[1])) / (a[2] - b[2])
-        moved = wp.vec3(by_b[0], by_b[1], 0.0)
-        by_a += (1.0 - cut_b) * (moved + wp.vec3(0.0, 0.0, along))
-        by_b = cut_b * (moved + wp.vec3(0.0, 0.0, along))
-    place[2 * c] = i
-    place[2 * c + 1] = j
-    by_end[2 * c] = by_a
-    by_end[2 * c + 1] = by_b
-    if by_lens.shape[0] > 0:
-        s, r = screen_offset(p, lens), screen_offset(q, lens)
-        by_lens[4 * c] = start_x + end_x
-        by_lens[4 * c + 1] = start_y + end_y
-        by_lens[4 * c + 2] = start_x * s[0] + end_x * r[0]
-        by_lens[4 * c + 3] = start_y * s[1] + end_y * r[1]
-
-
-@wp.func
-def screen_offset(p: wp.vec3, lens: Lens) -> wp.vec2:
-    """A point's pixel position less the centre, per pixel of focal length."""
-    if lens.perspective == 0:
-        return wp.vec2(p[0], -p[1])
-    return wp.vec2(p[0] / -p[2], p[1] / p[2])
+    """See ``pull_crossings``. The owner is a chunk of crossings."""
+    start = (first + wp.tid()) * chunk
+    stop = wp.min(start + chunk, edge.shape[0])
+    pull_crossings(start, stop, edge, inner, outer, by_distance, vertices, camera, near, lens, place, by_end, by_lens)
 
 
 def blend(
@@ -293,9 +274,10 @@ def unblend(
     by_end = launcher.empty(edges, 2, 3)
     by_lens = launcher.zeros(edges + cuts, 4) if intrinsics else None
     lens = lens_of(view)
+    owners, chunk = launcher.chunks(edges, 1)
     handing.append(Launch(
-        _pull_edges, edges, found.edge, found.inner, found.outer, by_distance, edge_vertices, camera, view.near, lens, place, by_end,
-        by_lens,
+        _pull_edges, owners, chunk, found.edge, found.inner, found.outer, by_distance, edge_vertices, camera, view.near, lens, place,
+        by_end, by_lens, items=edges,
     ))
     adding = [add_into(grad_camera, place, by_end, launcher)]
     if cuts:

@@ -1,7 +1,11 @@
-"""Drawing a batch from its vertices to its blended outlines, and the adjoint: the same plan every time, so it is made once (see ``recipe``)."""
+"""Drawing a batch from its vertices to its blended outlines, and the adjoint.
+
+The plan is the same every time, so it is made once where torch has no part in it (see ``recipe``).
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -127,7 +131,8 @@ def draw(batch: Batch, paints: Paints | None, keep: bool) -> Done[Sketch]:
         ValueError: A position or a camera holds a number that is not finite.
     """
     done = _by_recipe(batch, paints, keep) or Done(_sketch(batch, paints, keep))
-    refuse_unless_finite(sum(sum(done.numbers(seen.sums)) for seen in done.result.batch.seen))
+    if not all(done.blank(seen.faults) for seen in done.result.batch.seen):
+        refuse_unless_finite(math.nan)
     return done
 
 
@@ -155,7 +160,8 @@ def _by_recipe(batch: Batch, paints: Paints | None, keep: bool) -> Done[Sketch] 
         strangers = [stand_in(*size, index) for index, size in enumerate(sizes)]
         return _sketch(Batch(flat, points, culled, strangers, recorder), own, keep)  # type: ignore[arg-type]
 
-    return follow(batch.launcher, batch.launcher.recipes, key, plan, (), given, _stand_ins(sizes), _values(views))
+    told_all = [value for view in views for value in told(view)]
+    return follow(batch.launcher, batch.launcher.recipes, key, plan, (), given, _stand_ins(sizes), told_all)
 
 
 def taken(done: Done[Sketch]) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]:
@@ -176,13 +182,9 @@ def taken(done: Done[Sketch]) -> tuple[list[Tensor], list[Tensor], list[Tensor],
 
 
 @lru_cache(64)
-def _stand_ins(sizes: tuple[tuple[int, int, bool], ...]) -> dict[bytes, Hashable]:
-    """By what kernels are told of views that stand in for others: which view that is, and which of its values."""
-    return {value: (index, n) for index, size in enumerate(sizes) for n, value in enumerate(told(stand_in(*size, index)))}
-
-
-def _values(views: Sequence[Any]) -> dict[Hashable, bytes]:
-    return {(index, n): value for index, view in enumerate(views) for n, value in enumerate(told(view))}
+def _stand_ins(sizes: tuple[tuple[int, int, bool], ...]) -> list[bytes]:
+    """What kernels are told of views of these sizes that stand in for others."""
+    return [value for index, size in enumerate(sizes) for value in told(stand_in(*size, index))]
 
 
 def _asked(
@@ -206,14 +208,14 @@ def _asked(
 
 
 def undraw(
-    launcher: Launcher, done: Done[Sketch], needed: Sequence[bool], by_texels: bool, images: Sequence[Tensor | None], alphas: Sequence[Tensor | None],
-    depths: Sequence[Tensor | None],
+    launcher: Launcher, done: Done[Sketch], needed: Sequence[bool], by_texels: bool, images: Sequence[Tensor | None],
+    alphas: Sequence[Tensor | None], depths: Sequence[Tensor | None],
 ) -> Done[Asked]:
     """What the gradients for ``images``, ``alphas`` and ``depths`` ask; ``needed`` is as ``Batch.world_gradients`` takes it."""
     sketch = done.result
     own = [image is not None and not image.is_contiguous() for image in images]
     clean = [None if g is None else g.contiguous() for g in (*images, *alphas, *depths)]
-    filtered = any(max(done.numbers(each.read.highest)) > 0 for each in sketch.painted if each.read is not None)
+    filtered = any(not done.blank(each.read.highest) for each in sketch.painted if each.read is not None)
     count = len(own)
 
     def ask(sketch: Sketch, gradients: Sequence[Tensor | None]) -> Asked:
@@ -230,6 +232,6 @@ def undraw(
         return ask(replace(sketch, batch=sketch.batch.with_launcher(recorder)), recorder.given)
 
     sizes = tuple((view.width, view.height, view.perspective) for view in sketch.batch.views)
-    found = follow(launcher, done.recipe.after, key, plan, done.tensors, clean, _stand_ins(sizes), done.values, [room] * count, True)
+    found = follow(launcher, done.recipe.after, key, plan, done.tensors, clean, _stand_ins(sizes), done.told, [room] * count, True)
     assert found is not None
     return found

@@ -47,16 +47,6 @@ const auto sight_y = [&](float y_px) { return -(y_px - lens.centre[1]) / lens.fo
 """
 
 
-@wp.func_native(
-    SPOTS + """
-const Spot at = run_of(a, b, c, sight_x(x_px), sight_y(y_px)).at(0.0f);
-return -(at.a * a[2] + at.b * b[2] + at.c * c[2]);
-""")
-def surface_depth(a: wp.vec3, b: wp.vec3, c: wp.vec3, lens: Lens, x_px: float, y_px: float) -> float:
-    """Depth of a triangle (camera space) at a pixel position; beyond its edges that of the nearest point in barycentric coordinates."""
-    ...
-
-
 @wp.func_native(once(
     SPOTS + """
 int found = 0;

@@ -14,70 +14,64 @@ from ...kernels.arrays import Floats, Ints, Longs, Vec3s
 from ...kernels.launch import Launch, Launcher, Steps, Work, kernel, once
 from ..coverage import INNER_TOLERANCE_PX, OUTER_TOLERANCE
 from ..project import View
-from .interpolate import surface_depth
-from .rows import first_centre
-from .screen import Lens, cut, lens_of, screen
+from .interpolate import SPOTS
+from .lanes import FETCH
+from .rows import FIRST_CENTRE
+from .screen import CUT, SCREEN, Lens, lens_of
 from .sums import starts_of
 
 CHUNK_EDGES_GPU = 128
-INNER = wp.constant(wp.float32(INNER_TOLERANCE_PX))
-OUTER = wp.constant(wp.float32(OUTER_TOLERANCE))
 
 NONE_KEY = 0x7FFFFFFFFFFFFFFF  # of a crossing that is not seen: sorted to the end
 NONE = wp.constant(wp.int64(NONE_KEY))
 
 
-@wp.struct
-class Line:
-    """An edge on the screen: columns 0 and 1 are along and across the scan lines that it crosses (pixel rows for steep edges)."""
-
-    start: wp.vec3  # along, across, nearness
-    end: wp.vec3
-    steep: int
-    first: int  # scan lines
-    stop: int
-
-
-@wp.func
-def line_of(a: wp.vec3, b: wp.vec3, near: float, lens: Lens) -> Line:
-    """What is in front of the near plane of the edge between two points in camera space; no scan lines where nothing is."""
-    line = Line()
-    p, q = a, b
-    if a[2] > -near and b[2] > -near:
-        return line
-    if a[2] > -near:
-        p = cut(b, a, near)
-    if b[2] > -near:
-        q = cut(a, b, near)
-    start = screen(p, lens)
-    end = screen(q, lens)
-    line.steep = wp.where(wp.abs(end[1] - start[1]) > wp.abs(end[0] - start[0]), 1, 0)
-    lines = int(lens.height)
-    if line.steep == 0:
-        start, end = wp.vec3(start[1], start[0], start[2]), wp.vec3(end[1], end[0], end[2])
-        lines = int(lens.width)
-    line.start = start
-    line.end = end
-    low, high = wp.min(start[1], end[1]), wp.max(start[1], end[1])
-    line.first = first_centre(low, float(lines))
-    line.stop = first_centre(high, float(lines))
-    return line
+# C++ as in ``lookup``. An edge on the screen, as far as it lies in front of the near plane: its ends along and across the scan lines that
+# it crosses, which are rows of pixels for steep edges. No scan lines where nothing is seen of it.
+LINE = SCREEN + CUT + FIRST_CENTRE + """
+struct Line { float along, across, nearness, end_along, end_across, end_nearness; bool steep; int first, stop; };
+const auto line_of = [&](const wp::vec3& a, const wp::vec3& b) {
+    const bool behind_a = a[2] > -near, behind_b = b[2] > -near;
+    if (behind_a && behind_b) return Line{};
+    const wp::vec3 p = behind_a ? cut(b, a) : a, q = behind_b ? cut(a, b) : b;
+    const Corner start = on_screen(p[0], p[1], p[2]), end = on_screen(q[0], q[1], q[2]);
+    const bool steep = wp::abs(end.y - start.y) > wp::abs(end.x - start.x);
+    const float along = steep ? start.x : start.y, across = steep ? start.y : start.x, lines = (float)(steep ? lens.height : lens.width);
+    const float end_along = steep ? end.x : end.y, end_across = steep ? end.y : end.x;
+    const int first = first_centre(across < end_across ? across : end_across, lines);
+    const int stop = first_centre(across > end_across ? across : end_across, lines);
+    return Line{along, across, start.nearness, end_along, end_across, end.nearness, steep, first, stop};
+};
+"""
 
 
-@wp.func_native("""
-const int *const beside = sides.data, *const turned = facing.data, *const hides = culled.data;
-int *const edges = found.data + start, kept = 0;
+@wp.func_native(once(LINE + """
+const int *const beside = sides.data, *const turned = facing.data, *const hides = culled.data, *const ends = vertices.data;
+const wp::vec3* const points = camera.data;
+int *const edges = found.data + start, outer = 0, number = 0, lines = 0;
 for (int e = start; e < stop; ++e) {
     const int one = beside[2 * e], two = beside[2 * e + 1], f = one >> 1, g = two < 0 ? f : two >> 1;
-    bool outer = (two < 0) | ((turned[f] != turned[g]) == ((one ^ two) & 1));
-    if (hides) outer &= !((turned[f] < 0) & (hides[f] != 0) & (turned[g] < 0) & (hides[g] != 0));
-    edges[kept] = e;  // a branch would be hard to foresee
-    kept += outer;
+    bool turns = (two < 0) | ((turned[f] != turned[g]) == ((one ^ two) & 1));
+    if (hides) turns &= !((turned[f] < 0) & (hides[f] != 0) & (turned[g] < 0) & (hides[g] != 0));
+    edges[outer] = e;  // a branch would be hard to foresee
+    outer += turns;
 }
-return kept;
-""")
-def outer_edges(start: int, stop: int, sides: Ints, facing: Ints, culled: Ints, found: Ints) -> int:
-    """Edges behind which the surface turns away, or ends, unless what is beside them is not shown; returns their number."""
+for (int n = 0; n < outer; ++n) {
+    const int e = edges[n];
+    const Line line = line_of(points[ends[2 * e]], points[ends[2 * e + 1]]);
+    if (line.stop <= line.first) continue;
+    edges[number++] = e;
+    lines += line.stop - line.first;
+}
+return wp::vec2i(number, lines);
+"""))
+def outer_edges(
+    start: int, stop: int, vertices: Ints, sides: Ints, facing: Ints, culled: Ints, camera: Vec3s, near: float, lens: Lens, found: Ints
+) -> wp.vec2i:
+    """Edges behind which the surface turns away, or ends, unless what is beside them is not shown, if they cross scan lines.
+
+    Returns their number, and how many lines they cross.
+    """
     ...
 
 
@@ -86,19 +80,87 @@ def _outline(
     first: int, vertices: Ints, sides: Ints, facing: Ints, culled: Ints, camera: Vec3s, near: float, lens: Lens, chunk: int, found: Ints,
     kept: Ints, counts: Ints,
 ):
-    """Those of the ``outer_edges`` that cross scan lines, and how many they cross. The owner is a chunk of edges."""
+    """See ``outer_edges``. The owner is a chunk of edges."""
     part = first + wp.tid()
     start = part * chunk
-    number, lines = int(0), int(0)
-    for n in range(outer_edges(start, wp.min(start + chunk, found.shape[0]), sides, facing, culled, found)):
-        e = found[start + n]
-        line = line_of(camera[vertices[2 * e]], camera[vertices[2 * e + 1]], near, lens)
-        if line.stop > line.first:
-            found[start + number] = e
-            number += 1
-            lines += line.stop - line.first
-    kept[part] = number
-    counts[part] = lines
+    both = outer_edges(start, wp.min(start + chunk, found.shape[0]), vertices, sides, facing, culled, camera, near, lens, found)
+    kept[part] = both[0]
+    counts[part] = both[1]
+
+
+# A crossing is seen if the inner pixel's face is the edge's own surface, or one in front of it, and the outer pixel's lies behind the
+# edge: the surfaces that both show are continued to it. What that asks of memory is asked for some crossings at once, and early: who drew
+# the pixels was often another thread.
+@wp.func_native(once(LINE + SPOTS + FETCH + f"""
+const float inner_tolerance = {INNER_TOLERANCE_PX}f, outer_tolerance = {OUTER_TOLERANCE}f;
+""" + """
+struct Crossing { float x, y, nearness, distance; int edge, inner, outer, turn, place; };
+const int most = 64, wide = lens.width, high = lens.height;
+const int *const corner = faces.data, *const shown = face_id.data, *const ends = vertices.data;
+const wp::vec3* const points = camera.data;
+Crossing held[most];
+int count = 0, place = begin, inside[most], outside[most];
+const auto fetch_corners = [&](int f) {
+    if (f >= 0) for (int k = 0; k < 3; ++k) fetch(points + corner[3 * f + k]);
+};
+const auto depth_on = [&](int f, const Crossing& at) {
+    if (f < 0) return INFINITY;
+    const wp::vec3 &a = points[corner[3 * f]], &b = points[corner[3 * f + 1]], &c = points[corner[3 * f + 2]];
+    const Spot spot = run_of(a, b, c, sight_x(at.x), sight_y(at.y)).at(0.0f);
+    return -(spot.a * a[2] + spot.b * b[2] + spot.c * c[2]);
+};
+const auto settle = [&]() {
+    for (int n = 0; n < count; ++n) {
+        inside[n] = shown[held[n].inner], outside[n] = shown[held[n].outer];
+        fetch(corner + 3 * (inside[n] < 0 ? 0 : inside[n])), fetch(corner + 3 * (outside[n] < 0 ? 0 : outside[n]));
+    }
+    for (int n = 0; n < count; ++n) fetch_corners(inside[n]), fetch_corners(outside[n]);
+    for (int n = 0; n < count; ++n) {
+        const Crossing& at = held[n];
+        const float depth = perspective ? 1.0f / at.nearness : -at.nearness, tolerance = outer_tolerance * wp::abs(depth);
+        const float size = (perspective ? depth : 1.0f) / (0.5f * (focal_x + focal_y));
+        if (depth_on(outside[n], at) <= depth + tolerance) continue;
+        if (!(depth_on(inside[n], at) <= depth + inner_tolerance * size + tolerance)) continue;
+        const union { float value; unsigned int bits; } ordered = {at.distance < 0.0f ? 0.0f : at.distance < 1.0f ? at.distance : 1.0f};
+        const long long pair = at.inner * 4ll + at.turn;
+        keys.data[at.place] = pair * (1ll << 31) + ordered.bits;  // the bits of a float that is not negative order like an integer
+        edges.data[at.place] = at.edge, inners.data[at.place] = at.inner, outers.data[at.place] = at.outer;
+        distances.data[at.place] = at.distance;
+    }
+    count = 0;
+};
+for (int n = start; n < start + number; ++n) {
+    const int e = found.data[n], side = sides.data[2 * e];
+    const Line line = line_of(points[ends[2 * e]], points[ends[2 * e + 1]]);
+    // Going down the screen, the left-hand side is where x grows; going right, it is where y falls.
+    const bool left = (facing.data[side >> 1] < 0) == (side & 1), grows = line.end_across > line.across;
+    const bool surface_before = (left == line.steep) == grows;
+    const int across = line.steep ? wide : high, stride = line.steep ? wide : 1, step = line.steep ? 1 : wide;
+    for (int row = line.first; row < line.stop; ++row, ++place) {
+        keys.data[place] = none;
+        const float centre = (float)row + 0.5f, fraction = (centre - line.across) / (line.end_across - line.across);
+        const float position = line.along + fraction * (line.end_along - line.along), before = wp::floor(position - 0.5f);
+        if (!(before >= 0.0f && before <= (float)(across - 2))) continue;
+        const int cell = row * stride + (int)before * step;
+        const int inner = surface_before ? cell : cell + step, outer = surface_before ? cell + step : cell;
+        const float past = position - (before + 0.5f), distance = surface_before ? past : 1.0f - past;
+        const float nearness = line.nearness + fraction * (line.end_nearness - line.nearness);
+        held[count++] = Crossing{
+            line.steep ? position : centre, line.steep ? centre : position, nearness, distance, e, inner, outer,
+            (line.steep ? 0 : 2) + (outer > inner), place,
+        };
+        fetch(shown + inner), fetch(shown + outer);
+        if (count == most) settle();
+    }
+}
+settle();
+"""))
+def cross_lines(
+    start: int, number: int, begin: int, none: wp.int64, vertices: Ints, sides: Ints, facing: Ints, faces: Ints, camera: Vec3s,
+    face_id: Ints, near: float, lens: Lens, found: Ints, keys: Longs, edges: Ints, inners: Ints, outers: Ints, distances: Floats,
+):
+    """The crossings of some outline edges with scan lines; a key for those that are seen orders them by pair of pixels and distance."""
+    ...
 
 
 @kernel
@@ -107,74 +169,13 @@ def _cross(
     lens: Lens, chunk: int, found: Ints, kept: Ints, starts: Ints, keys: Longs, edges: Ints, inners: Ints, outers: Ints,
     distances: Floats,
 ):
-    """The crossings of outline edges with scan lines, those that are seen with a key that orders them by pair of pixels and distance.
-
-    There are none if there is not room for all. The owner is a chunk of edges.
-    """
+    """See ``cross_lines``; none if there is not room for all. The owner is a chunk of edges."""
     part = first + wp.tid()
-    place = starts[part]
-    if starts[starts.shape[0] - 1] > keys.shape[0]:
-        return
-    for n in range(part * chunk, part * chunk + kept[part]):
-        e = found[n]
-        line = line_of(camera[vertices[2 * e]], camera[vertices[2 * e + 1]], near, lens)
-        side = facing[sides[2 * e] / 2] * (2 * (sides[2 * e] % 2) - 1)
-        grows = line.end[1] > line.start[1]
-        # Going down the screen, the left-hand side is where x grows; going right, it is where y falls.
-        if line.steep == 0:
-            side = -side
-        surface_before = wp.where(grows, side < 0, side > 0)
-        across, stride, step = int(lens.width), int(lens.width), int(1)
-        if line.steep == 0:
-            across, stride, step = int(lens.height), int(1), int(lens.width)
-        for number in range(line.first, line.stop):
-            keys[place] = NONE
-            centre = float(number) + 0.5
-            fraction = (centre - line.start[1]) / (line.end[1] - line.start[1])
-            position = line.start[0] + fraction * (line.end[0] - line.start[0])
-            before = wp.floor(position - 0.5)
-            if before >= 0.0 and before <= float(across - 2):
-                cell = number * stride + int(before) * step
-                past = position - (before + 0.5)
-                inner, outer, distance = int(cell), cell + step, float(past)
-                if not surface_before:
-                    inner, outer, distance = cell + step, cell, 1.0 - past
-                nearness = line.start[2] + fraction * (line.end[2] - line.start[2])
-                x_px, y_px = position, centre
-                if line.steep == 0:
-                    x_px, y_px = centre, position
-                if seen(faces, camera, face_id[inner], face_id[outer], nearness, lens, x_px, y_px):
-                    turn = wp.where(line.steep != 0, 0, 2) + wp.where(outer > inner, 1, 0)
-                    pair = wp.int64(inner) * wp.int64(4) + wp.int64(turn)
-                    # the bits of a float that is not negative order like an integer
-                    keys[place] = pair * wp.int64(2147483648) + wp.int64(wp.cast(wp.clamp(distance, 0.0, 1.0), wp.int32))
-                    edges[place] = e
-                    inners[place] = inner
-                    outers[place] = outer
-                    distances[place] = distance
-            place += 1
-
-
-@wp.func
-def depth_on(faces: Ints, camera: Vec3s, f: int, lens: Lens, x_px: float, y_px: float) -> float:
-    """Depth of the surface that a pixel shows, continued to a position beside it; infinite on the background."""
-    if f < 0:
-        return wp.inf
-    return surface_depth(camera[faces[3 * f]], camera[faces[3 * f + 1]], camera[faces[3 * f + 2]], lens, x_px, y_px)
-
-
-@wp.func
-def seen(faces: Ints, camera: Vec3s, inner: int, outer: int, nearness: float, lens: Lens, x_px: float, y_px: float) -> bool:
-    """Whether the inner pixel's face is the edge's own surface (or one in front of it) and the outer pixel's lies behind the edge."""
-    depth, size = -nearness, float(1.0)
-    if lens.perspective != 0:
-        depth = 1.0 / nearness
-        size = depth
-    size = size / (0.5 * (lens.focal[0] + lens.focal[1]))
-    tolerance = OUTER * wp.abs(depth)
-    if depth_on(faces, camera, outer, lens, x_px, y_px) <= depth + tolerance:
-        return False
-    return depth_on(faces, camera, inner, lens, x_px, y_px) <= depth + INNER * size + tolerance
+    if starts[starts.shape[0] - 1] <= keys.shape[0]:
+        cross_lines(
+            part * chunk, kept[part], starts[part], NONE, vertices, sides, facing, faces, camera, face_id, near, lens, found, keys, edges,
+            inners, outers, distances,
+        )
 
 
 @wp.func_native(once("""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -69,12 +69,15 @@ def paints_of(materials: Sequence[FlatMaterial], uvs: Tensor, colors: Tensor, te
     return Paints(materials, layout_of(materials, texels.device), uvs, colors, texels, *made, bool(images) and not moving)
 
 
-def keep_made(paints: Paints, encoded: Tensor, coarse: Tensor) -> None:
-    """Remembers what was made of images that stand still, unless it was known."""
-    images = [(m.image, m.encoded) for m in paints.materials if m.image is not None]
+
+
+def keep_made(paints: Paints, textures: Textures, real: Callable[[Tensor], Tensor]) -> None:
+    """Remembers what was made of images that stand still, unless it was known; ``real`` are tensors that last."""
     if paints.still and paints.coarse is None:
+        images = [(m.image, m.encoded) for m in paints.materials if m.image is not None]
         known = [(weakref.ref(image), image._version, read_as_srgb) for image, read_as_srgb in images]
-        _kept[images[0][0]] = _Kept(known, encoded if any(paints.layout.encoded) else None, coarse)
+        encoded = real(textures.texels) if any(paints.layout.encoded) else None
+        _kept[images[0][0]] = _Kept(known, encoded, real(textures.coarse))
 
 
 class Palette:

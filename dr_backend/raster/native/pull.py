@@ -22,7 +22,7 @@ from .rasterize import pixel_owners
 from .screen import Lens, lens_of
 from .srgb import DECODING
 from .strips import EACH_STRETCH, MAKE_RUNS, STRIPS
-from .sums import add_into
+from .sums import add_into, merge
 from .texture import Textures
 
 # What the gradient for a pixel's colour means for its texture coordinates.
@@ -240,4 +240,7 @@ def pull_corners(
         _pull, owners, faces, camera, face_id, lens_of(view), *shape, runs.starts, by_weight, by_depth, *_arguments(looks),
         place, by_corner, by_lens, items=face_id.numel(),
     )
-    return by_lens, [pull, add_into(grad_camera, place, by_corner, launcher, runs.starts)]
+    lists = None
+    if launcher.device.type == "cpu":
+        lists, pull.then = merge(runs.starts, shape[1], place, by_corner, launcher)
+    return by_lens, [pull, add_into(grad_camera, place, by_corner, launcher, lists)]

@@ -5,8 +5,6 @@ C++ as in ``lookup``. The same operations in the same order as in ``raster.raste
 
 from __future__ import annotations
 
-import warp as wp
-
 from .screen import SCREEN
 
 # Index of the first pixel whose centre lies at or after a position, kept within 0..size.
@@ -18,12 +16,6 @@ const auto first_centre = [](float value, float size) {
     return (float)index < centre ? index + 1 : index;
 };
 """
-
-
-@wp.func_native(FIRST_CENTRE + "return first_centre(value, size);")
-def first_centre(value: wp.float32, size: wp.float32) -> int:
-    """See ``FIRST_CENTRE``."""
-    ...
 
 
 # A row meets an edge if its centre lies in [lower y, upper y), and the crossing is computed from the lower to the upper end: no pixel

@@ -54,15 +54,3 @@ const auto cut = [=](const wp::vec3& inside, const wp::vec3& outside) {
     return wp::vec3(inside[0] + fraction * (outside[0] - inside[0]), inside[1] + fraction * (outside[1] - inside[1]), -near);
 };
 """
-
-
-@wp.func_native(SCREEN + "const Corner found = on_screen(p[0], p[1], p[2]);\nreturn wp::vec3(found.x, found.y, found.nearness);")
-def screen(p: wp.vec3, lens: Lens) -> wp.vec3:
-    """See ``SCREEN``."""
-    ...
-
-
-@wp.func_native(CUT + "return cut(inside, outside);")
-def cut(inside: wp.vec3, outside: wp.vec3, near: float) -> wp.vec3:
-    """See ``CUT``."""
-    ...

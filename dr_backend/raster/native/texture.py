@@ -90,7 +90,7 @@ def textures_of(
     layout: Layout, colors: Float[Tensor, "M 3"], texels: Float[Tensor, "*T 3"], launcher: Launcher,
     made: tuple[Tensor | None, Tensor] | None = None, lasting: bool = False,
 ) -> Textures:
-    """The textures that lie so; encoded texels, if there are any, and smaller levels are still to be filled in, unless they are ``made``."""
+    """The textures that lie so; encoded texels, if any, and smaller levels are still to be filled in, unless they are ``made``."""
     read, coarse = made or (None, launcher.empty(layout.coarse, 3, lasting=lasting))
     if read is None:
         read = launcher.empty(*texels.shape, lasting=lasting) if any(layout.encoded) else texels
