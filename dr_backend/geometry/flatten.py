@@ -295,18 +295,19 @@ def cut(flat: FlatScene) -> tuple[FlatScene, list[Tensor], list[Tensor]]:
     """
     sources: list[Tensor] = []
     copies: list[Tensor] = []
+    return _fresh(flat, sources, copies), sources, copies
 
-    def fresh(value: Any) -> Any:
-        if isinstance(value, Tensor) and value.requires_grad:
-            sources.append(value)
-            copies.append(value.detach().requires_grad_())
-            return copies[-1]
-        if isinstance(value, tuple):
-            return tuple(fresh(item) for item in value)
-        if isinstance(value, dict):
-            return {key: fresh(item) for key, item in value.items()}
-        if is_dataclass(value) and not isinstance(value, Topology):
-            return replace(value, **{f.name: fresh(getattr(value, f.name)) for f in fields(value)})
-        return value
 
-    return fresh(flat), sources, copies
+def _fresh(value: Any, sources: list[Tensor], copies: list[Tensor]) -> Any:
+    """See ``cut``. A function within a function that calls itself would hold the tensors until Python looks for unused cycles."""
+    if isinstance(value, Tensor) and value.requires_grad:
+        sources.append(value)
+        copies.append(value.detach().requires_grad_())
+        return copies[-1]
+    if isinstance(value, tuple):
+        return tuple(_fresh(item, sources, copies) for item in value)
+    if isinstance(value, dict):
+        return {key: _fresh(item, sources, copies) for key, item in value.items()}
+    if is_dataclass(value) and not isinstance(value, Topology):
+        return replace(value, **{f.name: _fresh(getattr(value, f.name), sources, copies) for f in fields(value)})  # type: ignore[type-var]
+    return value

@@ -8,7 +8,7 @@ import struct
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Hashable, Iterable, Sequence
 from functools import cache
-from itertools import chain, zip_longest
+from itertools import chain, pairwise, zip_longest
 from threading import Lock
 from typing import Any, NamedTuple, TypeVar
 
@@ -90,6 +90,13 @@ class Launch:
     def __init__(self, work: wp.Kernel, owners: int, *arguments: Any, items: int = 0, alone: bool = False) -> None:
         self.work, self.owners, self.arguments, self.items, self.alone = work, owners, arguments, max(owners, items), alone
         self.then: Launch | None = None
+
+
+def chained(launches: Sequence[Launch]) -> Launch:
+    """The first of some launches of which each follows the one before, owner by owner."""
+    for launch, follower in pairwise(launches):
+        launch.then = follower
+    return launches[0]
 
 
 class Call:
@@ -206,7 +213,7 @@ class Launcher:
         """A tensor to be filled. One that is handed out, or kept longer than others of the same work, is ``lasting``."""
         return torch.empty(size, dtype=dtype, device=self.memory)
 
-    def zeros(self, *size: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    def zeros(self, *size: int, dtype: torch.dtype = torch.float32, lasting: bool = False) -> Tensor:
         """A tensor to be added to."""
         return torch.zeros(size, dtype=dtype, device=self.memory)
 
@@ -229,9 +236,10 @@ class Launcher:
                 if isinstance(each, Call):
                     each.function()
                 elif each.owners > 0:
-                    for launch in (each, each.then):
-                        if launch is not None:
-                            self._queue(launch)
+                    launch: Launch | None = each
+                    while launch is not None:
+                        self._queue(launch)
+                        launch = launch.then
             return
         plan = self.planned(stages)
         self._crew.perform(ctypes.cast(plan.text, ctypes.c_void_p).value or 0, plan.tasks, plan.threads)
@@ -247,9 +255,11 @@ class Launcher:
                 if each.owners > 0:
                     tasks.append((each, self._blocks(each)))
                     items += 0 if each.alone else each.items
-                    if each.then is not None:
-                        tasks.append((each.then, 0))
-                        items += each.then.items
+                    follower = each.then
+                    while follower is not None:
+                        assert follower.owners == each.owners
+                        tasks.append((follower, 0))
+                        items, follower = items + follower.items, follower.then
             tasks.append((None, 0))
             most = max(most, items)
         records, packed, launches, place = [], [], [], TASK.size * len(tasks)

@@ -51,6 +51,7 @@ class Recorder(Launcher):
         self.given = [None if each is None else self._apart(each.shape, each.dtype) for each in given]
         self._arena, self._next = self._next, self._next + 2  # of tensors that go together; in the second are those that start with zeros
         self.made: list[tuple[Any, torch.dtype]] = [(0, torch.uint8), (0, torch.uint8)]  # sizes of its own segments' tensors
+        self.cleared = [1]  # those of them that start with zeros
 
     def empty(self, *size: int, dtype: torch.dtype = torch.float32, lasting: bool = False) -> Tensor:
         """See ``Launcher``; one that lasts has a segment of its own."""
@@ -59,9 +60,12 @@ class Recorder(Launcher):
         self.made.append((size, dtype))
         return self._apart(size, dtype)
 
-    def zeros(self, *size: int, dtype: torch.dtype = torch.float32) -> Tensor:
-        """See ``Launcher``."""
-        return self._within(1, size, dtype)
+    def zeros(self, *size: int, dtype: torch.dtype = torch.float32, lasting: bool = False) -> Tensor:
+        """See ``empty``."""
+        if not lasting:
+            return self._within(1, size, dtype)
+        self.cleared.append(len(self.made))
+        return self.empty(*size, dtype=dtype, lasting=True)
 
     def count(self, starts: Tensor, guess: int) -> int:
         """Room for so many things; whether it suffices turns out when the work is done."""
@@ -103,6 +107,7 @@ class Recipe:
     segments: np.ndarray  # and of which segment
     told: list[tuple[int, int, int]]  # where something is written that kernels are told, in bytes; its number and its length
     made: list[tuple[Any, torch.dtype]]  # see ``Recorder``
+    cleared: list[tuple[int, int]]  # with bytes
     counts: list[tuple[Address, int]]  # where a number is found, and how large it may be
     after: OrderedDict[Hashable, Recipe | None] = field(default_factory=OrderedDict)  # recipes for what is done with its result
 
@@ -110,7 +115,8 @@ class Recipe:
         """Does the work. ``known`` are the tensors of all segments before its own."""
         tensors = [*known, *(torch.empty(size, dtype=dtype) for size, dtype in self.made)]
         starts = [0 if each is None else each.data_ptr() for each in tensors]
-        ctypes.memset(starts[len(known) + 1], 0, self.made[1][0])  # in a fraction of the time that torch takes
+        for number, length in self.cleared:
+            ctypes.memset(starts[len(known) + number], 0, length)  # in a fraction of the time that torch takes
         words = self.words.copy()
         words[self.pointers] += np.array(starts, np.int64)[self.segments]
         text = memoryview(words).cast("B")
@@ -229,7 +235,9 @@ def _written(
                 value = struct.pack("=f", argument) if isinstance(argument, float) else as_bytes(argument)
                 if value in stand_ins:
                     told.append((start + place, stand_ins.index(value), len(value)))
+    sizes = [(each, recorder.made[each]) for each in recorder.cleared]
+    cleared = [(each, (size if isinstance(size, int) else prod(size)) * dtype.itemsize) for each, (size, dtype) in sizes]
     return Recipe(
-        result, words, plan.tasks, plan.threads, np.array(pointers, np.int64), np.array(segments, np.int64), told, recorder.made,
+        result, words, plan.tasks, plan.threads, np.array(pointers, np.int64), np.array(segments, np.int64), told, recorder.made, cleared,
         recorder.counts,
     )

@@ -11,10 +11,9 @@ from ..geometry.flatten import FlatMaterial, FlatScene
 from ..kernels.launch import BASIS, Launcher, load, shared_launcher
 from ..raster.interpolate import spread
 from ..raster.native.batch import Batch
-from ..raster.native.bridge import blend_views, cover_views, draw_views, locate, paint_views
-from ..raster.native.lit import multiply_views, shade_views
+from ..raster.native.bridge import blend_views, cover_views, draw_views, locate
 from ..raster.native.rasterize import rasterize
-from ..raster.native.shade import Lamps
+from ..raster.native.shade import Lighting
 from ..raster.project import project, view_of
 from ..raster.rasterize import Layer
 from ..scene import Camera
@@ -62,6 +61,20 @@ class NativeRenderer:
             black, (alphas, depths) = positions.new_zeros(()), cover_views(batch, positions)
             images = [black.expand(*alpha.shape, 3) for alpha in alphas]
             return [RenderOutput(*each) for each in zip(images, alphas, batch.faces, depths, strict=True)]
+        paintable = _paintable(scene)
+        lamps = tabulate_lamps(scene) if paintable and not scene.unlit else None
+        if paintable and (scene.unlit or lamps is not None):
+            lighting = None
+            if lamps is not None:
+                assert scene.corner_normals is not None  # the scene is lit
+                lighting = Lighting(lamps, scene.corner_normals)
+            images, alphas, depths = draw_views(batch, positions, *_palette(scene, positions), lighting)
+        else:
+            batch.look()
+            images, depths = self._shade(scene, cameras, batch, positions)
+            alphas, images = blend_views(batch, positions, images)
+            batch.faces = [seen.face_id for seen in batch.seen]
+        return [RenderOutput(*each) for each in zip(images, alphas, batch.faces, depths, strict=True)]
         if scene.unlit and _paintable(scene):
             images, alphas, depths = draw_views(batch, positions, *_palette(scene, positions))
         else:
@@ -92,14 +105,6 @@ class NativeRenderer:
             wide = sum(any(size is not None for size in (lamp.radius, lamp.size, lamp.angle_rad)) for lamp in scene.lights)
             per_pixel = max(per_pixel, BYTES_PER_LIT_PIXEL) + wide * BYTES_PER_WIDE_LAMP
         return pixels * layers * per_pixel + len(scene.faces) * len(cameras) * BYTES_PER_FACE
-
-    @staticmethod
-    def _light(scene: FlatScene, lamps: Lamps, batch: Batch, positions: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Radiance and depths of a matte scene that the kernels can light."""
-        assert scene.corner_normals is not None  # the scene is lit
-        albedos, depths, weights = paint_views(batch, positions, *_palette(scene, positions))
-        lights = shade_views(batch, lamps, positions, scene.corner_normals, weights)
-        return multiply_views(batch, albedos, lights), depths
 
     @staticmethod
     def _shade(
@@ -141,7 +146,7 @@ def _paintable(scene: FlatScene) -> bool:
 
 
 def _palette(scene: FlatScene, positions: Tensor) -> tuple[Tensor, Sequence[FlatMaterial], Tensor, Tensor]:
-    """UVs, materials, their colours and the texels of all their images, as ``paint_views`` takes them."""
+    """UVs, materials, their colours and the texels of all their images, as ``draw_views`` takes them."""
     uvs = scene.uvs
     for index, material in enumerate(scene.materials):
         if material.image is not None and material.uv_matrix is not None:

@@ -1,5 +1,7 @@
 """A known scene, perturbed and recovered; and failures that must say why."""
 
+import gc
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -49,6 +51,27 @@ def run(scene: Scene, photos: list[Photo], settings: FitSettings) -> tuple[Fit, 
     for _ in fit.run():
         pass
     return fit, with_leaves(scene, {path: value.cpu().numpy() for path, value in fit.best().items()})
+
+
+@pytest.mark.parametrize("renderer", ["reference", "native"])
+def test_steps_leave_no_tensors_that_wait_for_a_search_for_cycles(renderer):
+    cameras = ring(3, (32, 32))
+    photos = photograph(sphere_scene(cameras, TRUTH, painted()))
+    settings = FitSettings(quality="draft", renderer=renderer, device="cpu")
+    steps = Fit(make_problem(sphere_scene(cameras, (0.8, 0.8, 0.8)), photos, settings)).run()
+    next(steps)
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    gc.disable()
+    try:
+        for _ in itertools.islice(steps, 200):  # through all stages
+            pass
+        gc.collect()
+        assert [each for each in gc.garbage if isinstance(each, torch.Tensor)] == []
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
 
 
 def test_geometry_and_texture_of_an_ellipsoid_come_back():

@@ -112,7 +112,8 @@ def faults(seed: int, renderer: NativeRenderer) -> list[str]:
     outputs, gradients = rendered(renderer, scene, color=color, moved=MOVED)
     again, gradients_again = rendered(renderer, scene, color=color, moved=MOVED)  # by a recipe, where there is one
     same = all(torch.equal(*pair) for pair in zip(gradients.values(), gradients_again.values(), strict=True))
-    same &= all(torch.equal(mine.rgb, other.rgb) and torch.equal(mine.depth, other.depth) for mine, other in zip(outputs, again, strict=True))
+    for mine, other in zip(outputs, again, strict=True):
+        same &= torch.equal(mine.rgb, other.rgb) and torch.equal(mine.depth, other.depth)
     found = [] if same else ["the second time something else was seen"]
     found += [f"the gradient of {path} is not finite" for path, gradient in gradients.items() if not torch.isfinite(gradient).all()]
     for out, name in zip(outputs, scene.cameras, strict=True):

@@ -106,12 +106,14 @@ class Batch:
         """Rotation, translation, focal length, centre and lens of each view, with their gradients: what ``world_gradients`` answers for."""
         return [t for view in self.views for t in (view.rotation, view.translation, view.focal_px, view.centre_px, view.lens)]
 
-    def turn_back(self, by_camera: Sequence[Float[Tensor, "V 3"]]) -> tuple[Float[Tensor, "V 3"] | None, list[list[Work]]]:
-        """Gradients for world positions from those for camera space of each view; ``None`` where a lens bends that.
+    def turn_back(
+        self, by_camera: Sequence[Float[Tensor, "V 3"]], total: Float[Tensor, "V 3"] | None
+    ) -> tuple[Float[Tensor, "V 3"] | None, list[list[Work]]]:
+        """Gradients for world positions from those for camera space of each view, added to a ``total`` if there is one.
 
-        What adds them up is still to be run.
+        What adds them up is still to be run. Where a lens bends the world it is left to ``world_gradients``.
         """
-        total, stages = None, []
+        stages = []
         if all(view.lens is None for view in self.views):
             for view, by_points in zip(self.views, by_camera, strict=True):
                 total, work = add_to_world(by_points, view, self.launcher, total)

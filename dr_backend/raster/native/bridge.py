@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,13 +14,14 @@ from torch.autograd.function import once_differentiable
 
 from ...geometry.flatten import FlatMaterial
 from ...kernels.launch import Steps, Work, side_by_side
+from ...kernels.recipe import Done
 from .batch import CAMERA_TENSORS, Batch
 from .coverage import Blend
-from .drawing import blended, copies_of, draw, pulls_of, taken, unblended, undraw
+from .drawing import Asked, Wanted, blended, copies_of, draw, pulls_of, taken, unblended, undraw
 from .interpolate import interpolate
-from .paint import Painted
-from .palette import Paints, Palette, color_gradients, keep_made, paints_of
+from .palette import Paints, color_gradients, keep_made, paints_of
 from .pull import Pull, pull_corners
+from .shade import Lighting
 
 
 def _world(
@@ -27,7 +29,7 @@ def _world(
 ) -> tuple[Tensor | None, ...]:
     """Runs what fills the pulls, and returns the gradients for positions and cameras, as far as they are ``needed``."""
     by_camera = [pull.by_camera for pull in pulls]
-    by_world, turning = batch.turn_back(by_camera) if needed[0] else (None, [])
+    by_world, turning = batch.turn_back(by_camera, None) if needed[0] else (None, [])
     batch.launcher.run(*stages, *turning)
     return batch.world_gradients(positions, by_camera, [pull.by_lens for pull in pulls], needed, by_world)
 
@@ -73,45 +75,6 @@ class _Locate(Function):
         return (None, *_world(batch, positions, pulls, needed, *side_by_side(work)))
 
 
-class _Paint(Function):
-    """Base colours, depth and barycentric coordinates of every view, which are to be lit."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, batch: Batch, paints: Paints, keep: bool, colors: Tensor, texels: Tensor, positions: Tensor, *cameras: Tensor | None
-    ) -> tuple[Tensor, ...]:
-        palette = Palette(paints, batch.launcher)
-        painted, work = zip(*(palette.paint(batch, seen, True, keep) for seen in batch.seen), strict=True)
-        batch.launcher.run(*([launch] for launch in palette.prepare(batch.launcher)), *side_by_side(work))
-        keep_made(paints, palette.textures, lambda tensor: tensor)
-        batch.runs = [each.runs for each in painted]
-        images, weights = [each.rgb for each in painted], [each.weights for each in painted]
-        if not any(ctx.needs_input_grad[5:]):
-            ctx.mark_non_differentiable(*weights)
-        ctx.batch, ctx.palette, ctx.layout = batch, palette, paints.layout
-        ctx.painted = [Painted(None, None, each.read, each.runs) for each in painted]
-        ctx.save_for_backward(positions, colors)
-        ctx.set_materialize_grads(False)
-        return (*images, *_depths(batch), *weights)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        palette, batch, (positions, colors) = ctx.palette, ctx.batch, ctx.saved_tensors
-        by_colors, by_texels, *needed = ctx.needs_input_grad[3:]
-        count = len(batch.seen)
-        images, depths, weights = (_contiguous(gradients[count * n : count * (n + 1)]) for n in range(3))
-        copying: list[list[Work]] = []
-        if any(palette.textures.encoded):
-            images, copying = copies_of(images, _scattered(gradients[:count]), batch.launcher)
-        filtered = any(float(made.read.highest.max()) > 0 for made in ctx.painted if made.read is not None)
-        pulls = pulls_of(batch, needed)
-        grad_texels, work = palette.unpaint(batch, pulls, ctx.painted, images, depths, weights, any(needed), by_texels, filtered)
-        world = _world(batch, positions, pulls, needed, *copying, *work)
-        faces = [seen.face_id for seen in batch.seen]
-        return (None, None, None, color_gradients(batch, ctx.layout, colors, faces, images) if by_colors else None, grad_texels, *world)
-
-
 def _scattered(gradients: Sequence[Tensor | None]) -> list[bool]:
     """Which are not contiguous: a contiguous copy of them is our own."""
     return [g is not None and not g.is_contiguous() for g in gradients]
@@ -149,17 +112,14 @@ class _Blend(Function):
 
 
 class _Image(Function):
-    """What every view of an unlit scene shows, from its vertices to its blended outlines: coverage, with paints also colours and depth.
-
-    The same as ``_Paint`` and ``_Blend``, with fewer turns between Python and kernels.
-    """
+    """What every view shows, from its vertices to its blended outlines: coverage, and with paints colours, if in the light, and depth."""
 
     @staticmethod
     def forward(
-        ctx: Any, batch: Batch, paints: Paints | None, keep: bool, colors: Tensor | None, texels: Tensor | None, positions: Tensor,
-        *cameras: Tensor | None,
+        ctx: Any, batch: Batch, paints: Paints | None, lighting: Lighting | None, keep: bool, colors: Tensor | None, texels: Tensor | None,
+        lines: Tensor | None, normals: Tensor | None, positions: Tensor, *cameras: Tensor | None,
     ) -> tuple[Tensor, ...]:
-        done = draw(batch, paints, keep)
+        done = draw(batch, paints, lighting, keep)
         if paints is not None and done.result.palette is not None:
             keep_made(paints, done.result.palette.textures, done.real)
         images, alphas, depths, batch.faces = taken(done)
@@ -173,22 +133,37 @@ class _Image(Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         batch, (positions, colors) = ctx.batch, ctx.saved_tensors
-        by_colors, by_texels, *needed = ctx.needs_input_grad[3:]
+        by_colors, by_texels, by_lines, by_normals, *needed = ctx.needs_input_grad[4:]
         count = len(batch.views)
         alphas, images, depths = ([*gradients[count * n : count * (n + 1)]] or [None] * count for n in range(3))
-        done = undraw(batch.launcher, ctx.done, needed, by_texels, images, alphas, depths)
-        asked = done.result
-        by_world = None if asked.by_world is None else done.real(asked.by_world)
-        world: Sequence[Tensor | None] = (by_world, *[None] * (len(needed) - 1))
-        if any(needed[1:]) or (needed[0] and by_world is None):
-            by_lens = [[done.real(part) for part in parts] for parts in asked.by_lens]
-            world = batch.world_gradients(positions, [done.real(each) for each in asked.by_camera], by_lens, needed, by_world)
-        grad_texels = None if asked.by_texels is None else done.real(asked.by_texels)
-        grad_colors = None
+        wanted = Wanted(by_texels, by_lines, any(needed) or by_normals, tuple(needed))
+        done = undraw(batch.launcher, ctx.done, wanted, images, alphas, depths)
+        found: list[Tensor | None] = [None] * 4
         if by_colors:
-            plain = [None if each is None else done.real(each) for each in asked.images]
-            grad_colors = color_gradients(batch, ctx.layout, colors, batch.faces, plain)
-        return (None, None, None, grad_colors, grad_texels, *world)
+            plain = [None if each is None else done.real(each) for each in done.result.images]
+            found[0] = color_gradients(batch, ctx.layout, colors, batch.faces, plain)
+        found[1] = _real(done, done.result.by_texels)
+        if by_lines:
+            found[2] = sum(done.real(each).double().sum(0).float() for each in done.result.by_lines)
+        found[3] = _real(done, done.result.by_normals) if by_normals else None
+        return (None, None, None, None, *found, *_moved(batch, done, positions, needed))
+
+
+def _real(done: Done[Asked], tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else done.real(tensor)
+
+
+def _moved(batch: Batch, done: Done[Asked], positions: Tensor, needed: Sequence[bool]) -> tuple[Tensor | None, ...]:
+    """Gradients for positions and cameras, as far as they are ``needed``."""
+    asked, bent = done.result, any(view.lens is not None for view in batch.views)
+    by_world = _real(done, asked.by_world) if needed[0] else None
+    if not any(needed[1:]) and not (needed[0] and bent):
+        return (by_world, *[None] * (len(needed) - 1))
+    by_camera, by_lens = [done.real(each) for each in asked.by_camera], [[done.real(each) for each in parts] for parts in asked.by_lens]
+    by_positions, *rest = batch.world_gradients(positions, by_camera, by_lens, needed, None if bent else by_world)
+    if bent and by_world is not None and by_positions is not None:
+        by_positions = by_positions + by_world
+    return (by_positions, *rest)
 
 
 def locate(batch: Batch, positions: Float[Tensor, "V 3"]) -> tuple[list[Float[Tensor, "_ _ 3"]], list[Float[Tensor, "_ _"]]]:
@@ -197,35 +172,25 @@ def locate(batch: Batch, positions: Float[Tensor, "V 3"]) -> tuple[list[Float[Te
     return list(outputs[: len(batch.seen)]), list(outputs[len(batch.seen) :])
 
 
-def paint_views(
-    batch: Batch, positions: Float[Tensor, "V 3"], uvs: Float[Tensor, "F 3 2"], materials: Sequence[FlatMaterial],
-    colors: Float[Tensor, "M 3"], texels: Float[Tensor, "*T 3"],
-) -> tuple[list[Float[Tensor, "_ _ 3"]], list[Float[Tensor, "_ _"]], list[Float[Tensor, "_ _ 3"]]]:
-    """Base colours and depth of each view's pixels, outlines hard, and barycentric coordinates.
-
-    Gradients: exact within faces for positions, cameras, colours and texels; none for ``uvs``.
-    """
-    keep, views = torch.is_grad_enabled(), len(batch.seen)
-    paints = paints_of(materials, uvs, colors, texels)
-    outputs = _Paint.apply(batch, paints, keep, colors, texels, positions, *batch.camera_tensors())
-    return list(outputs[:views]), list(outputs[views : 2 * views]), list(outputs[2 * views :])
-
-
 def draw_views(
     batch: Batch, positions: Float[Tensor, "V 3"], uvs: Float[Tensor, "F 3 2"], materials: Sequence[FlatMaterial],
-    colors: Float[Tensor, "M 3"], texels: Float[Tensor, "*T 3"],
+    colors: Float[Tensor, "M 3"], texels: Float[Tensor, "*T 3"], lighting: Lighting | None = None,
 ) -> tuple[list[Float[Tensor, "_ _ 3"]], list[Float[Tensor, "_ _"]], list[Float[Tensor, "_ _"]]]:
-    """Base colours, outlines blended, coverage and depth of each view's pixels; ``batch.faces`` are what they show.
+    """Colours of matte surfaces, or without ``lighting`` base colours, coverage and depth of each view's pixels, outlines blended.
 
-    Nobody has to have looked before. Gradients: exact for positions, cameras, colours and texels, and for the position of the outline;
-    none for ``uvs``.
+    Nobody has to have looked before; ``batch.faces`` are what pixels show. Gradients: exact for positions, cameras, colours, texels, the
+    lamps' lines and corner normals, and for the position of the outline; none for ``uvs``. Which share of a lamp's light reaches a
+    vertex is constant, and so is a sky that is not the same all around.
 
     Raises:
         ValueError: A position or a camera holds a number that is not finite.
     """
     keep, views = torch.is_grad_enabled(), len(batch.views)
-    paints = paints_of(materials, uvs, colors, texels)
-    outputs = _Image.apply(batch, paints, keep, colors, texels, positions, *batch.camera_tensors())
+    paints, light = paints_of(materials, uvs, colors, texels), (None, None)
+    if lighting is not None:
+        lighting = replace(lighting, normals=lighting.normals.contiguous())
+        light = lighting.lamps.lines, lighting.normals
+    outputs = _Image.apply(batch, paints, lighting, keep, colors, texels, *light, positions, *batch.camera_tensors())
     return list(outputs[views : 2 * views]), list(outputs[:views]), list(outputs[2 * views :])
 
 
@@ -234,7 +199,7 @@ def cover_views(batch: Batch, positions: Float[Tensor, "V 3"]) -> tuple[list[Flo
 
     Nobody has to have looked before. Gradients: exact for the position of the outline. Raises as ``draw_views`` does.
     """
-    outputs = _Image.apply(batch, None, torch.is_grad_enabled(), None, None, positions, *batch.camera_tensors())
+    outputs = _Image.apply(batch, None, None, torch.is_grad_enabled(), None, None, None, None, positions, *batch.camera_tensors())
     return list(outputs), batch.depths
 
 

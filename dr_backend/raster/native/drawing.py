@@ -9,12 +9,13 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...kernels.launch import Launcher, Stage, Steps, Work, side_by_side
+from ...kernels.launch import Launch, Launcher, Stage, Steps, Work, chained, side_by_side
 from ...kernels.recipe import Done, Recorder, follow
 from ..project import refuse_unless_finite
 from .batch import CAMERA_TENSORS, Batch, Seen, Tables
@@ -26,6 +27,7 @@ from .paint import Painted
 from .palette import Paints, Palette
 from .project import stand_in, told
 from .pull import Pull
+from .shade import Lamps, Lighting, Lit, shade, unshade
 
 
 @dataclass(frozen=True)
@@ -35,19 +37,23 @@ class Sketch:
     batch: Batch
     palette: Palette | None  # none where colours do not count
     painted: Sequence[Painted]
+    lit: Sequence[Lit]  # none where base colours are shown
     blends: Sequence[Blend]
     alphas: Sequence[Tensor]
+    images: Sequence[Tensor]
 
 
 @dataclass(frozen=True)
 class Asked:
     """What the gradients of a batch's images ask of what it shows."""
 
-    by_world: Tensor | None  # of vertices; none where nobody wants to know, or a lens bends the world
+    by_world: Tensor | None  # of vertices; where a lens bends the world what light asks, and the rest is left to ``world_gradients``
     by_camera: Sequence[Tensor]  # of vertices in each view's camera space
     by_lens: Sequence[Sequence[Tensor]]  # of each view's centre and focal length, to be added up
     by_texels: Tensor | None
-    images: Sequence[Tensor | None]  # of colours before they were blended
+    by_lines: Sequence[Tensor]  # of the lamps' lines, to be added up
+    by_normals: Tensor | None
+    images: Sequence[Tensor | None]  # of base colours before they were blended
 
 
 def blended(
@@ -100,65 +106,86 @@ def copies_of(gradients: Sequence[Tensor | None], own: Sequence[bool], launcher:
     return [copy for copy, _ in made], side_by_side([[work] for _, work in made if work is not None])
 
 
-def _sketch(batch: Batch, paints: Paints | None, keep: bool) -> Sketch:
+def _sketch(batch: Batch, paints: Paints | None, lighting: Lighting | None, keep: bool) -> Sketch:
     """Draws a batch; with ``keep`` for a backward pass."""
     launcher, palette = batch.launcher, None if paints is None else Palette(paints, batch.launcher)
 
-    def work(index: int) -> Steps[tuple[Seen, Painted | None, Blend, Tensor]]:
+    def work(index: int) -> Steps[tuple[Seen, Painted | None, Lit | None, Blend, Tensor, Tensor | None]]:
         if batch.seen:
             yield ()  # textures are prepared first
         seen, alpha, before = yield from batch.see(index)
         if palette is None:
-            return seen, None, (yield from blended(batch, seen, alpha, None, before)), alpha
-        painted, color = palette.paint(batch, seen, False, keep)
+            return seen, None, None, (yield from blended(batch, seen, alpha, None, before)), alpha, None
+        painted, (painting, *later) = palette.paint(batch, seen, lighting is not None, keep)
+        rgb, lit = painted.rgb, None
+        assert isinstance(painting, Launch)
+        assert rgb is not None
+        if lighting is not None:
+            assert painted.weights is not None
+            lit = Lit(
+                lighting, batch.topology.faces32, batch.points, seen.bins, seen.face_id, painted.runs, painted.weights, seen.view, rgb,
+                launcher.empty(*rgb.shape),
+            )
+            rgb, shading = shade(lit, launcher)
+            painting = chained([painting, *shading])
         if before:
-            before[-1].then = color.pop(0)  # a tile is painted while what it shows is in the cache
-        return seen, painted, (yield from blended(batch, seen, alpha, painted.rgb, before, color)), alpha
+            before[-1] = chained([before[-1], painting])  # a tile is painted while what it shows is in the cache
+        color = later if before else [painting, *later]
+        return seen, painted, lit, (yield from blended(batch, seen, alpha, rgb, before, color)), alpha, rgb
 
     def prepare() -> Steps[None]:
         if palette is not None:
             yield palette.prepare(launcher)
 
     found: list[Any] = launcher.together([*map(work, range(len(batch.views))), prepare()])
-    batch.seen, painted, blends, alphas = zip(*found[:-1], strict=True)
-    return Sketch(batch, palette, [each for each in painted if each is not None], blends, alphas)
+    batch.seen, *rest = zip(*found[:-1], strict=True)
+    painted, lit, blends, alphas, images = ([each for each in some if each is not None] for some in rest)
+    return Sketch(batch, palette, painted, lit, blends, alphas, images)
 
 
-def draw(batch: Batch, paints: Paints | None, keep: bool) -> Done[Sketch]:
-    """Draws a batch whose views nobody has to have looked at; without ``paints`` only coverage, and with ``keep`` for a backward pass.
+def draw(batch: Batch, paints: Paints | None, lighting: Lighting | None, keep: bool) -> Done[Sketch]:
+    """Draws a batch whose views nobody has to have looked at: in the light, without ``lighting`` base colours, without ``paints`` coverage.
+
+    With ``keep`` for a backward pass.
 
     Raises:
         ValueError: A position or a camera holds a number that is not finite.
     """
-    done = _by_recipe(batch, paints, keep) or Done(_sketch(batch, paints, keep))
+    done = _by_recipe(batch, paints, lighting, keep) or Done(_sketch(batch, paints, lighting, keep))
     if not all(done.blank(seen.faults) for seen in done.result.batch.seen):
         refuse_unless_finite(math.nan)
     return done
 
 
-def _by_recipe(batch: Batch, paints: Paints | None, keep: bool) -> Done[Sketch] | None:
+def _by_recipe(batch: Batch, paints: Paints | None, lighting: Lighting | None, keep: bool) -> Done[Sketch] | None:
     """The same where that has been done before for scenes and views of these sizes, and torch has no part in it."""
     topology, views = batch.topology, [view.fixed for view in batch.views]
     if batch.seen or topology.shell_count > 1 or any(view.lens is not None for view in views):
         return None
     sizes = tuple((view.width, view.height, view.perspective) for view in views)
     look: tuple[Hashable, ...] = ()
-    given = [batch.points, topology.faces32, *topology.edges32, topology.face_material32, batch.culled]
+    given: list[Tensor | None] = [batch.points, topology.faces32, *topology.edges32, topology.face_material32, batch.culled]
     if paints is not None:
         look = paints.layout.kinds, paints.still, paints.encoded is None, paints.coarse is None
         given += [paints.layout.table, paints.uvs, paints.colors, paints.texels, paints.encoded, paints.coarse]
+    if lighting is not None:
+        lamps = lighting.lamps
+        given += [lighting.normals, lamps.lines, lamps.shapes, lamps.shares, lamps.directions, lamps.power]
     key = keep, sizes, look
 
     def plan(recorder: Recorder) -> Sketch:
-        points, faces, vertices, sides, material, culled, *painting = recorder.given
+        points, faces, vertices, sides, material, culled, *rest = recorder.given
         flat: Any = Tables(faces, (vertices, sides), material)  # type: ignore[arg-type]
-        own = None
+        own_paints = own_lighting = None
         if paints is not None:
-            table, uvs, colors, texels, encoded, coarse = painting
+            table, uvs, colors, texels, encoded, coarse = rest[:6]
             layout = replace(paints.layout, table=table)
-            own = replace(paints, layout=layout, uvs=uvs, colors=colors, texels=texels, encoded=encoded, coarse=coarse)
+            own_paints = replace(paints, layout=layout, uvs=uvs, colors=colors, texels=texels, encoded=encoded, coarse=coarse)
+        if lighting is not None:
+            normals, *parts = rest[6:]
+            own_lighting = Lighting(Lamps(*parts), normals)  # type: ignore[arg-type]
         strangers = [stand_in(*size, index) for index, size in enumerate(sizes)]
-        return _sketch(Batch(flat, points, culled, strangers, recorder), own, keep)  # type: ignore[arg-type]
+        return _sketch(Batch(flat, points, culled, strangers, recorder), own_paints, own_lighting, keep)  # type: ignore[arg-type]
 
     told_all = [value for view in views for value in told(view)]
     return follow(batch.launcher, batch.launcher.recipes, key, plan, (), given, _stand_ins(sizes), told_all)
@@ -171,12 +198,12 @@ def taken(done: Done[Sketch]) -> tuple[list[Tensor], list[Tensor], list[Tensor],
     """
     sketch = done.result
     views = sketch.batch.seen
-    pictures = [[made.rgb for made in sketch.painted], sketch.alphas, [seen.depth for seen in views]]
-    images, alphas, depths = ([done.real(each) for each in some if each is not None] for some in pictures)
-    for each in (*pictures[0], *pictures[1], *pictures[2]):
+    pictures = sketch.images, sketch.alphas, [seen.depth for seen in views]
+    images, alphas, depths = ([done.real(each) for each in some] for some in pictures)
+    for each in chain.from_iterable(pictures):
         done.forget(each)
     if done.recipe is None:
-        done.result = replace(sketch, alphas=[], painted=[replace(made, rgb=None) for made in sketch.painted])
+        done.result = replace(sketch, images=(), alphas=(), painted=[replace(made, rgb=None) for made in sketch.painted])
         depths = [depth.detach() for depth in depths]
     return images, alphas, depths, [done.real(seen.face_id) for seen in views]
 
@@ -187,51 +214,73 @@ def _stand_ins(sizes: tuple[tuple[int, int, bool], ...]) -> list[bytes]:
     return [value for index, size in enumerate(sizes) for value in told(stand_in(*size, index))]
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """Which gradients are."""
+
+    texels: bool
+    lines: bool
+    moving: bool  # those for anything that moves pixels, normals too
+    world: tuple[bool, ...]  # as ``Batch.world_gradients`` takes it
+    filtered: bool = False  # whether smaller levels of textures were read
+
+
 def _asked(
-    sketch: Sketch, needed: Sequence[bool], by_texels: bool, filtered: bool, images: Sequence[Tensor | None], own: Sequence[bool],
-    alphas: Sequence[Tensor | None], depths: Sequence[Tensor | None],
+    sketch: Sketch, wanted: Wanted, images: Sequence[Tensor | None], own: Sequence[bool], alphas: Sequence[Tensor | None],
+    depths: Sequence[Tensor | None],
 ) -> Asked:
     """See ``undraw``."""
-    batch, palette = sketch.batch, sketch.palette
-    images, copying = copies_of(images, own, batch.launcher)
-    pulls, grad_texels, work = pulls_of(batch, needed), None, []
+    batch, palette, launcher = sketch.batch, sketch.palette, sketch.batch.launcher
+    images, copying = copies_of(images, own, launcher)
+    pulls = pulls_of(batch, wanted.world)
     outlines = unblended(batch, pulls, sketch.blends, alphas, images)
+    by_world = by_normals = by_texels = None
+    weights, before = [None] * len(images), [[]] * len(images)
+    by_lines, adding = [], []
+    if sketch.lit and wanted.moving:
+        by_world = launcher.zeros(*batch.points.shape, lasting=True)
+        by_normals = launcher.zeros(*sketch.lit[0].surfaces.normals.shape, lasting=True)
+    for index, (lit, image) in enumerate(zip(sketch.lit, images, strict=False)):
+        if image is not None:
+            unlit = unshade(lit, image, launcher, by_world, by_normals, wanted.lines)
+            weights[index], before[index] = unlit.by_weight, unlit.chain
+            by_lines += [] if unlit.by_lines is None else [unlit.by_lines]
+            adding.append(unlit.adding)  # views take turns
+    work: list[list[Work]] = []
     if palette is not None:
-        nothing = [None] * len(images)
-        grad_texels, work = palette.unpaint(
-            batch, pulls, sketch.painted, images, depths, nothing, any(needed), by_texels, filtered
+        by_texels, work = palette.unpaint(
+            batch, pulls, sketch.painted, images, depths, weights, any(wanted.world), wanted.texels, wanted.filtered, before
         )
     by_camera = [pull.by_camera for pull in pulls]
-    by_world, turning = batch.turn_back(by_camera) if needed[0] else (None, [])
-    batch.launcher.run(*copying, *outlines, *work, *turning)
-    return Asked(by_world, by_camera, [pull.by_lens for pull in pulls], grad_texels, images)
+    by_world, turning = batch.turn_back(by_camera, by_world) if wanted.world[0] else (by_world, [])
+    launcher.run(*copying, *outlines, *work, *adding, *turning)
+    return Asked(by_world, by_camera, [pull.by_lens for pull in pulls], by_texels, by_lines, by_normals, images)
 
 
 def undraw(
-    launcher: Launcher, done: Done[Sketch], needed: Sequence[bool], by_texels: bool, images: Sequence[Tensor | None],
-    alphas: Sequence[Tensor | None], depths: Sequence[Tensor | None],
+    launcher: Launcher, done: Done[Sketch], wanted: Wanted, images: Sequence[Tensor | None], alphas: Sequence[Tensor | None],
+    depths: Sequence[Tensor | None],
 ) -> Done[Asked]:
-    """What the gradients for ``images``, ``alphas`` and ``depths`` ask; ``needed`` is as ``Batch.world_gradients`` takes it."""
+    """What the gradients for ``images``, ``alphas`` and ``depths`` ask."""
     sketch = done.result
     own = [image is not None and not image.is_contiguous() for image in images]
     clean = [None if g is None else g.contiguous() for g in (*images, *alphas, *depths)]
     filtered = any(not done.blank(each.read.highest) for each in sketch.painted if each.read is not None)
-    count = len(own)
+    wanted, count = replace(wanted, filtered=filtered), len(own)
 
     def ask(sketch: Sketch, gradients: Sequence[Tensor | None]) -> Asked:
-        parts = gradients[:count], own, gradients[count : 2 * count], gradients[2 * count :]
-        return _asked(sketch, needed, by_texels, filtered, *parts)
+        return _asked(sketch, wanted, gradients[:count], own, gradients[count : 2 * count], gradients[2 * count :])
 
     if done.recipe is None:
         return Done(ask(sketch, clean))
     rooms = [done.last(each.runs.starts) for each in sketch.painted]
     room = 1 << max(rooms, default=0).bit_length()  # few different ones
-    key = tuple(needed), by_texels, filtered, tuple(own), tuple(g is None for g in clean), room
+    key = wanted, tuple(own), room
 
     def plan(recorder: Recorder) -> Asked:
         return ask(replace(sketch, batch=sketch.batch.with_launcher(recorder)), recorder.given)
 
     sizes = tuple((view.width, view.height, view.perspective) for view in sketch.batch.views)
-    found = follow(launcher, done.recipe.after, key, plan, done.tensors, clean, _stand_ins(sizes), done.told, [room] * count, True)
+    found = follow(launcher, done.recipe.after, key, plan, done.tensors, clean, _stand_ins(sizes), done.told, [room] * 2 * count, True)
     assert found is not None
     return found

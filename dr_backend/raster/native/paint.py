@@ -151,7 +151,7 @@ def _paint(
 class Painted:
     """The colours of a view's pixels, and what their gradients need."""
 
-    rgb: Float[Tensor, "H W 3"] | None  # not kept for them
+    rgb: Float[Tensor, "H W 3"] | None  # not kept for gradients
     weights: Float[Tensor, "H W 3"] | None  # barycentric coordinates, if the scene is lit; zero where nothing is seen, as colours are
     read: Read | None
     runs: Runs
@@ -167,8 +167,8 @@ def paint(
     What does it is still to be run.
     """
     owners, shape = pixel_owners(bins, view, launcher)
-    rgb = launcher.empty(view.height, view.width, 3, lasting=True)
-    weights = launcher.empty(*rgb.shape, lasting=True) if weigh else None
+    rgb = launcher.empty(view.height, view.width, 3, lasting=not weigh)
+    weights = launcher.empty(*rgb.shape) if weigh else None
     address, groups = launcher.empty(*rgb.shape) if keep else None, None
     if keep and launcher.device.type == "cpu":
         groups = launcher.zeros(view.height, strips_across(view.width), dtype=torch.int64)

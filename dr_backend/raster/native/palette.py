@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from ...geometry.flatten import FlatMaterial
-from ...kernels.launch import Launcher, Work, side_by_side
+from ...kernels.launch import Launch, Launcher, Work, chained, side_by_side
 from .batch import Batch, Seen
 from .gather import texel_gradients
 from .paint import Painted, paint
@@ -103,24 +103,27 @@ class Palette:
     def unpaint(
         self, batch: Batch, pulls: Sequence[Pull], painted: Sequence[Painted], images: Sequence[Tensor | None],
         depths: Sequence[Tensor | None], weights: Sequence[Tensor | None], moving: bool, texels: bool, filtered: bool,
+        before: Sequence[Sequence[Launch]],
     ) -> tuple[Tensor | None, list[list[Work]]]:
         """The gradient for texels, if it is wanted, and what is still to be run for that and, if things are ``moving``, for the pulls.
 
         ``images`` are the gradients for colours; where texels are encoded they are changed on the spot. ``filtered`` says whether
-        smaller levels were read.
+        smaller levels were read. What is to be run ``before``, for each view, has the owners of the pulls.
         """
-        topology, launcher, work = batch.topology, batch.launcher, []
+        topology, launcher, work = batch.topology, batch.launcher, list[list[Work]]()
         for index, (pull, seen, made) in enumerate(zip(pulls, batch.seen, painted, strict=True)):
             given = weights[index], depths[index], images[index]
             if all(g is None for g in given) or not (moving or any(self.textures.encoded)):
+                work += [[chained(before[index])]] if before[index] else []
                 continue
             looks = None
             if given[2] is not None and made.read is not None:
                 looks = Looks(self.textures, self.uvs, topology.face_material32, made.read.address, given[2])
-            work.append(pull.take(pull_corners(
+            asking, *adding = pull.take(pull_corners(
                 seen.camera, topology.faces32, seen.face_id, seen.bins, made.runs, seen.view, launcher, *given[:2], looks,
                 pull.by_camera, pull.intrinsics,
-            )))
+            ))
+            work.append([chained([*before[index], asking]), *adding])
         if not texels:
             return None, side_by_side(work)
         views = [
@@ -129,7 +132,7 @@ class Palette:
             if g is not None and made.read is not None
         ]
         grad_texels, gather = texel_gradients(views, topology.face_material32, self.textures, filtered, launcher)
-        if any(self.textures.encoded):  # gradients for encoded texels are those that the pulls leave behind
+        if any(self.textures.encoded) or any(before):  # they need the gradients that the pulls, or what is before them, leave behind
             gather += unencode_gradients(self.textures, grad_texels, launcher)
             return grad_texels, side_by_side(work) + side_by_side([gather])
         return grad_texels, side_by_side([*work, gather])

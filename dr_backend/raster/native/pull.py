@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import warp as wp
@@ -24,6 +24,8 @@ from .srgb import DECODING
 from .strips import EACH_STRETCH, MAKE_RUNS, STRIPS
 from .sums import add_into, merge
 from .texture import Textures
+
+S = TypeVar("S", bound=Stage)
 
 # What the gradient for a pixel's colour means for its texture coordinates.
 _SLOPES = """
@@ -192,7 +194,7 @@ class Pull:
         self.by_camera, self.intrinsics = launcher.zeros(*camera.shape), intrinsics
         self.by_lens: list[Tensor] = []  # gradients for centre x, centre y, focal x and focal y that are to be added up
 
-    def take(self, made: tuple[Tensor | None, Sequence[Stage]]) -> Sequence[Stage]:
+    def take(self, made: tuple[Tensor | None, Sequence[S]]) -> Sequence[S]:
         """Remembers what is to be added up, and returns what is to be run."""
         by_lens, work = made
         self.by_lens += [] if by_lens is None else [by_lens]

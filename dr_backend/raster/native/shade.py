@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,13 +10,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec3s
-from ...kernels.launch import Launch, Launcher, Steps, lamp_kernel
+from ...kernels.launch import Launch, Launcher, Work, lamp_kernel
 from ..project import View
 from .bins import Bins
 from .interpolate import Runs
 from .lamps import shade_row, unlight_row, unshade_row
 from .rasterize import pixel_owners
-from .sums import add_into
+from .sums import add_into, merge
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,14 @@ class Lamps:
     shares: Float[Tensor, "V L"] | None  # that reach each vertex
     directions: Float[Tensor, "S 3"]  # of a sky that is not the same all around; the sky's line is added to it
     power: Float[Tensor, "S 3"]
+
+
+@dataclass(frozen=True)
+class Lighting:
+    """What lights the surfaces of a scene, and which way these are turned."""
+
+    lamps: Lamps
+    normals: Float[Tensor, "F 3 3"]  # of corners, in the world
 
 
 @lamp_kernel
@@ -88,12 +95,13 @@ def multiply_part(start: int, stop: int, left: Floats, right: Floats, product: F
 
 @wp.func_native("""
 for (int n = start; n < stop; ++n) {
-    if (by_left.data) by_left.data[n] = by_product.data[n] * right.data[n];
-    if (by_right.data) by_right.data[n] = by_product.data[n] * left.data[n];
+    const float asked = by_product.data[n];
+    if (by_right.data) by_right.data[n] = asked * left.data[n];
+    by_product.data[n] = asked * right.data[n];
 }
 """)
-def unmultiply_part(start: int, stop: int, left: Floats, right: Floats, by_product: Floats, by_left: Floats, by_right: Floats):
-    """Gradients for some of the factors, as far as there is room for them."""
+def unmultiply_part(start: int, stop: int, left: Floats, right: Floats, by_product: Floats, by_right: Floats):
+    """Gradients for some of the factors: that for the left one takes the place of the product's; the other's if there is room for it."""
     ...
 
 
@@ -105,96 +113,84 @@ def _multiply(first: int, chunk: int, left: Floats, right: Floats, product: Floa
 
 
 @lamp_kernel
-def _unmultiply(first: int, chunk: int, left: Floats, right: Floats, by_product: Floats, by_left: Floats, by_right: Floats):
-    """The owner is a chunk of numbers."""
+def _unmultiply(first: int, chunk: int, left: Floats, right: Floats, by_product: Floats, by_right: Floats):
+    """See ``unmultiply_part``. The owner is a chunk of numbers."""
     part = first + wp.tid()
-    unmultiply_part(part * chunk, wp.min((part + 1) * chunk, by_product.shape[0]), left, right, by_product, by_left, by_right)
+    unmultiply_part(part * chunk, wp.min((part + 1) * chunk, by_product.shape[0]), left, right, by_product, by_right)
 
 
 @dataclass(frozen=True)
-class Surface:
-    """The triangles that are lit, and one view of them."""
+class Lit:
+    """A view of surfaces, and the light that reaches them."""
 
+    surfaces: Lighting
     faces: Int[Tensor, "F 3"]
     positions: Float[Tensor, "V 3"]
-    normals: Float[Tensor, "F 3 3"]
-    lamps: Lamps
     bins: Bins
     face_id: Int[Tensor, "H W"]
     runs: Runs
     weights: Float[Tensor, "H W 3"]
     view: View
+    albedo: Float[Tensor, "H W 3"]
+    light: Float[Tensor, "H W 3"]  # irradiance over π, none where nothing is seen
 
     def arguments(self, sky: bool = True) -> list[object]:
         """What all kernels of this file begin with."""
-        lamps = self.lamps
-        lit = [self.faces, self.positions, self.normals, self.bins.facing, lamps.lines]
+        lamps = self.surfaces.lamps
+        lit = [self.faces, self.positions, self.surfaces.normals, self.bins.facing, lamps.lines]
         lit += [lamps.shapes, lamps.shares]
         return lit + [lamps.directions, lamps.power] if sky else lit
 
 
-def shade(surface: Surface, launcher: Launcher) -> Steps[Float[Tensor, "H W 3"]]:
-    """Irradiance over π of pixels, none where nothing is seen; the twin of ``shading.diffuse.reflected``."""
-    view = surface.view
-    owners, shape = pixel_owners(surface.bins, view, launcher)
-    light = launcher.empty(*surface.weights.shape)
+@dataclass(frozen=True)
+class Unlit:
+    """What gradients for lit colours mean, and what is still to be run to find out."""
+
+    by_weight: Float[Tensor, "H W 3"] | None  # for barycentric coordinates, undefined where nothing is seen; none where nothing moves
+    by_lines: Float[Tensor, "N L 3 3"] | None  # for the lamps' lines, to be added up; none where nobody wants to know
+    chain: list[Launch]  # pixel by pixel, of the same owners
+    adding: list[Work]  # for positions in the world and corner normals
+
+
+def shade(lit: Lit, launcher: Launcher) -> tuple[Float[Tensor, "H W 3"], list[Launch]]:
+    """Colours in the light, the twin of ``shading.diffuse.reflected``. What computes them, and the light, is a chain of the same owners."""
+    view, pixels = lit.view, lit.face_id.numel()
+    owners, shape = pixel_owners(lit.bins, view, launcher)
+    rgb = launcher.empty(view.height, view.width, 3, lasting=True)
     work = Launch(
-        _shade, owners, *surface.arguments(), surface.face_id, surface.weights, view.width, view.height, *shape, light,
-        items=surface.face_id.numel(),
+        _shade, owners, *lit.arguments(), lit.face_id, lit.weights, view.width, view.height, *shape, lit.light, items=pixels
     )
-    yield [work]
-    return light
+    return rgb, [work, Launch(_multiply, owners, 3 * shape[0] * shape[1], lit.albedo, lit.light, rgb, items=pixels // 8)]
 
 
 def unshade(
-    surface: Surface, by_light: Float[Tensor, "H W 3"], launcher: Launcher, grad_positions: Float[Tensor, "V 3"],
-    grad_normals: Float[Tensor, "F 3 3"],
-) -> Steps[Float[Tensor, "H W 3"]]:
-    """The gradient for barycentric coordinates, undefined where nothing is seen. Those for positions and corner normals are added up."""
-    view, runs = surface.view, surface.runs
-    by_weight = launcher.empty(*surface.weights.shape)
-    total = launcher.count(runs.starts, 0)
-    place = launcher.empty(2, total, 3, dtype=torch.int32)
-    by_corner = launcher.empty(2, total, 3, 3)
-    owners, shape = pixel_owners(surface.bins, view, launcher)
-    work = Launch(
-        _unshade, owners, *surface.arguments(), surface.face_id, surface.weights, by_light, view.width, view.height, *shape, runs.starts,
-        by_weight, place[0], place[1], by_corner[0], by_corner[1], items=surface.face_id.numel(),
-    )
-    by_vertex = add_into(grad_positions, place[0], by_corner[0], launcher)
-    yield [work, by_vertex, add_into(grad_normals.view(-1, 3), place[1], by_corner[1], launcher)]
-    return by_weight
+    lit: Lit, by_rgb: Float[Tensor, "H W 3"], launcher: Launcher, grad_positions: Float[Tensor, "V 3"] | None,
+    grad_normals: Float[Tensor, "F 3 3"] | None, lamps: bool,
+) -> Unlit:
+    """The adjoint of ``shade``: ``by_rgb`` becomes the gradient for albedo, others are added to those for positions and corner normals.
 
-
-def unlight(surface: Surface, by_light: Float[Tensor, "H W 3"], launcher: Launcher) -> Steps[Float[Tensor, "L 3 3"]]:
-    """The gradient for the lamps' lines."""
-    view = surface.view
-    owners, shape = pixel_owners(surface.bins, view, launcher)
-    by_line = launcher.zeros(owners, *surface.lamps.lines.shape)
-    work = Launch(
-        _unlight, owners, *surface.arguments(sky=False), surface.face_id, surface.weights, by_light, view.width, view.height, *shape,
-        by_line, items=surface.face_id.numel(),
-    )
-    yield [work]
-    return by_line.double().sum(0).float()
-
-
-def multiply(left: Float[Tensor, "H W 3"], right: Float[Tensor, "H W 3"], launcher: Launcher) -> Steps[Float[Tensor, "H W 3"]]:
-    """The product of two images."""
-    product = launcher.empty(*left.shape)
-    owners, chunk = launcher.chunks(product.numel(), 1)
-    yield [Launch(_multiply, owners, chunk, left, right, product, items=product.numel() // 16)]
-    return product
-
-
-def unmultiply(
-    left: Float[Tensor, "H W 3"], right: Float[Tensor, "H W 3"], by_product: Float[Tensor, "H W 3"], needed: Sequence[bool],
-    launcher: Launcher,
-) -> Steps[tuple[Float[Tensor, "H W 3"] | None, ...]]:
-    """The gradients for two images from that for their product, as far as they are ``needed``."""
-    by_product = by_product.contiguous()
-    found = tuple(launcher.empty(*left.shape) if wanted else None for wanted in needed)
-    owners, chunk = launcher.chunks(left.numel(), 1)
-    factors = left, right, by_product
-    yield [Launch(_unmultiply, owners, chunk, *factors, *found, items=left.numel() // 8)]
-    return found
+    These are none where nothing moves; ``lamps`` says whether theirs are wanted. Which share of a lamp's light reaches a vertex is
+    constant, and so is a sky that is not the same all around.
+    """
+    view, pixels = lit.view, lit.face_id.numel()
+    owners, shape = pixel_owners(lit.bins, view, launcher)
+    by_light = launcher.empty(*by_rgb.shape) if lamps or grad_positions is not None else None
+    chain = [Launch(_unmultiply, owners, 3 * shape[0] * shape[1], lit.albedo, lit.light, by_rgb, by_light, items=pixels // 8)]
+    by_weight = by_lines = None
+    adding: list[Work] = []
+    seen = [lit.face_id, lit.weights, by_light, view.width, view.height, *shape]
+    if lamps:
+        by_lines = launcher.zeros(owners, *lit.surfaces.lamps.lines.shape)
+        chain.append(Launch(_unlight, owners, *lit.arguments(sky=False), *seen, by_lines, items=pixels))
+    if grad_positions is not None and grad_normals is not None:
+        by_weight, total = launcher.empty(*by_rgb.shape), launcher.count(lit.runs.starts, 0)
+        places = [launcher.empty(total, 3, dtype=torch.int32) for _ in range(2)]
+        asked = [launcher.empty(total, 3, 3) for _ in range(2)]
+        chain.append(Launch(_unshade, owners, *lit.arguments(), *seen, lit.runs.starts, by_weight, *places, *asked, items=pixels))
+        for grad, place, value in zip((grad_positions, grad_normals.view(-1, 3)), places, asked, strict=True):
+            lists = None
+            if launcher.device.type == "cpu":
+                lists, merging = merge(lit.runs.starts, shape[1], place, value, launcher)
+                chain.append(merging)
+            adding.append(add_into(grad, place, value, launcher, lists))
+    return Unlit(by_weight, by_lines, chain, adding)
