@@ -24,12 +24,13 @@ CAMERA_TENSORS = 5  # of each view
 
 @dataclass(frozen=True)
 class Tables:
-    """What kernels need to know of a topology whose surfaces are all connected."""
+    """What kernels need to know of a topology."""
 
     faces32: Int[Tensor, "F 3"]
     edges32: tuple[Int[Tensor, "E 2"], Int[Tensor, "E 2"]]
     face_material32: Int[Tensor, " F"]
-    shell_count = 1
+    shells32: Int[Tensor, " F"] | None
+    shell_count: int  # 1, or more
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from ...kernels.arrays import Floats, Ints, Vec3s
 from ...kernels.launch import Launch, Launcher, Steps, Work, cut_kernel
 from ..project import View
 from .screen import Lens, lens_of
+from .sums import starts_of
 
 
 @wp.struct
@@ -142,6 +143,10 @@ def pull_cuts(
     u / (u + v).
     """
     c = first + wp.tid()
+    if inner[c] < 0:
+        for k in range(6):
+            place[6 * c + k] = -1
+        return
     f, g = cut[2 * c], cut[2 * c + 1]
     x, y = float(inner[c] % lens.width) + 0.5, float(inner[c] / lens.width) + 0.5
     far_x, far_y = float(outer[c] % lens.width) + 0.5, float(outer[c] / lens.width) + 0.5
@@ -161,27 +166,130 @@ def pull_cuts(
             by_lens[4 * c + k] = total[k]
 
 
+@wp.func_native("""
+int rights = 0, belows = 0;
+for (int x = 0; x < width; ++x) rights += right.data[y * width + x] >= 0.0f;
+for (int x = 0; x < width; ++x) belows += below.data[y * width + x] >= 0.0f;
+return wp::vec2i(rights, belows);
+""")
+def count_cuts(y: int, width: int, right: Floats, below: Floats) -> wp.vec2i:
+    """How many cuts there are between pixels of a row, and of it and the next."""
+    ...
+
+
+@cut_kernel
+def _count(first: int, width: int, height: int, right: Floats, below: Floats, counts: Ints):
+    """See ``count_cuts``. The owner is a row."""
+    y = first + wp.tid()
+    found = count_cuts(y, width, right, below)
+    counts[y] = found[0]
+    counts[height + y] = found[1]
+
+
+@wp.func_native("""
+for (int c = 0; c < inner.shape[0]; ++c) {
+    const int one = inner.data[c], two = outer.data[c];
+    if (one >= 0) (two - one == 1 || one - two == 1 ? right : below).data[one < two ? one : two] = -1.0f;
+}
+""")
+def leave_outlines(inner: Ints, outer: Ints, right: Floats, below: Floats):
+    """Drops cuts between pixels between which an outline passes."""
+    ...
+
+
+@cut_kernel
+def _leave(first: int, inner: Ints, outer: Ints, right: Floats, below: Floats):
+    """See ``leave_outlines``. There is one owner."""
+    leave_outlines(inner, outer, right, below)
+
+
+@wp.func_native("""
+const int rows = (starts.shape[0] - 1) / 2, room = cut.shape[0] / 2, all = starts.data[2 * rows], edges = inner.shape[0] - room;
+if (all > room) return;
+for (int part = 0; part < 2; ++part) {
+    const float* const found = (part ? below : right).data;
+    int place = starts.data[part * rows + y];
+    for (int pixel = y * width; pixel < (y + 1) * width; ++pixel) {
+        if (!(found[pixel] >= 0.0f)) continue;
+        const int next = pixel + (part ? width : 1);
+        cut.data[2 * place] = face_id.data[pixel], cut.data[2 * place + 1] = face_id.data[next];
+        inner.data[edges + place] = pixel, outer.data[edges + place] = next, distance.data[edges + place] = found[pixel];
+        ++place;
+    }
+}
+""")
+def list_cuts(
+    y: int, width: int, right: Floats, below: Floats, starts: Ints, face_id: Ints, cut: Ints, inner: Ints, outer: Ints, distance: Floats
+):
+    """Writes down the cuts of a row behind the crossings of edges; none if there is not room for all."""
+    ...
+
+
+@cut_kernel
+def _list(
+    first: int, width: int, right: Floats, below: Floats, starts: Ints, face_id: Ints, cut: Ints, inner: Ints, outer: Ints, distance: Floats
+):
+    """See ``list_cuts``. The owner is a row."""
+    list_cuts(first + wp.tid(), width, right, below, starts, face_id, cut, inner, outer, distance)
+
+
+@wp.func_native("""
+const int edges = from_inner.shape[0], all = starts.data[starts.shape[0] - 1], room = inner.shape[0] - edges;
+for (int c = 0; c < edges; ++c) inner.data[c] = from_inner.data[c], outer.data[c] = from_outer.data[c], distance.data[c] = origin.data[c];
+for (int c = edges + (all > room ? 0 : all); c < edges + room; ++c) inner.data[c] = outer.data[c] = -1;
+""")
+def join_edges(from_inner: Ints, from_outer: Ints, origin: Floats, starts: Ints, inner: Ints, outer: Ints, distance: Floats):
+    """Puts the crossings of edges before the cuts, and marks the places behind them that are left over."""
+    ...
+
+
+@cut_kernel
+def _join(first: int, from_inner: Ints, from_outer: Ints, origin: Floats, starts: Ints, inner: Ints, outer: Ints, distance: Floats):
+    """See ``join_edges``. There is one owner."""
+    join_edges(from_inner, from_outer, origin, starts, inner, outer, distance)
+
+
 def cross_cuts(
     camera: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], shells: Int[Tensor, " F"], face_id: Int[Tensor, "H W"], view: View,
-    launcher: Launcher, inner: Int[Tensor, " E"], outer: Int[Tensor, " E"], before: Sequence[Work],
-) -> Steps[tuple[Int[Tensor, "D 2"], Int[Tensor, " D"], Int[Tensor, " D"], Float[Tensor, " D"]]]:
-    """The two faces, inner and outer pixel and distance of every cut; ``inner`` and ``outer`` are the pixels beside outline edges,
-    which what is to be run ``before`` finds, -1 for none.
+    launcher: Launcher, edges: Sequence[Tensor], before: Sequence[Work],
+) -> Steps[tuple[Int[Tensor, "D 2"], list[Tensor], list[Work]]]:
+    """The two faces of every cut; inner pixel, outer pixel and distance of the crossings of ``edges``, which come first, and of cuts.
 
-    Two pixels that show different shells lie on either side of a cut if each shell's plane, continued to the other pixel, lies behind
-    there, and if no outline passes between them: beyond its outline a surface has no plane.
+    What is to be run ``before`` finds those of edges. Two pixels that show different shells lie on either side of a cut if each shell's
+    plane, continued to the other pixel, lies behind there, and if no outline passes between them: beyond its outline a surface has no
+    plane. Crossings that are not used have -1 for a pixel. And what is still to be run for all that.
     """
     right, below = launcher.empty(2, view.height, view.width).unbind(0)
     meeting = Launch(_meet, view.height, faces, camera, shells, face_id, lens_of(view), right, below, items=face_id.numel())
-    yield [*before, meeting]
-    used = inner >= 0
-    inner, outer = inner[used], outer[used]
+    if launcher.device.type != "cpu":
+        yield [*before, meeting]
+        return *_cuts_by_torch(edges, right, below, face_id), []
+    counts = launcher.empty(2 * view.height, dtype=torch.int32)
+    starts, add_up = starts_of(counts, launcher)
+    leave = Launch(_leave, 1, *edges[:2], right, below, alone=True)
+    count = Launch(_count, view.height, view.width, view.height, right, below, counts, items=face_id.numel() // 8)
+    yield [*before, meeting, leave, count, add_up]
+    number, room = edges[0].shape[0], launcher.count(starts, view.width + view.height)
+    cut, distance = launcher.empty(room, 2, dtype=torch.int32), launcher.empty(number + room)
+    inner, outer = (launcher.empty(number + room, dtype=torch.int32) for _ in range(2))
+    joint = [inner, outer, distance]
+    listing = Launch(_list, view.height, view.width, right, below, starts, face_id, cut, *joint, items=face_id.numel() // 8)
+    return cut, joint, [listing, Launch(_join, 1, *edges, starts, *joint, alone=True)]
+
+
+def _cuts_by_torch(
+    edges: Sequence[Tensor], right: Float[Tensor, "H W"], below: Float[Tensor, "H W"], face_id: Int[Tensor, "H W"]
+) -> tuple[Int[Tensor, "D 2"], list[Tensor]]:
+    """The same on a graphics card, where torch has ready what would take several kernels."""
+    used = edges[0] >= 0
+    inner, outer = edges[0][used], edges[1][used]
     lower, level = torch.minimum(inner, outer).long(), (inner - outer).abs() == 1
     parts = []
-    for distance, step, outlined in ((right.view(-1), 1, lower[level]), (below.view(-1), view.width, lower[~level])):
+    for distance, step, outlined in ((right.view(-1), 1, lower[level]), (below.view(-1), face_id.shape[1], lower[~level])):
         distance[outlined] = -1.0
         found = torch.nonzero(distance >= 0).squeeze(1)
-        parts.append((found, found + step, distance[found]))
-    first, second, distances = (torch.cat(column) for column in zip(*parts, strict=True))
+        parts.append((found.int(), (found + step).int(), distance[found]))
+    cuts = [torch.cat(column) for column in zip(*parts, strict=True)]
     flat = face_id.view(-1)
-    return torch.stack([flat[first], flat[second]], dim=1), first.int(), second.int(), distances
+    faces = torch.stack([flat[cuts[0].long()], flat[cuts[1].long()]], dim=1)
+    return faces, [torch.cat(pair) for pair in zip(edges, cuts, strict=True)]

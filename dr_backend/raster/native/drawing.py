@@ -12,7 +12,6 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ...kernels.launch import Launch, Launcher, Stage, Steps, Work, chained, side_by_side
@@ -69,11 +68,10 @@ def blended(
     )
     found = Crossings(edge, None, *edges)
     if topology.shell_count > 1:
-        assert not isinstance(topology, Tables)
-        cut, *cuts = yield from cross_cuts(
-            seen.camera, topology.faces32, topology.shells32, seen.face_id, seen.view, launcher, *edges[:2], work
+        cut, joint, work = yield from cross_cuts(
+            seen.camera, topology.faces32, topology.shells32, seen.face_id, seen.view, launcher, edges, work
         )
-        found, work = Crossings(edge, cut, *(torch.cat(pair) for pair in zip(edges, cuts, strict=True))), []
+        found = Crossings(edge, cut, *joint)
     made, blending = blend(found, alpha, rgb, launcher)
     later: list[Stage] = [[]] * max(len(before), len(work) - 1)  # one thread chooses crossings: the others paint meanwhile
     yield [*side_by_side([work, [*later, *color]]), *blending]
@@ -160,11 +158,13 @@ def draw(batch: Batch, paints: Paints | None, lighting: Lighting | None, keep: b
 def _by_recipe(batch: Batch, paints: Paints | None, lighting: Lighting | None, keep: bool) -> Done[Sketch] | None:
     """The same where that has been done before for scenes and views of these sizes, and torch has no part in it."""
     topology, views = batch.topology, [view.fixed for view in batch.views]
-    if batch.seen or topology.shell_count > 1 or any(view.lens is not None for view in views):
+    if batch.seen or any(view.lens is not None for view in views):
         return None
     sizes = tuple((view.width, view.height, view.perspective) for view in views)
     look: tuple[Hashable, ...] = ()
+    several = topology.shell_count > 1
     given: list[Tensor | None] = [batch.points, topology.faces32, *topology.edges32, topology.face_material32, batch.culled]
+    given.append(topology.shells32 if several else None)
     if paints is not None:
         look = paints.layout.kinds, paints.still, paints.encoded is None, paints.coarse is None
         given += [paints.layout.table, paints.uvs, paints.colors, paints.texels, paints.encoded, paints.coarse]
@@ -174,8 +174,8 @@ def _by_recipe(batch: Batch, paints: Paints | None, lighting: Lighting | None, k
     key = keep, sizes, look
 
     def plan(recorder: Recorder) -> Sketch:
-        points, faces, vertices, sides, material, culled, *rest = recorder.given
-        flat: Any = Tables(faces, (vertices, sides), material)  # type: ignore[arg-type]
+        points, faces, vertices, sides, material, culled, shells, *rest = recorder.given
+        flat: Any = Tables(faces, (vertices, sides), material, shells, 2 if several else 1)  # type: ignore[arg-type]
         own_paints = own_lighting = None
         if paints is not None:
             table, uvs, colors, texels, encoded, coarse = rest[:6]
