@@ -159,7 +159,10 @@ class Done(Generic[T]):
 
     def last(self, tensor: Tensor) -> int:
         """The last number of a tensor of integers of the result."""
-        return int(tensor[-1]) if self.recipe is None else self._integer(_address(tensor[-1:]))
+        if self.recipe is None:
+            return int(tensor[-1])
+        segment, start = _address(tensor)
+        return self._integer((segment, start + (tensor.numel() - 1) * tensor.element_size()))
 
     def forget(self, tensor: Tensor) -> None:
         """Lets go of a lasting tensor of the result."""

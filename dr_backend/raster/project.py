@@ -77,7 +77,7 @@ def view_of(camera: Camera, like: Tensor) -> View:
     if any(isinstance(value, Tensor) and (value.requires_grad or value.is_cuda) for value in given):
         return _view(camera, like.device, like.dtype)
     arrays = [None if value is None else np.asarray(value) for value in given]
-    numbers = tuple((array.dtype.str, array.tobytes()) for array in arrays if array is not None)
+    numbers = tuple((array.dtype.char, array.tobytes()) for array in arrays if array is not None)
     missing = tuple(array is None for array in arrays)
     return _known_view(_Known(camera, numbers, (missing, camera.size, camera.projection, camera.near), like.device, like.dtype))
 

@@ -222,14 +222,13 @@ class Wanted:
     lines: bool
     moving: bool  # those for anything that moves pixels, normals too
     world: tuple[bool, ...]  # as ``Batch.world_gradients`` takes it
-    filtered: bool = False  # whether smaller levels of textures were read
 
 
 def _asked(
-    sketch: Sketch, wanted: Wanted, images: Sequence[Tensor | None], own: Sequence[bool], alphas: Sequence[Tensor | None],
-    depths: Sequence[Tensor | None],
+    sketch: Sketch, wanted: Wanted, filtered: bool, images: Sequence[Tensor | None], own: Sequence[bool],
+    alphas: Sequence[Tensor | None], depths: Sequence[Tensor | None],
 ) -> Asked:
-    """See ``undraw``."""
+    """See ``undraw``; ``filtered`` says whether smaller levels of textures were read, and ``own`` which images may be changed."""
     batch, palette, launcher = sketch.batch, sketch.palette, sketch.batch.launcher
     images, copying = copies_of(images, own, launcher)
     pulls = pulls_of(batch, wanted.world)
@@ -249,7 +248,7 @@ def _asked(
     work: list[list[Work]] = []
     if palette is not None:
         by_texels, work = palette.unpaint(
-            batch, pulls, sketch.painted, images, depths, weights, any(wanted.world), wanted.texels, wanted.filtered, before
+            batch, pulls, sketch.painted, images, depths, weights, any(wanted.world), wanted.texels, filtered, before
         )
     by_camera = [pull.by_camera for pull in pulls]
     by_world, turning = batch.turn_back(by_camera, by_world) if wanted.world[0] else (by_world, [])
@@ -266,16 +265,16 @@ def undraw(
     own = [image is not None and not image.is_contiguous() for image in images]
     clean = [None if g is None else g.contiguous() for g in (*images, *alphas, *depths)]
     filtered = any(not done.blank(each.read.highest) for each in sketch.painted if each.read is not None)
-    wanted, count = replace(wanted, filtered=filtered), len(own)
+    count = len(own)
 
     def ask(sketch: Sketch, gradients: Sequence[Tensor | None]) -> Asked:
-        return _asked(sketch, wanted, gradients[:count], own, gradients[count : 2 * count], gradients[2 * count :])
+        return _asked(sketch, wanted, filtered, gradients[:count], own, gradients[count : 2 * count], gradients[2 * count :])
 
     if done.recipe is None:
         return Done(ask(sketch, clean))
     rooms = [done.last(each.runs.starts) for each in sketch.painted]
     room = 1 << max(rooms, default=0).bit_length()  # few different ones
-    key = wanted, tuple(own), room
+    key = wanted, filtered, tuple(own), room
 
     def plan(recorder: Recorder) -> Asked:
         return ask(replace(sketch, batch=sketch.batch.with_launcher(recorder)), recorder.given)
