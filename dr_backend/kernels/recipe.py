@@ -225,6 +225,7 @@ def _written(
     recorder = Recorder(launcher, len(held), given, rooms)
     result = build(recorder)
     plan = launcher.planned(recorder.stages)
+    recorder.stages.clear()  # the result may hold the recorder
     words, pointers, segments, told = np.frombuffer(plan.text, np.int64).copy(), [], [], []
     for launch, start in plan.launches:
         for place, argument in zip(launcher.program(launch).places, launch.arguments, strict=True):

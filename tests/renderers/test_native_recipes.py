@@ -3,6 +3,7 @@
 import gc
 import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -142,6 +143,18 @@ def test_several_passes_may_wait_for_their_gradients(renderer):
         found = [gradients(flat, loss) for flat, loss in reversed(list(zip(scenes, losses, strict=True)))][::-1]
         for ours, theirs in zip(found, expected, strict=True):
             assert all(torch.equal(*pair) for pair in zip(ours, theirs, strict=True))
+
+
+def test_several_threads_may_follow_a_recipe_at_once(renderer):
+    flat = flat_scene()
+
+    def gradient(_: int) -> tuple[torch.Tensor, ...]:
+        return gradients(flat, loss_of(renderer.render(flat, VIEWS[:1])[0]))
+
+    expected = gradient(0)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(gradient, range(100)):
+            assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
 
 
 def test_gradients_may_be_asked_for_twice_and_in_parts(renderer):
