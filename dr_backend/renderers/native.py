@@ -75,18 +75,6 @@ class NativeRenderer:
             alphas, images = blend_views(batch, positions, images)
             batch.faces = [seen.face_id for seen in batch.seen]
         return [RenderOutput(*each) for each in zip(images, alphas, batch.faces, depths, strict=True)]
-        if scene.unlit and _paintable(scene):
-            images, alphas, depths = draw_views(batch, positions, *_palette(scene, positions))
-        else:
-            batch.look()
-            lamps = tabulate_lamps(scene) if _paintable(scene) else None
-            if lamps is not None:
-                images, depths = self._light(scene, lamps, batch, positions)
-            else:
-                images, depths = self._shade(scene, cameras, batch, positions)
-            alphas, images = blend_views(batch, positions, images)
-            batch.faces = [seen.face_id for seen in batch.seen]
-        return [RenderOutput(*each) for each in zip(images, alphas, batch.faces, depths, strict=True)]
 
     def maps(self, scene: FlatScene, camera: Camera, attributes: Tensor | None = None) -> Maps:
         """Faces, barycentric coordinates, depth, normals and vertex attributes (V, K) of one view."""

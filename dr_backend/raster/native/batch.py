@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 
@@ -122,7 +122,7 @@ class Batch:
         return total, stages
 
     def world_gradients(
-        self, points: Float[Tensor, "V 3"], by_camera: Sequence[Float[Tensor, "V 3"]], by_lens: Sequence[Sequence[Float[Tensor, "_ 4"]]],
+        self, points: Float[Tensor, "V 3"], by_camera: Iterable[Float[Tensor, "V 3"]], by_lens: Iterable[Sequence[Float[Tensor, "_ 4"]]],
         needed: Sequence[bool], by_world: Float[Tensor, "V 3"] | None,
     ) -> tuple[Tensor | None, ...]:
         """Gradients for world positions and ``camera_tensors`` from those for camera space of each view, and for its centre and focal

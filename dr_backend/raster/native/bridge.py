@@ -17,7 +17,7 @@ from ...kernels.launch import Steps, Work, side_by_side
 from ...kernels.recipe import Done
 from .batch import CAMERA_TENSORS, Batch
 from .coverage import Blend
-from .drawing import Asked, Wanted, blended, copies_of, draw, pulls_of, taken, unblended, undraw
+from .drawing import Asked, Wanted, blended, cleaned, copies_of, draw, pulls_of, taken, unblended, undraw
 from .interpolate import interpolate
 from .palette import Paints, color_gradients, keep_made, paints_of
 from .pull import Pull, pull_corners
@@ -32,10 +32,6 @@ def _world(
     by_world, turning = batch.turn_back(by_camera, None) if needed[0] else (None, [])
     batch.launcher.run(*stages, *turning)
     return batch.world_gradients(positions, by_camera, [pull.by_lens for pull in pulls], needed, by_world)
-
-
-def _contiguous(gradients: Sequence[Tensor | None]) -> list[Tensor | None]:
-    return [None if g is None else g.contiguous() for g in gradients]
 
 
 def _depths(batch: Batch) -> list[Tensor]:
@@ -61,7 +57,7 @@ class _Locate(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        batch, needed, clean = ctx.batch, ctx.needs_input_grad[1:], _contiguous(gradients)
+        batch, needed, (clean, _) = ctx.batch, ctx.needs_input_grad[1:], cleaned(gradients)
         (positions,) = ctx.saved_tensors
         count = len(batch.seen)
         pulls = pulls_of(batch, needed)
@@ -73,11 +69,6 @@ class _Locate(Function):
                     None, pull.by_camera, pull.intrinsics,
                 )))
         return (None, *_world(batch, positions, pulls, needed, *side_by_side(work)))
-
-
-def _scattered(gradients: Sequence[Tensor | None]) -> list[bool]:
-    """Which are not contiguous: a contiguous copy of them is our own."""
-    return [g is not None and not g.is_contiguous() for g in gradients]
 
 
 class _Blend(Function):
@@ -104,15 +95,15 @@ class _Blend(Function):
         batch, views = ctx.batch, len(ctx.batch.seen)
         needed = ctx.needs_input_grad[1 : 2 + CAMERA_TENSORS * views]
         (positions,) = ctx.saved_tensors
-        by_alpha = _contiguous(gradients[:views])
-        by_rgb, copying = copies_of(_contiguous(gradients[views:]), _scattered(gradients[views:]), batch.launcher)
+        clean, own = cleaned(gradients)
+        by_rgb, copying = copies_of(clean[views:], own[views:], batch.launcher)
         pulls = pulls_of(batch, needed)
-        world = _world(batch, positions, pulls, needed, *copying, *unblended(batch, pulls, ctx.blends, by_alpha, by_rgb))
+        world = _world(batch, positions, pulls, needed, *copying, *unblended(batch, pulls, ctx.blends, clean[:views], by_rgb))
         return (None, *world, *by_rgb)
 
 
 class _Image(Function):
-    """What every view shows, from its vertices to its blended outlines: coverage, and with paints colours, if in the light, and depth."""
+    """What every view shows, from its vertices to its blended outlines: coverage; with paints colours, which may be lit, and depth."""
 
     @staticmethod
     def forward(
@@ -157,9 +148,7 @@ def _moved(batch: Batch, done: Done[Asked], positions: Tensor, needed: Sequence[
     """Gradients for positions and cameras, as far as they are ``needed``."""
     asked, bent = done.result, any(view.lens is not None for view in batch.views)
     by_world = _real(done, asked.by_world) if needed[0] else None
-    if not any(needed[1:]) and not (needed[0] and bent):
-        return (by_world, *[None] * (len(needed) - 1))
-    by_camera, by_lens = [done.real(each) for each in asked.by_camera], [[done.real(each) for each in parts] for parts in asked.by_lens]
+    by_camera, by_lens = map(done.real, asked.by_camera), (list(map(done.real, parts)) for parts in asked.by_lens)  # if anybody asks
     by_positions, *rest = batch.world_gradients(positions, by_camera, by_lens, needed, None if bent else by_world)
     if bent and by_world is not None and by_positions is not None:
         by_positions = by_positions + by_world

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...kernels.launch import Launch, Launcher, Stage, Steps, Work, chained, side_by_side
 from ...kernels.recipe import Done, Recorder, follow
-from ..project import refuse_unless_finite
+from ..project import View, refuse_unless_finite
 from .batch import CAMERA_TENSORS, Batch, Seen, Tables
 from .copies import copied
 from .coverage import Blend, Crossings, blend, unblend
@@ -98,6 +98,11 @@ def pulls_of(batch: Batch, needed: Sequence[bool]) -> list[Pull]:
     return [Pull(seen.camera, any(needed[n + 2 : n + 4]), batch.launcher) for seen, n in zip(batch.seen, starts, strict=True)]
 
 
+def cleaned(gradients: Sequence[Tensor | None]) -> tuple[list[Tensor | None], list[bool]]:
+    """The same, contiguous, and which of them are our own for that reason."""
+    return [None if g is None else g.contiguous() for g in gradients], [g is not None and not g.is_contiguous() for g in gradients]
+
+
 def copies_of(gradients: Sequence[Tensor | None], own: Sequence[bool], launcher: Launcher) -> tuple[list[Tensor | None], list[list[Work]]]:
     """Copies of what is not our ``own``, and what makes them: gradients that are changed on the spot may be somebody else's."""
     made = [(g, None) if g is None or ours else copied(g, launcher) for g, ours in zip(gradients, own, strict=True)]
@@ -160,7 +165,7 @@ def _by_recipe(batch: Batch, paints: Paints | None, lighting: Lighting | None, k
     topology, views = batch.topology, [view.fixed for view in batch.views]
     if batch.seen or any(view.lens is not None for view in views):
         return None
-    sizes = tuple((view.width, view.height, view.perspective) for view in views)
+    sizes = _sizes(views)
     look: tuple[Hashable, ...] = ()
     several = topology.shell_count > 1
     given: list[Tensor | None] = [batch.points, topology.faces32, *topology.edges32, topology.face_material32, batch.culled]
@@ -206,6 +211,11 @@ def taken(done: Done[Sketch]) -> tuple[list[Tensor], list[Tensor], list[Tensor],
         done.result = replace(sketch, images=(), alphas=(), painted=[replace(made, rgb=None) for made in sketch.painted])
         depths = [depth.detach() for depth in depths]
     return images, alphas, depths, [done.real(seen.face_id) for seen in views]
+
+
+def _sizes(views: Sequence[View]) -> tuple[tuple[int, int, bool], ...]:
+    """What a plan has to know of views: width, height and whether they have a perspective."""
+    return tuple((view.width, view.height, view.perspective) for view in views)
 
 
 @lru_cache(64)
@@ -262,24 +272,23 @@ def undraw(
 ) -> Done[Asked]:
     """What the gradients for ``images``, ``alphas`` and ``depths`` ask."""
     sketch = done.result
-    own = [image is not None and not image.is_contiguous() for image in images]
-    clean = [None if g is None else g.contiguous() for g in (*images, *alphas, *depths)]
+    clean, own = cleaned((*images, *alphas, *depths))
     filtered = any(not done.blank(each.read.highest) for each in sketch.painted if each.read is not None)
-    count = len(own)
+    count = len(images)
 
     def ask(sketch: Sketch, gradients: Sequence[Tensor | None]) -> Asked:
-        return _asked(sketch, wanted, filtered, gradients[:count], own, gradients[count : 2 * count], gradients[2 * count :])
+        return _asked(sketch, wanted, filtered, gradients[:count], own[:count], gradients[count : 2 * count], gradients[2 * count :])
 
     if done.recipe is None:
         return Done(ask(sketch, clean))
     rooms = [done.last(each.runs.starts) for each in sketch.painted]
     room = 1 << max(rooms, default=0).bit_length()  # few different ones
-    key = wanted, filtered, tuple(own), room
+    key = wanted, filtered, tuple(own[:count]), room
 
     def plan(recorder: Recorder) -> Asked:
         return ask(replace(sketch, batch=sketch.batch.with_launcher(recorder)), recorder.given)
 
-    sizes = tuple((view.width, view.height, view.perspective) for view in sketch.batch.views)
-    found = follow(launcher, done.recipe.after, key, plan, done.tensors, clean, _stand_ins(sizes), done.told, [room] * 2 * count, True)
+    strangers = _stand_ins(_sizes(sketch.batch.views))
+    found = follow(launcher, done.recipe.after, key, plan, done.tensors, clean, strangers, done.told, [room] * 2 * count, True)
     assert found is not None
     return found

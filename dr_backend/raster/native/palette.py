@@ -69,8 +69,6 @@ def paints_of(materials: Sequence[FlatMaterial], uvs: Tensor, colors: Tensor, te
     return Paints(materials, layout_of(materials, texels.device), uvs, colors, texels, *made, bool(images) and not moving)
 
 
-
-
 def keep_made(paints: Paints, textures: Textures, real: Callable[[Tensor], Tensor]) -> None:
     """Remembers what was made of images that stand still, unless it was known; ``real`` are tensors that last."""
     if paints.still and paints.coarse is None:

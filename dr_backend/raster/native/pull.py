@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ...kernels.arrays import Floats, Ints, Vec2s, Vec3s, Vec4s
-from ...kernels.launch import Launch, Launcher, Stage, Work, inside_kernel, once
+from ...kernels.launch import Launch, Launcher, Stage, Work, chained, inside_kernel, once
 from ..project import View
 from .bins import Bins
 from .interpolate import SPOTS, Runs
@@ -244,5 +244,6 @@ def pull_corners(
     )
     lists = None
     if launcher.device.type == "cpu":
-        lists, pull.then = merge(runs.starts, shape[1], place, by_corner, launcher)
+        lists, merging = merge(runs.starts, shape[1], place, by_corner, launcher)
+        chained([pull, merging])
     return by_lens, [pull, add_into(grad_camera, place, by_corner, launcher, lists)]
