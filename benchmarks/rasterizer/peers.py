@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.util import find_spec
 from typing import Protocol
 
@@ -61,33 +62,34 @@ def flat_scene(problem: Problem, device: str) -> FlatScene:
 
 
 class TorchPass:
-    """A pass of a renderer in torch: ``render(positions, image)`` gives (B, S, S, K)."""
+    """A pass of a renderer in torch: ``render(positions, image)`` gives each view's colours (S, S, 3) or coverage (S, S)."""
 
-    def __init__(self, problem: Problem, device: str, render: Callable[[Tensor, Tensor], Tensor]) -> None:
+    def __init__(self, problem: Problem, device: str, render: Callable[[Tensor, Tensor], Sequence[Tensor]]) -> None:
         textured = problem.case.task == "textured"
         self.render = render
         self.positions = torch.tensor(problem.positions, dtype=torch.float32, device=device, requires_grad=True)
         self.image = torch.tensor(problem.image, dtype=torch.float32, device=device, requires_grad=textured)
         self.still = self.image.detach()
-        weights = torch.tensor(problem.weights, dtype=torch.float32, device=device)[..., : 3 if textured else 1]
-        self.weights = weights.expand(problem.case.views, -1, -1, -1).contiguous()
+        weights = torch.tensor(problem.weights if textured else problem.weights[..., 0], dtype=torch.float32, device=device).contiguous()
+        self.weights = [weights] * problem.case.views
 
     def __call__(self) -> None:
         self.positions.grad = self.image.grad = None
-        self.render(self.positions, self.image).backward(self.weights)
+        torch.autograd.backward(self.render(self.positions, self.image), self.weights)
         self._finish()
 
-    def forward(self, still: bool = False) -> Tensor:
+    def forward(self, still: bool = False) -> Sequence[Tensor]:
         """The forward pass alone, without anything kept for a backward one. The texture may stand ``still``, as in a fit of geometry:
         what can be made of it once is then made once.
         """
         with torch.no_grad():
-            image = self.render(self.positions, self.still if still else self.image)
+            images = self.render(self.positions, self.still if still else self.image)
         self._finish()
-        return image
+        return images
 
     def picture(self) -> np.ndarray:
-        return self.forward().cpu().numpy()
+        images = torch.stack([*self.forward()]).cpu().numpy()
+        return images if images.ndim == 4 else images[..., None]
 
     def _finish(self) -> None:
         if self.positions.is_cuda:
@@ -99,10 +101,13 @@ def ours(name: str, threads: int = THREADS) -> Callable[[Problem, str], TorchPas
         own, flat = renderer(name, device, threads), flat_scene(problem, device)
         color = problem.case.task == "textured"
 
-        def render(positions: Tensor, image: Tensor) -> Tensor:
-            scene = replace(flat, positions=positions, materials=(replace(flat.materials[0], image=image),))
-            images = [view.rgb if color else view.alpha[..., None] for view in own.render(scene, problem.cameras, color=color)]
-            return images[0][None] if len(images) == 1 else torch.stack(images)
+        @cache
+        def scene(positions: Tensor, image: Tensor) -> FlatScene:
+            return replace(flat, positions=positions, materials=(replace(flat.materials[0], image=image),))
+
+        def render(positions: Tensor, image: Tensor) -> Sequence[Tensor]:
+            views = own.render(scene(positions, image), problem.cameras, color=color)
+            return [view.rgb if color else view.alpha for view in views]
 
         return TorchPass(problem, device, render)
 
@@ -134,13 +139,13 @@ def _pytorch3d(faces_per_pixel: int, sigma: float) -> Callable[[Problem, str], T
         )
         rasterizer, blend = MeshRasterizer(cameras, settings), BlendParams(sigma=sigma, background_color=(0.0, 0.0, 0.0))
 
-        def render(positions: Tensor, image: Tensor) -> Tensor:
+        def render(positions: Tensor, image: Tensor) -> Sequence[Tensor]:
             fragments = rasterizer(Meshes([positions], [faces]).extend(views))
             if problem.case.task == "silhouette":
                 colors = positions.new_zeros(*fragments.pix_to_face.shape, 3)
-                return sigmoid_alpha_blend(colors, fragments, blend)[..., 3:]
+                return sigmoid_alpha_blend(colors, fragments, blend)[..., 3].unbind()
             textures = TexturesUV([image] * views, [corner] * views, [uvs] * views, align_corners=False)
-            return hard_rgb_blend(textures.sample_textures(fragments), fragments, blend)[..., :3]
+            return hard_rgb_blend(textures.sample_textures(fragments), fragments, blend)[..., :3].unbind()
 
         return TorchPass(problem, device, render)
 

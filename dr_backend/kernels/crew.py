@@ -19,6 +19,9 @@ import warp as wp
 PATIENCE = 30_000  # looks for work before a helping thread goes to sleep: a millisecond, as long as torch needs between two plans
 MOST_BYTES = 4_096  # of a kernel's arguments
 TASK = struct.Struct("QIIII")  # of a plan: address of the function, place and size of its arguments, owners, blocks; see ``Task``
+RECIPE = struct.Struct("QQ")  # before a plan that is still to be filled in: the number of the following, and the plan's bytes
+FILL = struct.Struct("IIQQ")  # where in the plan, segment, and bytes from its start; how many to copy from there, 0 for its address itself
+CLEARED = 0xFFFFFFFF  # instead of a place in the plan: these bytes become zeros
 # What the threads share, and in which word; each eight words are a line of the cache. A stage is its plan, its first task and its blocks.
 _TURN, _PLAN, _FIRST, _BLOCKS, _DONE, _AWAKE, _YIELD, _WORDS = 0, 8, 9, 10, 16, 24, 32, 40
 
@@ -79,8 +82,27 @@ const auto rest = [&](int looks) {{  // now and then for whoever waits for this 
 """
 
 
+# A plan is copied to where it is to be read, with the addresses of this time's segments.
+_FILLING = f"""
+struct Recipe {{ unsigned long long fills, bytes; }};
+struct Fill {{ unsigned int place, segment; unsigned long long start, bytes; }};
+if (recipe) {{
+    const Recipe* const head = (const Recipe*)recipe;
+    const Fill* const fills = (const Fill*)(head + 1);
+    char* const to = (char*)plan;
+    __builtin_memcpy(to, fills + head->fills, head->bytes);
+    for (const Fill* fill = fills; fill < fills + head->fills; ++fill) {{
+        char* const from = (char*)((const unsigned long long*)segments)[fill->segment] + fill->start;
+        if (fill->place == {CLEARED}u) __builtin_memset(from, 0, fill->bytes);
+        else if (fill->bytes) __builtin_memcpy(to + fill->place, from, fill->bytes);
+        else *(char**)(to + fill->place) = from;
+    }}
+}}
+"""
+
+
 @wp.func_native(
-    _text("""
+    _text(_FILLING + """
 const char* const start = (const char*)plan;
 const Task* task = (const Task*)start;
 for (const Task* const end = task + tasks; task < end; ++task) {
@@ -103,8 +125,11 @@ for (const Task* const end = task + tasks; task < end; ++task) {
 }
 """)
 )
-def lead(crew: wp.uint64, plan: wp.uint64, tasks: int):
-    """Works through a plan, stage by stage, together with whoever of the crew is awake; alone without a crew."""
+def lead(crew: wp.uint64, plan: wp.uint64, tasks: int, recipe: wp.uint64, segments: wp.uint64):
+    """Works through a plan, stage by stage, together with whoever of the crew is awake; alone without a crew.
+
+    With a ``recipe`` that one is copied there before, and filled in with the addresses of ``segments``.
+    """
     ...
 
 
@@ -149,17 +174,17 @@ class Crew:
         self._leading = Lock()
         weakref.finalize(self, self._tokens.put, False)
 
-    def perform(self, place: int, tasks: int, threads: int) -> None:
-        """Works through the plan at an address; ``threads`` are worth being woken for it.
+    def perform(self, place: int, tasks: int, threads: int, recipe: int = 0, segments: int = 0) -> None:
+        """Works through the plan at an address; ``threads`` are worth being woken for it. With a recipe it is first made from that.
 
         One plan at a time is shared, others run on their own thread.
         """
         if self._threads < 2 or not self._leading.acquire(blocking=False):
-            self._lead(0, place, tasks)
+            self._lead(0, place, tasks, recipe, segments)
             return
         try:
             self._wake(min(threads, self._threads) - 1)
-            self._lead(ctypes.addressof(self._words), place, tasks)
+            self._lead(ctypes.addressof(self._words), place, tasks, recipe, segments)
         finally:
             self._leading.release()
 

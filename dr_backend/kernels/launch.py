@@ -116,9 +116,9 @@ Steps = Generator[Sequence[Stage], None, T]
 
 
 @inside_kernel
-def _lead(first: int, crew: wp.uint64, plan: wp.uint64, tasks: int):
+def _lead(first: int, crew: wp.uint64, plan: wp.uint64, tasks: int, recipe: wp.uint64, segments: wp.uint64):
     """See ``lead``. There is one owner."""
-    lead(crew, plan, tasks)
+    lead(crew, plan, tasks, recipe, segments)
 
 
 @inside_kernel
@@ -207,7 +207,7 @@ class Launcher:
         self.recipes: OrderedDict[Hashable, Any] = OrderedDict()  # see ``recipe``
         self._crew: Crew | None = None
         if device.type == "cpu":
-            self._crew = Crew(self.threads, _Program(Launch(_lead, 1, 0, 0, 0)), _Program(Launch(_follow, 1, 0, 0)))
+            self._crew = Crew(self.threads, _Program(Launch(_lead, 1, 0, 0, 0, 0, 0)), _Program(Launch(_follow, 1, 0, 0)))
 
     def empty(self, *size: int, dtype: torch.dtype = torch.float32, lasting: bool = False) -> Tensor:
         """A tensor to be filled. One that is handed out, or kept longer than others of the same work, is ``lasting``."""

@@ -15,12 +15,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from .crew import CLEARED, FILL, RECIPE
 from .launch import Launcher, Work, as_bytes
 
 T = TypeVar("T")
@@ -37,8 +37,9 @@ Address = tuple[int, int]  # segment, and bytes from its start
 class Recorder(Launcher):
     """Stands in for a launcher: takes down what is to be run, and hands out tensors without memory."""
 
-    def __init__(self, launcher: Launcher, held: int, given: Sequence[Tensor | None], rooms: Sequence[int]) -> None:
-        """The first ``held`` segments are those of an earlier recipe, then come the tensors that are ``given``, then its own.
+    def __init__(self, launcher: Launcher, held: Recipe | None, given: Sequence[Tensor | None], told: int, rooms: Sequence[int]) -> None:
+        """The first segments are those of a recipe that was ``held`` on to, then come the tensors that are ``given``, as many with what
+        kernels are ``told``, and its own.
 
         ``rooms`` are for what ``count`` is asked for, in turn; beyond them the guesses hold.
         """
@@ -47,25 +48,30 @@ class Recorder(Launcher):
         self._space = torch.empty(_SEGMENT * _SEGMENTS, dtype=torch.uint8, device="meta")
         self._rooms, self.counts = list(rooms), list[tuple[Address, int]]()
         self.stages: list[Sequence[Work]] = []
-        self._next = held
+        self._next = 0 if held is None else held.arena + 1 + len(held.made)
         self.given = [None if each is None else self._apart(each.shape, each.dtype) for each in given]
-        self._arena, self._next = self._next, self._next + 2  # of tensors that go together; in the second are those that start with zeros
-        self.made: list[tuple[Any, torch.dtype]] = [(0, torch.uint8), (0, torch.uint8)]  # sizes of its own segments' tensors
-        self.cleared = [1]  # those of them that start with zeros
+        self.told = {} if held is None else dict(held.told)
+        self._first_told = self._next
+        self.arena = self._next + told  # of tensors that go together
+        self._next = self.arena + 1
+        self.size = 0  # of the arena, in bytes
+        self.made: list[tuple[Sequence[int], torch.dtype]] = []  # tensors of the segments after it
+        self.cleared: list[tuple[Address, int]] = []  # what starts with zeros, and how long it is
 
     def empty(self, *size: int, dtype: torch.dtype = torch.float32, lasting: bool = False) -> Tensor:
         """See ``Launcher``; one that lasts has a segment of its own."""
-        if not lasting:
-            return self._within(0, size, dtype)
-        self.made.append((size, dtype))
-        return self._apart(size, dtype)
+        if lasting:
+            self.made.append((size, dtype))
+            return self._apart(size, dtype)
+        start, length = self.size, prod(size) * dtype.itemsize
+        self.size += -(-length // _ALIGNED) * _ALIGNED
+        return self._at(self.arena * _SEGMENT + start, length, size, dtype)
 
     def zeros(self, *size: int, dtype: torch.dtype = torch.float32, lasting: bool = False) -> Tensor:
         """See ``empty``."""
-        if not lasting:
-            return self._within(1, size, dtype)
-        self.cleared.append(len(self.made))
-        return self.empty(*size, dtype=dtype, lasting=True)
+        made = self.empty(*size, dtype=dtype, lasting=lasting)
+        self.cleared.append((_address(made), prod(size) * dtype.itemsize))
+        return made
 
     def count(self, starts: Tensor, guess: int) -> int:
         """Room for so many things; whether it suffices turns out when the work is done."""
@@ -78,10 +84,12 @@ class Recorder(Launcher):
         """Takes them down."""
         self.stages += stages
 
-    def _within(self, arena: int, size: Sequence[int], dtype: torch.dtype) -> Tensor:
-        start, length = self.made[arena][0], prod(size) * dtype.itemsize
-        self.made[arena] = start + -(-length // _ALIGNED) * _ALIGNED, torch.uint8
-        return self._at((self._arena + arena) * _SEGMENT + start, length, size, dtype)
+    def stand_in(self, number: int, values: Sequence[bytes]) -> None:
+        """Where kernels would be told one of these ``values``, they will be told what lies in its place in the tensor of that number."""
+        start = 0
+        for value in values:
+            self.told[value] = self._first_told + number, start
+            start += len(value)
 
     def _apart(self, size: Sequence[int], dtype: torch.dtype) -> Tensor:
         self._next += 1
@@ -95,36 +103,50 @@ def _address(tensor: Tensor) -> Address:
     return divmod(tensor.storage_offset() * tensor.element_size(), _SEGMENT)
 
 
+class _Place(NamedTuple):
+    """Where a tensor of a result lies."""
+
+    segment: int
+    start: int  # in bytes
+    length: int
+    like: Tensor  # the tensor itself, without memory
+
+
 @dataclass(frozen=True, eq=False)
 class Recipe:
     """A plan whose tensors are still to be filled in, and what came of planning it."""
 
     result: Any  # of the function that planned it; its tensors have no memory
-    words: np.ndarray  # the plan, with places in segments where there will be addresses
+    text: ctypes.Array[ctypes.c_char]  # as the crew reads it, see ``crew.RECIPE``
+    plan: int  # where in the arena the plan is to be
     tasks: int
     threads: int
-    pointers: np.ndarray  # which words these are
-    segments: np.ndarray  # and of which segment
-    told: list[tuple[int, int, int]]  # where something is written that kernels are told, in bytes; its number and its length
-    made: list[tuple[Any, torch.dtype]]  # see ``Recorder``
-    cleared: list[tuple[int, int]]  # with bytes
+    arena: int  # see ``Recorder``
+    size: int
+    made: list[tuple[Sequence[int], torch.dtype]]
     counts: list[tuple[Address, int]]  # where a number is found, and how large it may be
+    told: dict[bytes, Address]
+    starts: type[ctypes.Array[ctypes.c_uint64]]  # of all segments
     after: OrderedDict[Hashable, Recipe | None] = field(default_factory=OrderedDict)  # recipes for what is done with its result
+    places: dict[int, _Place] = field(default_factory=dict)  # of tensors of the result, as far as they were looked up
 
-    def follow(self, launcher: Launcher, known: Sequence[Tensor | None], told: Sequence[bytes]) -> Done[Any]:
+    def follow(self, launcher: Launcher, known: Sequence[Tensor | None]) -> Done[Any]:
         """Does the work. ``known`` are the tensors of all segments before its own."""
-        tensors = [*known, *(torch.empty(size, dtype=dtype) for size, dtype in self.made)]
-        starts = [0 if each is None else each.data_ptr() for each in tensors]
-        for number, length in self.cleared:
-            ctypes.memset(starts[len(known) + number], 0, length)  # in a fraction of the time that torch takes
-        words = self.words.copy()
-        words[self.pointers] += np.array(starts, np.int64)[self.segments]
-        text = memoryview(words).cast("B")
-        for place, number, length in self.told:
-            text[place : place + length] = told[number]
+        arena = torch.empty(self.size, dtype=torch.uint8)
+        tensors = [*known, arena, *[torch.empty(size, dtype=dtype) for size, dtype in self.made]]
+        starts = self.starts(*[0 if each is None else each.data_ptr() for each in tensors])
         assert launcher._crew is not None
-        launcher._crew.perform(words.__array_interface__["data"][0], self.tasks, self.threads)
-        return Done(self.result, self, tensors, starts, told)
+        launcher._crew.perform(
+            starts[self.arena] + self.plan, self.tasks, self.threads, ctypes.addressof(self.text), ctypes.addressof(starts)
+        )
+        return Done(self.result, self, tensors, starts)
+
+    def place(self, tensor: Tensor) -> _Place:
+        """Where a tensor of the result lies."""
+        found = self.places.get(id(tensor))
+        if found is None:
+            found = self.places[id(tensor)] = _Place(*_address(tensor), tensor.numel() * tensor.element_size(), tensor)
+        return found
 
 
 @dataclass
@@ -134,40 +156,37 @@ class Done(Generic[T]):
     result: T
     recipe: Recipe | None = None
     tensors: list[Tensor | None] = field(default_factory=list)  # of all segments
-    starts: list[int] = field(default_factory=list)  # their addresses
-    told: Sequence[bytes] = ()
+    starts: Sequence[int] = ()  # their addresses
 
     def real(self, tensor: Tensor) -> Tensor:
         """A tensor of the result as what it came to be."""
         if self.recipe is None:
             return tensor
-        segment, start = _address(tensor)
+        segment, start, length, like = self.recipe.place(tensor)
         whole = self.tensors[segment]
         assert whole is not None
-        if start == 0 and whole.shape == tensor.shape and whole.dtype == tensor.dtype:
+        if start == 0 and whole.shape == like.shape and whole.dtype == like.dtype:
             return whole
-        length = tensor.numel() * tensor.element_size()
-        return whole.view(-1).view(torch.uint8)[start : start + length].view(tensor.dtype).view(tensor.shape)
+        return whole.view(-1).view(torch.uint8)[start : start + length].view(like.dtype).view(like.shape)
 
     def blank(self, tensor: Tensor) -> bool:
         """Whether a tensor of the result holds nothing but zeros."""
         if self.recipe is None:
             return not tensor.any()
-        segment, start = _address(tensor)
-        length = tensor.numel() * tensor.element_size()
+        segment, start, length, _ = self.recipe.place(tensor)
         return ctypes.string_at(self.starts[segment] + start, length) == bytes(length)
 
     def last(self, tensor: Tensor) -> int:
         """The last number of a tensor of integers of the result."""
         if self.recipe is None:
             return int(tensor[-1])
-        segment, start = _address(tensor)
-        return self._integer((segment, start + (tensor.numel() - 1) * tensor.element_size()))
+        segment, start, length, like = self.recipe.place(tensor)
+        return self._integer((segment, start + length - like.element_size()))
 
     def forget(self, tensor: Tensor) -> None:
         """Lets go of a lasting tensor of the result."""
         if self.recipe is not None:
-            self.tensors[_address(tensor)[0]] = None
+            self.tensors[self.recipe.place(tensor).segment] = None
 
     def rooms(self) -> list[int] | None:
         """Room that will do for all, if there was not enough for something: then nothing of what was done counts."""
@@ -183,28 +202,31 @@ class Done(Generic[T]):
 
 def follow(
     launcher: Launcher, recipes: OrderedDict[Hashable, Recipe | None], key: Hashable, build: Callable[[Recorder], T],
-    held: Sequence[Tensor | None], given: Sequence[Tensor | None], stand_ins: Sequence[bytes], told: Sequence[bytes],
-    rooms: Sequence[int] = (), at_once: bool = False,
+    given: Sequence[Tensor | None], told: Sequence[Tensor] = (), held: Done[Any] | None = None, rooms: Sequence[int] = (),
+    at_once: bool = False,
 ) -> Done[T] | None:
     """Does work by the recipe for ``key``, or by a new one if there is none yet, once it is wanted again or ``at_once``; else ``None``.
 
-    ``build`` plans the work for a recorder; the tensors ``given`` are that one's in another guise, and ``held`` those of an earlier recipe
-    which it may know. Where it tells kernels one of the ``stand_ins``, they are told what stands there in ``told``. Graphics cards
-    have no recipes: torch does a part of the work.
+    ``build`` plans the work for a recorder; the tensors ``given`` are that one's in another guise, and it may know those of the work that
+    was ``held`` on to. What kernels are ``told`` stands in these tensors where the recorder knows of a ``stand_in``. Graphics cards have
+    no recipes: torch does a part of the work.
     """
-    if launcher._crew is None or not all(each is None or each.is_contiguous() for each in given):
+    if launcher._crew is None:
         return None
-    key = key, tuple(None if each is None else (each.dtype, each.shape) for each in given)
+    for each in given:
+        if each is not None and not each.is_contiguous():
+            return None
+    key = key, tuple([None if each is None else (each.dtype, each.shape) for each in given])
     recipe = recipes.get(key)
     if recipe is None and key not in recipes and not at_once:
         _enter(recipes, key, None)
         return None
-    known = [*held, *(each for each in given if each is not None)]
+    known = [*(() if held is None else held.tensors), *[each for each in given if each is not None], *told]
     while True:
         if recipe is None:
-            recipe = _written(launcher, build, held, given, stand_ins, rooms)
+            recipe = _written(launcher, build, None if held is None else held.recipe, given, len(told), rooms)
             _enter(recipes, key, recipe)
-        done = recipe.follow(launcher, known, told)
+        done = recipe.follow(launcher, known)
         more = done.rooms()
         if more is None:
             return done
@@ -218,30 +240,27 @@ def _enter(recipes: OrderedDict[Hashable, Recipe | None], key: Hashable, recipe:
 
 
 def _written(
-    launcher: Launcher, build: Callable[[Recorder], Any], held: Sequence[Tensor | None], given: Sequence[Tensor | None],
-    stand_ins: Sequence[bytes], rooms: Sequence[int],
+    launcher: Launcher, build: Callable[[Recorder], Any], held: Recipe | None, given: Sequence[Tensor | None], told: int,
+    rooms: Sequence[int],
 ) -> Recipe:
     """See ``follow``."""
-    recorder = Recorder(launcher, len(held), given, rooms)
+    recorder = Recorder(launcher, held, given, told, rooms)
     result = build(recorder)
     plan = launcher.planned(recorder.stages)
     recorder.stages.clear()  # the result may hold the recorder
-    words, pointers, segments, told = np.frombuffer(plan.text, np.int64).copy(), [], [], []
+    fills = [FILL.pack(CLEARED, segment, start, length) for (segment, start), length in recorder.cleared]
     for launch, start in plan.launches:
         for place, argument in zip(launcher.program(launch).places, launch.arguments, strict=True):
             if isinstance(argument, Tensor):
-                segment, words[(start + place) // 8] = _address(argument)
                 assert argument.is_meta, "a tensor is neither given nor made by the recorder"
-                assert segment >= len(held) or held[segment] is not None
-                pointers.append((start + place) // 8)
-                segments.append(segment)
+                fills.append(FILL.pack(start + place, *_address(argument), 0))
             elif argument is not None and not isinstance(argument, int):
                 value = struct.pack("=f", argument) if isinstance(argument, float) else as_bytes(argument)
-                if value in stand_ins:
-                    told.append((start + place, stand_ins.index(value), len(value)))
-    sizes = [(each, recorder.made[each]) for each in recorder.cleared]
-    cleared = [(each, (size if isinstance(size, int) else prod(size)) * dtype.itemsize) for each, (size, dtype) in sizes]
+                if value in recorder.told:
+                    fills.append(FILL.pack(start + place, *recorder.told[value], len(value)))
+    text = RECIPE.pack(len(fills), len(plan.text)) + b"".join(fills) + plan.text
     return Recipe(
-        result, words, plan.tasks, plan.threads, np.array(pointers, np.int64), np.array(segments, np.int64), told, recorder.made, cleared,
-        recorder.counts,
+        result, ctypes.create_string_buffer(text, len(text)), recorder.size, plan.tasks, plan.threads, recorder.arena,
+        recorder.size + len(plan.text), recorder.made, recorder.counts, recorder.told,
+        ctypes.c_uint64 * (recorder.arena + 1 + len(recorder.made)),
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from ..scene import Camera
 from ..scene.lens import lens_shift, measures, reach
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
     """A camera as tensors of one device and dtype."""
 
@@ -32,12 +33,22 @@ class View:
     reach: float = math.inf  # of the lens, see ``scene.lens``
 
     @property
+    def tensors(self) -> tuple[Tensor | None, ...]:
+        """All that may have a gradient."""
+        return self.rotation, self.translation, self.focal_px, self.centre_px, self.lens
+
+    @cached_property
+    def moving(self) -> bool:
+        """Whether any has."""
+        return any(each is not None and each.requires_grad for each in self.tensors)
+
+    @property
     def fixed(self) -> View:
         """The same without gradients."""
-        tensors = {name: getattr(self, name) for name in ("rotation", "translation", "focal_px", "centre_px", "lens")}
-        if not any(each is not None and each.requires_grad for each in tensors.values()):
+        if not self.moving:
             return self
-        return replace(self, **{name: None if each is None else each.detach() for name, each in tensors.items()})
+        rotation, translation, focal_px, centre_px, lens = (None if each is None else each.detach() for each in self.tensors)
+        return replace(self, rotation=rotation, translation=translation, focal_px=focal_px, centre_px=centre_px, lens=lens)
 
     @cached_property
     def numbers(self) -> tuple[tuple[float, ...], ...]:
@@ -59,33 +70,25 @@ class Projected:
         return -self.camera[:, 2]
 
 
-@dataclass(frozen=True)
-class _Known:
-    """A camera by its numbers."""
-
-    camera: Camera = field(compare=False)
-    numbers: tuple[tuple[str, bytes], ...]
-    rest: tuple[object, ...]
-    device: torch.device
-    dtype: torch.dtype
+_views: dict[Hashable, View] = {}  # by their cameras' numbers: made once for all steps of a fit, since it takes as long as many a kernel
+_MOST_VIEWS = 1024
 
 
 def view_of(camera: Camera, like: Tensor) -> View:
     """``camera`` on the device and in the dtype of ``like``; tensors keep their gradients."""
+    key: list[Hashable] = [camera.size, camera.projection, camera.near, like.device, like.dtype]
     lens = camera.distortion, camera.distortion_focal_px, camera.distortion_centre_px
-    given = camera.camera_from_world, camera.focal_px, camera.centre_px, *lens
-    if any(isinstance(value, Tensor) and (value.requires_grad or value.is_cuda) for value in given):
-        return _view(camera, like.device, like.dtype)
-    arrays = [None if value is None else np.asarray(value) for value in given]
-    numbers = tuple((array.dtype.char, array.tobytes()) for array in arrays if array is not None)
-    missing = tuple(array is None for array in arrays)
-    return _known_view(_Known(camera, numbers, (missing, camera.size, camera.projection, camera.near), like.device, like.dtype))
-
-
-@lru_cache(1024)
-def _known_view(known: _Known) -> View:
-    """Made once for all steps of a fit: it takes as long as many a kernel."""
-    return _view(known.camera, known.device, known.dtype)
+    for value in (camera.camera_from_world, camera.focal_px, camera.centre_px, *lens):
+        if isinstance(value, Tensor) and (value.requires_grad or value.is_cuda):
+            return _view(camera, like.device, like.dtype)
+        key += (None,) if value is None else ((array := np.asarray(value)).dtype.char, array.tobytes())
+    found = _views.get(known := tuple(key))
+    if found is None:
+        found = _view(camera, like.device, like.dtype)
+        if len(_views) >= _MOST_VIEWS:
+            _views.clear()
+        _views[known] = found
+    return found
 
 
 def _view(camera: Camera, device: torch.device, dtype: torch.dtype) -> View:

@@ -63,6 +63,7 @@ class Batch:
     ) -> None:
         self.topology, self.culled, self.launcher, self.views = topology, culled, launcher, views
         self.points = positions
+        self.bent = any(view.lens is not None for view in views)  # the world by any lens
 
     def look(self) -> Sequence[Seen]:
         """What the views show.
@@ -103,9 +104,14 @@ class Batch:
         face_id, depth, draw = rasterize(camera, faces, bins, fixed, self.launcher, alpha=alpha)
         return Seen(fixed, camera, total, bins, outline, face_id, depth), alpha, [fill, draw]
 
+    @property
+    def moving(self) -> bool:
+        """Whether any camera has a gradient."""
+        return any(view.moving for view in self.views)
+
     def camera_tensors(self) -> list[Tensor | None]:
         """Rotation, translation, focal length, centre and lens of each view, with their gradients: what ``world_gradients`` answers for."""
-        return [t for view in self.views for t in (view.rotation, view.translation, view.focal_px, view.centre_px, view.lens)]
+        return [each for view in self.views for each in view.tensors]
 
     def turn_back(
         self, by_camera: Sequence[Float[Tensor, "V 3"]], total: Float[Tensor, "V 3"] | None
@@ -115,7 +121,7 @@ class Batch:
         What adds them up is still to be run. Where a lens bends the world it is left to ``world_gradients``.
         """
         stages = []
-        if all(view.lens is None for view in self.views):
+        if not self.bent:
             for view, by_points in zip(self.views, by_camera, strict=True):
                 total, work = add_to_world(by_points, view, self.launcher, total)
                 stages.append([work])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from ...kernels.launch import Steps, Work, side_by_side
 from ...kernels.recipe import Done
 from .batch import CAMERA_TENSORS, Batch
 from .coverage import Blend
-from .drawing import Asked, Wanted, blended, cleaned, copies_of, draw, pulls_of, taken, unblended, undraw
+from .drawing import Asked, Sketch, Wanted, blended, cleaned, copies_of, draw, pulls_of, taken, unblended, undraw
 from .interpolate import interpolate
 from .palette import Paints, color_gradients, keep_made, paints_of
 from .pull import Pull, pull_corners
@@ -102,33 +102,66 @@ class _Blend(Function):
         return (None, *world, *by_rgb)
 
 
-class _Image(Function):
-    """What every view shows, from its vertices to its blended outlines: coverage; with paints colours, which may be lit, and depth."""
+@dataclass(frozen=True)
+class _Drawing:
+    """What is to be drawn, and all that it may have gradients for."""
 
-    @staticmethod
-    def forward(
-        ctx: Any, batch: Batch, paints: Paints | None, lighting: Lighting | None, keep: bool, colors: Tensor | None, texels: Tensor | None,
-        lines: Tensor | None, normals: Tensor | None, positions: Tensor, *cameras: Tensor | None,
-    ) -> tuple[Tensor, ...]:
-        done = draw(batch, paints, lighting, keep)
+    batch: Batch
+    paints: Paints | None
+    lighting: Lighting | None
+    inputs: Sequence[Tensor | None]  # colours, texels, the lamps' lines, corner normals; then as ``Batch.world_gradients`` answers
+    moving: Sequence[int]  # which of them have any
+
+    def show(self) -> tuple[tuple[Tensor, ...], Done[Sketch]]:
+        """What ``_Image`` returns, and how it was made."""
+        batch, paints = self.batch, self.paints
+        done = draw(batch, paints, self.lighting, bool(self.moving))
         if paints is not None and done.result.palette is not None:
             keep_made(paints, done.result.palette.textures, done.real)
         images, alphas, depths, batch.faces = taken(done)
-        batch.depths = [] if paints else depths
-        ctx.batch, ctx.done, ctx.layout = batch, done, None if paints is None else paints.layout
-        ctx.save_for_backward(positions, colors)
+        if paints is not None:
+            return (*alphas, *images, *depths), done
+        batch.depths = depths
+        return tuple(alphas), done
+
+
+def _drawn(
+    batch: Batch, positions: Tensor, paints: Paints | None = None, lighting: Lighting | None = None, *looks: Tensor | None
+) -> Sequence[Tensor]:
+    """See ``_Image``; ``looks`` are what else has gradients."""
+    cameras = batch.camera_tensors() if batch.moving else [None] * (CAMERA_TENSORS * len(batch.views))
+    inputs = [*(looks or [None] * 4), positions, *cameras]
+    moving = [n for n, each in enumerate(inputs) if each is not None and each.requires_grad] if torch.is_grad_enabled() else []
+    drawing = _Drawing(batch, paints, lighting, inputs, moving)
+    return _Image.apply(drawing, *[inputs[n] for n in moving]) if moving else drawing.show()[0]
+
+
+class _Image(Function):
+    """What every view shows, from its vertices to its blended outlines: coverage; with paints colours, which may be lit, and depth.
+
+    Torch is told only of what has gradients: it takes its time over each.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, drawing: _Drawing, *moving: Tensor) -> tuple[Tensor, ...]:
+        outputs, ctx.done = drawing.show()
+        ctx.batch, ctx.moving, ctx.layout = drawing.batch, drawing.moving, None if drawing.paints is None else drawing.paints.layout
+        ctx.save_for_backward(drawing.inputs[4], drawing.inputs[0])
         ctx.set_materialize_grads(False)
-        return (*alphas, *images, *depths) if paints else tuple(alphas)
+        return outputs
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         batch, (positions, colors) = ctx.batch, ctx.saved_tensors
-        by_colors, by_texels, by_lines, by_normals, *needed = ctx.needs_input_grad[4:]
         count = len(batch.views)
+        wanted = [False] * (5 + CAMERA_TENSORS * count)
+        for n, need in zip(ctx.moving, ctx.needs_input_grad[1:], strict=True):
+            wanted[n] = need
+        by_colors, by_texels, by_lines, by_normals, *needed = wanted
         alphas, images, depths = ([*gradients[count * n : count * (n + 1)]] or [None] * count for n in range(3))
-        wanted = Wanted(by_texels, by_lines, any(needed) or by_normals, tuple(needed))
-        done = undraw(batch.launcher, ctx.done, wanted, images, alphas, depths)
+        asked = Wanted(by_texels, by_lines, any(needed) or by_normals, tuple(needed))
+        done = undraw(batch.launcher, ctx.done, asked, images, alphas, depths)
         found: list[Tensor | None] = [None] * 4
         if by_colors:
             plain = [None if each is None else done.real(each) for each in done.result.images]
@@ -137,7 +170,8 @@ class _Image(Function):
         if by_lines:
             found[2] = sum(done.real(each).double().sum(0).float() for each in done.result.by_lines)
         found[3] = _real(done, done.result.by_normals) if by_normals else None
-        return (None, None, None, None, *found, *_moved(batch, done, positions, needed))
+        found += _moved(batch, done, positions, needed)
+        return (None, *[found[n] for n in ctx.moving])
 
 
 def _real(done: Done[Asked], tensor: Tensor | None) -> Tensor | None:
@@ -146,11 +180,11 @@ def _real(done: Done[Asked], tensor: Tensor | None) -> Tensor | None:
 
 def _moved(batch: Batch, done: Done[Asked], positions: Tensor, needed: Sequence[bool]) -> tuple[Tensor | None, ...]:
     """Gradients for positions and cameras, as far as they are ``needed``."""
-    asked, bent = done.result, any(view.lens is not None for view in batch.views)
+    asked = done.result
     by_world = _real(done, asked.by_world) if needed[0] else None
     by_camera, by_lens = map(done.real, asked.by_camera), (list(map(done.real, parts)) for parts in asked.by_lens)  # if anybody asks
-    by_positions, *rest = batch.world_gradients(positions, by_camera, by_lens, needed, None if bent else by_world)
-    if bent and by_world is not None and by_positions is not None:
+    by_positions, *rest = batch.world_gradients(positions, by_camera, by_lens, needed, None if batch.bent else by_world)
+    if batch.bent and by_world is not None and by_positions is not None:
         by_positions = by_positions + by_world
     return (by_positions, *rest)
 
@@ -174,12 +208,11 @@ def draw_views(
     Raises:
         ValueError: A position or a camera holds a number that is not finite.
     """
-    keep, views = torch.is_grad_enabled(), len(batch.views)
-    paints, light = paints_of(materials, uvs, colors, texels), (None, None)
+    views, light = len(batch.views), (None, None)
     if lighting is not None:
         lighting = replace(lighting, normals=lighting.normals.contiguous())
         light = lighting.lamps.lines, lighting.normals
-    outputs = _Image.apply(batch, paints, lighting, keep, colors, texels, *light, positions, *batch.camera_tensors())
+    outputs = _drawn(batch, positions, paints_of(materials, uvs, colors, texels), lighting, colors, texels, *light)
     return list(outputs[views : 2 * views]), list(outputs[:views]), list(outputs[2 * views :])
 
 
@@ -188,8 +221,7 @@ def cover_views(batch: Batch, positions: Float[Tensor, "V 3"]) -> tuple[list[Flo
 
     Nobody has to have looked before. Gradients: exact for the position of the outline. Raises as ``draw_views`` does.
     """
-    outputs = _Image.apply(batch, None, None, torch.is_grad_enabled(), None, None, None, None, positions, *batch.camera_tensors())
-    return list(outputs), batch.depths
+    return list(_drawn(batch, positions)), batch.depths
 
 
 def blend_views(

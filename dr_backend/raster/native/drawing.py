@@ -8,15 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from ...kernels.launch import Launch, Launcher, Stage, Steps, Work, chained, side_by_side
 from ...kernels.recipe import Done, Recorder, follow
-from ..project import View, refuse_unless_finite
+from ..project import refuse_unless_finite
 from .batch import CAMERA_TENSORS, Batch, Seen, Tables
 from .copies import copied
 from .coverage import Blend, Crossings, blend, unblend
@@ -24,7 +23,7 @@ from .cuts import cross_cuts
 from .outline import cross_edges
 from .paint import Painted
 from .palette import Paints, Palette
-from .project import stand_in, told
+from .project import all_told, stand_in, told
 from .pull import Pull
 from .shade import Lamps, Lighting, Lit, shade, unshade
 
@@ -163,9 +162,9 @@ def draw(batch: Batch, paints: Paints | None, lighting: Lighting | None, keep: b
 def _by_recipe(batch: Batch, paints: Paints | None, lighting: Lighting | None, keep: bool) -> Done[Sketch] | None:
     """The same where that has been done before for scenes and views of these sizes, and torch has no part in it."""
     topology, views = batch.topology, [view.fixed for view in batch.views]
-    if batch.seen or any(view.lens is not None for view in views):
+    if batch.seen or batch.bent:
         return None
-    sizes = _sizes(views)
+    sizes = tuple([(view.width, view.height, view.perspective) for view in views])
     look: tuple[Hashable, ...] = ()
     several = topology.shell_count > 1
     given: list[Tensor | None] = [batch.points, topology.faces32, *topology.edges32, topology.face_material32, batch.culled]
@@ -190,10 +189,11 @@ def _by_recipe(batch: Batch, paints: Paints | None, lighting: Lighting | None, k
             normals, *parts = rest[6:]
             own_lighting = Lighting(Lamps(*parts), normals)  # type: ignore[arg-type]
         strangers = [stand_in(*size, index) for index, size in enumerate(sizes)]
+        for index, view in enumerate(strangers):
+            recorder.stand_in(index, told(view))
         return _sketch(Batch(flat, points, culled, strangers, recorder), own_paints, own_lighting, keep)  # type: ignore[arg-type]
 
-    told_all = [value for view in views for value in told(view)]
-    return follow(batch.launcher, batch.launcher.recipes, key, plan, (), given, _stand_ins(sizes), told_all)
+    return follow(batch.launcher, batch.launcher.recipes, key, plan, given, [all_told(view) for view in views])
 
 
 def taken(done: Done[Sketch]) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]:
@@ -213,19 +213,7 @@ def taken(done: Done[Sketch]) -> tuple[list[Tensor], list[Tensor], list[Tensor],
     return images, alphas, depths, [done.real(seen.face_id) for seen in views]
 
 
-def _sizes(views: Sequence[View]) -> tuple[tuple[int, int, bool], ...]:
-    """What a plan has to know of views: width, height and whether they have a perspective."""
-    return tuple((view.width, view.height, view.perspective) for view in views)
-
-
-@lru_cache(64)
-def _stand_ins(sizes: tuple[tuple[int, int, bool], ...]) -> list[bytes]:
-    """What kernels are told of views of these sizes that stand in for others."""
-    return [value for index, size in enumerate(sizes) for value in told(stand_in(*size, index))]
-
-
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(NamedTuple):
     """Which gradients are."""
 
     texels: bool
@@ -288,7 +276,6 @@ def undraw(
     def plan(recorder: Recorder) -> Asked:
         return ask(replace(sketch, batch=sketch.batch.with_launcher(recorder)), recorder.given)
 
-    strangers = _stand_ins(_sizes(sketch.batch.views))
-    found = follow(launcher, done.recipe.after, key, plan, done.tensors, clean, strangers, done.told, [room] * 2 * count, True)
+    found = follow(launcher, done.recipe.after, key, plan, clean, held=done, rooms=[room] * 2 * count, at_once=True)
     assert found is not None
     return found

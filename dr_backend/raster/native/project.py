@@ -99,16 +99,17 @@ def _back(rotation: tuple[float, ...]) -> tuple[Any, Any]:
     return _motion(rotation[0::3] + rotation[1::3] + rotation[2::3], (0.0, 0.0, 0.0))
 
 
-@lru_cache(256)
-def _told(numbers: tuple[tuple[float, ...], ...], near: float, lens: Any) -> tuple[bytes, ...]:
-    rotation, translation = numbers[:2]
-    (turn, shift), (back, _) = _motion(rotation, translation), _back(rotation)
-    return as_bytes(lens), as_bytes(turn), as_bytes(shift), as_bytes(back), struct.pack("=f", near)
-
-
 def told(view: View) -> tuple[bytes, ...]:
     """All that kernels are told of a view without a bent lens, as they read it."""
-    return _told(view.numbers, view.near, lens_of(view))
+    rotation, translation = view.numbers[:2]
+    (turn, shift), (back, _) = _motion(rotation, translation), _back(rotation)
+    return as_bytes(lens_of(view)), as_bytes(turn), as_bytes(shift), as_bytes(back), struct.pack("=f", view.near)
+
+
+@lru_cache(256)
+def all_told(view: View) -> Tensor:
+    """The same, one after the other in memory."""
+    return torch.frombuffer(bytearray(b"".join(told(view))), dtype=torch.uint8)
 
 
 @lru_cache(256)
