@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from statistics import median
 from time import perf_counter
 
@@ -28,16 +30,15 @@ AGAINST = (
 )
 COPY_FLOATS = 1 << 26
 FORWARD_ROUNDS = 15
+THREAD_ROUNDS = 150
+PRODUCT_SIDE = 640  # of a matrix; the product of two takes as long as a pass, nearly all of it within the caches
 
 
 def speed_gates(timings: Timings, name: str) -> list[Row]:
-    """How many times faster than its peers, and than itself on one thread, the renderer ``name`` is; how it grows with faces."""
+    """How many times faster than its peers the renderer ``name`` is, and how it grows with faces."""
     rows = []
     for case, peer, bound in AGAINST:
         rows.append(at_least(bound, str(case), f"{name} faster than {peer}, times", _ratio(timings, case, peer, name)))
-    for case in (TEXTURED, SILHOUETTE):
-        single = _ratio(timings, case, f"{name}, 1 thread", name)
-        rows.append(at_least(1.6, str(case), f"{name}, {THREADS} threads faster than one, times", single))
     few, many = (timings.get(case, {}).get(name) for case in (GROWTH[0], GROWTH[-1]))
     growth = many / few if few and many else None
     rows.append(at_most(20, "silhouette 512², 1k to 1M faces, 1 view", f"{name}, time for 1,000 times the faces, times", growth))
@@ -87,6 +88,34 @@ def _seconds(action: Callable[[], object]) -> float:
     start = perf_counter()
     action()
     return perf_counter() - start
+
+
+def thread_gates(name: str) -> list[Row]:
+    """One thread and several, pass by pass, beside what threads gain that do nothing but multiply."""
+    torch.set_num_threads(1)
+    rows = []
+    matrix = torch.ones(PRODUCT_SIDE, PRODUCT_SIDE)
+    with ThreadPoolExecutor(THREADS, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+
+        def multiply(threads: int) -> None:
+            for product in [pool.submit(torch.mm, matrix, matrix) for _ in range(threads)]:
+                product.result()
+
+        for case in (TEXTURED, SILHOUETTE):
+            problem = make(case)
+            passes = [ours(name, threads)(problem, "cpu") for threads in (1, THREADS)]
+            products = [partial(multiply, threads) for threads in (1, THREADS)]
+            seconds: dict[Callable[[], None], list[float]] = {each: [] for each in (*passes, *products)}
+            for _ in range(THREAD_ROUNDS):
+                for each, found in seconds.items():
+                    each()  # finds other data in the caches, and threads that sleep or look for the work of another
+                    found.append(_seconds(each))
+            single, several, one, many = (median(found) for found in seconds.values())
+            rows += [
+                at_least(1.6, str(case), f"{name}, {THREADS} threads faster than one, times", single / several),
+                Row(str(case), f"meanwhile multiplying, {THREADS} threads faster than one, times", THREADS * one / many),
+            ]
+    return rows
 
 
 def derivative_gates(name: str) -> list[Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from statistics import median
-from time import perf_counter
+from time import perf_counter, sleep
 
 import torch
 
@@ -14,6 +14,7 @@ from .problem import Case, make
 ROUNDS = 5
 TURN_S = 0.2  # a turn is one pass, or as many as fit into this time
 TURN_PASSES = 10
+PAUSE_S = 0.02  # between turns, so that the threads of another peer no longer look for work
 PEER_S = 8.0  # a peer that has used up this time in a case sits out the remaining rounds
 
 
@@ -40,6 +41,7 @@ def measure(case: Case, peers: list[Peer], device: str, rounds: int = ROUNDS) ->
         for peer, run in runs.items():
             if sum(seconds[peer]) < PEER_S:
                 torch.set_num_threads(peer.threads)
+                sleep(PAUSE_S)
                 seconds[peer] += turn(run)
     runs.clear()
     gc.collect()

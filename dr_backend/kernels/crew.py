@@ -183,7 +183,9 @@ class Crew:
             self._lead(0, place, tasks, recipe, segments)
             return
         try:
-            self._wake(min(threads, self._threads) - 1)
+            helpers = min(threads, self._threads) - 1
+            if helpers > self._words[_AWAKE]:
+                self._wake(helpers)
             self._lead(ctypes.addressof(self._words), place, tasks, recipe, segments)
         finally:
             self._leading.release()

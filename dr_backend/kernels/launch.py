@@ -152,7 +152,8 @@ class _Program:
     def __init__(self, launch: Launch) -> None:
         found = wp.launch(launch.work, dim=1, inputs=[0, *typed(launch)], device="cpu", record_cmd=True)  # checks their types
         bounds, *parameters = found.params
-        self._found, self._bounds = found, bounds  # of one owner; the code lives as long as what was found
+        self._found = found  # the code lives as long as this
+        self._function, self._one = found.hooks.forward, ctypes.byref(bounds)
         self.address = ctypes.cast(found.hooks.forward, ctypes.c_void_p).value
         kinds = [type(p) for p in parameters]
         fields = type("Arguments", (ctypes.Structure,), {"_fields_": [(f"_{i}", kind) for i, kind in enumerate(kinds)]})
@@ -179,9 +180,9 @@ class _Program:
                 values.append(argument)
         return self._layout.pack(*values)
 
-    def __call__(self, *arguments: Any) -> None:
-        """Calls the function for one owner."""
-        self._found.hooks.forward(ctypes.byref(self._bounds), self.packed(arguments))
+    def __call__(self, *numbers: int) -> None:
+        """Calls the function, which takes nothing but numbers, for one owner."""
+        self._function(self._one, self._layout.pack(0, *numbers))
 
 
 class Plan(NamedTuple):

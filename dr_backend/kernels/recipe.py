@@ -46,7 +46,7 @@ class Recorder(Launcher):
         self.device, self.memory = launcher.device, torch.device("meta")
         self.threads, self._programs, self._crew = launcher.threads, launcher._programs, None
         self._space = torch.empty(_SEGMENT * _SEGMENTS, dtype=torch.uint8, device="meta")
-        self._rooms, self.counts = list(rooms), list[tuple[Address, int]]()
+        self._rooms, self.counts = list(rooms), list[tuple[int, int, int]]()
         self.stages: list[Sequence[Work]] = []
         self._next = 0 if held is None else held.arena + 1 + len(held.made)
         self.given = [None if each is None else self._apart(each.shape, each.dtype) for each in given]
@@ -77,7 +77,7 @@ class Recorder(Launcher):
         """Room for so many things; whether it suffices turns out when the work is done."""
         number = len(self.counts)
         room = self._rooms[number] if number < len(self._rooms) else guess
-        self.counts.append((_address(starts[-1:]), room))
+        self.counts.append((*_address(starts[-1:]), room))
         return room
 
     def run(self, *stages: Sequence[Work]) -> None:
@@ -124,7 +124,7 @@ class Recipe:
     arena: int  # see ``Recorder``
     size: int
     made: list[tuple[Sequence[int], torch.dtype]]
-    counts: list[tuple[Address, int]]  # where a number is found, and how large it may be
+    counts: list[tuple[int, int, int]]  # where a number is found: segment, and bytes from its start; and how large it may be
     told: dict[bytes, Address]
     starts: type[ctypes.Array[ctypes.c_uint64]]  # of all segments
     after: OrderedDict[Hashable, Recipe | None] = field(default_factory=OrderedDict)  # recipes for what is done with its result
@@ -181,23 +181,28 @@ class Done(Generic[T]):
         if self.recipe is None:
             return int(tensor[-1])
         segment, start, length, like = self.recipe.place(tensor)
-        return self._integer((segment, start + length - like.element_size()))
+        return self._integer(segment, start + length - like.element_size())
 
-    def forget(self, tensor: Tensor) -> None:
-        """Lets go of a lasting tensor of the result."""
+    def take(self, tensor: Tensor) -> Tensor:
+        """The same of a lasting one, and lets go of it."""
+        taken = self.real(tensor)
         if self.recipe is not None:
             self.tensors[self.recipe.place(tensor).segment] = None
+        return taken
 
     def rooms(self) -> list[int] | None:
         """Room that will do for all, if there was not enough for something: then nothing of what was done counts."""
         assert self.recipe is not None
-        rooms = [(self._integer(address), room) for address, room in self.recipe.counts]
-        if all(number <= room for number, room in rooms):
+        for segment, start, room in self.recipe.counts:
+            if self._integer(segment, start) > room:
+                break
+        else:
             return None
-        return [room if number <= room else int(number * _SPARE) for number, room in rooms]
+        numbers = [(self._integer(segment, start), room) for segment, start, room in self.recipe.counts]
+        return [room if number <= room else int(number * _SPARE) for number, room in numbers]
 
-    def _integer(self, address: Address) -> int:
-        return ctypes.c_int.from_address(self.starts[address[0]] + address[1]).value
+    def _integer(self, segment: int, start: int) -> int:
+        return ctypes.c_int.from_address(self.starts[segment] + start).value
 
 
 def follow(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -58,8 +59,8 @@ class NativeRenderer:
         if see_through_faces(scene) is not None and any(shows_through(scene, seen.face_id) for seen in batch.look()):
             return [self._stack(seen_from(scene, camera), batch, index, color) for index, camera in enumerate(cameras)]
         if not color:
-            black, (alphas, depths) = positions.new_zeros(()), cover_views(batch, positions)
-            images = [black.expand(*alpha.shape, 3) for alpha in alphas]
+            alphas, depths = cover_views(batch, positions)
+            images = [_black(view.height, view.width, positions.device) for view in batch.views]
             return [RenderOutput(*each) for each in zip(images, alphas, batch.faces, depths, strict=True)]
         paintable = _paintable(scene)
         lamps = tabulate_lamps(scene) if paintable and not scene.unlit else None
@@ -127,6 +128,13 @@ class NativeRenderer:
         return through_layers(scene, projected, view, turned, shown, behind, color)
 
 
+@lru_cache(256)
+def _black(height: int, width: int, device: torch.device) -> Tensor:
+    """An image without memory, that nobody can write to."""
+    with torch.inference_mode(False):  # whoever asks first
+        return torch.zeros((), device=device).expand(height, width, 3)
+
+
 def _paintable(scene: FlatScene) -> bool:
     """Whether kernels know the scene's base colours: images do they know, but not what is given to corners and may move."""
     moving = scene.uvs.requires_grad or any(m.uv_matrix is not None and m.uv_matrix.requires_grad for m in scene.materials)
@@ -142,5 +150,5 @@ def _palette(scene: FlatScene, positions: Tensor) -> tuple[Tensor, Sequence[Flat
             uvs = torch.where((scene.face_material == index)[:, None, None], placed, uvs)
     images = [m.image for m in scene.materials if m.image is not None]
     joined = images[0] if len(images) == 1 else torch.cat([*(image.reshape(-1, 3) for image in images), positions.new_zeros(0, 3)])
-    colors = torch.stack([m.base_color for m in scene.materials]) if len(scene.materials) > 1 else scene.materials[0].base_color[None]
+    colors = torch.stack([m.base_color for m in scene.materials]) if len(scene.materials) > 1 else scene.materials[0].base_color.view(1, 3)
     return uvs.contiguous(), scene.materials, colors, joined.contiguous()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,12 @@ from .interpolate import interpolate
 from .palette import Paints, color_gradients, keep_made, paints_of
 from .pull import Pull, pull_corners
 from .shade import Lighting
+
+
+def _once(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """``once_differentiable`` without what that does where nobody would differentiate again."""
+    refusing = once_differentiable(backward)
+    return lambda ctx, *gradients: (refusing if torch.is_grad_enabled() else backward)(ctx, *gradients)
 
 
 def _world(
@@ -151,7 +157,7 @@ class _Image(Function):
         return outputs
 
     @staticmethod
-    @once_differentiable
+    @_once
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         batch, (positions, colors) = ctx.batch, ctx.saved_tensors
         count = len(batch.views)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -154,8 +153,9 @@ def draw(batch: Batch, paints: Paints | None, lighting: Lighting | None, keep: b
         ValueError: A position or a camera holds a number that is not finite.
     """
     done = _by_recipe(batch, paints, lighting, keep) or Done(_sketch(batch, paints, lighting, keep))
-    if not all(done.blank(seen.faults) for seen in done.result.batch.seen):
-        refuse_unless_finite(math.nan)
+    for seen in done.result.batch.seen:
+        if not done.blank(seen.faults):
+            refuse_unless_finite(math.nan)
     return done
 
 
@@ -203,14 +203,12 @@ def taken(done: Done[Sketch]) -> tuple[list[Tensor], list[Tensor], list[Tensor],
     """
     sketch = done.result
     views = sketch.batch.seen
-    pictures = sketch.images, sketch.alphas, [seen.depth for seen in views]
-    images, alphas, depths = ([done.real(each) for each in some] for some in pictures)
-    for each in chain.from_iterable(pictures):
-        done.forget(each)
+    images, alphas = [done.take(image) for image in sketch.images], [done.take(alpha) for alpha in sketch.alphas]
+    depths, faces = [done.take(seen.depth) for seen in views], [done.real(seen.face_id) for seen in views]
     if done.recipe is None:
         done.result = replace(sketch, images=(), alphas=(), painted=[replace(made, rgb=None) for made in sketch.painted])
         depths = [depth.detach() for depth in depths]
-    return images, alphas, depths, [done.real(seen.face_id) for seen in views]
+    return images, alphas, depths, faces
 
 
 class Wanted(NamedTuple):
