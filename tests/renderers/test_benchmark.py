@@ -89,6 +89,7 @@ def test_goals_are_judged_by_ratios():
 def test_threads_are_judged_pass_by_pass(monkeypatch):
     monkeypatch.setattr(gates, "TEXTURED", Case("textured", 80, 32))
     monkeypatch.setattr(gates, "SILHOUETTE", Case("silhouette", 80, 32))
+    monkeypatch.setattr(gates, "THREAD_ROUNDS", 2)
     clock = cycle([3.0, 2.0, 1.0, 1.25])  # one thread and several, of ours and multiplying; these have twice as much to do
 
     def seconds(action):
