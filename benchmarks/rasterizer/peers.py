@@ -191,9 +191,9 @@ def find_peers(device: str) -> tuple[list[Peer], list[str]]:
     peers, missing = torch_peers(device)
     if device == "cpu":
         from .mitsuba_peer import find_mitsuba
+        from .redner_peer import find_redner
 
-        found, reason = find_mitsuba()
-        peers += found
-        missing += [reason] if reason else []
-        missing.append("redner is left out: it has no release for current Pythons.")
+        for found, reason in (find_mitsuba(), find_redner()):
+            peers += found
+            missing += [reason] if reason else []
     return peers, missing

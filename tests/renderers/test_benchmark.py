@@ -13,9 +13,10 @@ from PIL import Image
 from benchmarks.rasterizer import gates
 from benchmarks.rasterizer.gates import GROWTH, TEXTURED, speed_gates, traffic_bytes
 from benchmarks.rasterizer.mitsuba_peer import find_mitsuba
-from benchmarks.rasterizer.peers import THREADS, own_name, torch_peers
+from benchmarks.rasterizer.peers import THREADS, ours, own_name, torch_peers
 from benchmarks.rasterizer.picture import COLORS, draw_growth
 from benchmarks.rasterizer.problem import Case, geodesic_sphere, make
+from benchmarks.rasterizer.redner_peer import PLACE, find_redner
 from benchmarks.rasterizer.report import MARKERS, gate_table, save_json, timing_rows, timing_table, write_between_markers
 from benchmarks.rasterizer.timing import measure
 
@@ -55,6 +56,27 @@ def test_mitsuba_draws_the_same_picture():
         pytest.skip(reason)
     # In a process of its own: bpy, which other tests load, brings another LLVM.
     subprocess.run([sys.executable, "-c", MITSUBA], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_redner_draws_the_same_picture(views):
+    found, reason = find_redner()
+    if reason:
+        pytest.skip(reason)
+    problem = make(Case("textured", 980, 64, views))
+    run = found[0].prepare(problem, "cpu")
+    run()
+    assert np.abs(run.picture() - ours("reference")(problem, "cpu").picture()).mean() < 0.01
+
+
+def test_redner_is_named_where_it_cannot_run(monkeypatch, tmp_path):
+    monkeypatch.delenv(PLACE, raising=False)
+    assert find_redner()[1] is not None
+    for place in (sys.executable, str(tmp_path / "nothing")):  # without redner, and nothing at all
+        monkeypatch.setenv(PLACE, place)
+        found, reason = find_redner()
+        assert found == []
+        assert place in reason
 
 
 def test_smallest_case_becomes_json_and_tables(tmp_path):
