@@ -16,7 +16,8 @@ PANEL, LEFT, TOP, BOTTOM, RIGHT = (560, 400), 90, 60, 70, 200
 SIZE = 512  # pixels of the views that are drawn
 COLORS = {
     "native": (213, 94, 0), "reference": (0, 114, 178), "PyTorch3D soft, K=8": (0, 158, 115), "PyTorch3D hard, K=1": (0, 158, 115),
-    "Mitsuba direct": (204, 121, 167), "Mitsuba direct, no light": (230, 159, 0), "Mitsuba direct_projective": (120, 94, 160), "redner": (0, 0, 0),
+    "Mitsuba direct": (204, 121, 167), "Mitsuba direct, no light": (230, 159, 0), "Mitsuba direct_projective": (120, 94, 160),
+    "redner": (0, 0, 0),
 }  # fmt: skip
 INK, GRID, PAPER = (40, 40, 40), (222, 222, 222), (255, 255, 255)
 SCALE = 2  # drawn larger, for smooth lines
