@@ -12,7 +12,7 @@ from torch import Tensor
 from ...kernels.arrays import Ints, Vec3s
 from ...kernels.launch import Launch, Launcher, Work, kernel, once
 from ..project import View
-from .lanes import LOWEST
+from .lanes import CORNERS, LOWEST
 from .rows import ROWS
 from .screen import Lens, lens_of
 from .sums import starts_of
@@ -47,9 +47,10 @@ class Bins:
 
 
 # C++: the corners of a few faces are collected, then one loop without branches tells what all of them cover.
-@wp.func_native(once(ROWS + LOWEST + FOUND + f"const int tile = {TILE};" + """
+@wp.func_native(once(ROWS + LOWEST + CORNERS + FOUND + f"const int tile = {TILE};" + """
 const int lanes = 16;
-float corners[9][lanes] = {}, reached[lanes];
+alignas(32) float corners[9][lanes] = {};
+float reached[lanes];
 int sides[lanes], onlys[lanes], tile_rows[lanes], tile_cols[lanes], covering[lanes];
 const auto least = [](float p, float q, float r) { p = p < q ? p : q; return p < r ? p : r; };
 const auto most = [](float p, float q, float r) { p = p > q ? p : q; return p > r ? p : r; };
@@ -62,13 +63,7 @@ int *to = found.data + fields * begin, *const count_of = counts.data + part * ti
 const auto tiles_of = [&](int first, int stop) { return (first / tile << 16) + (stop - 1) / tile; };
 for (int start = begin; start < stop; start += lanes) {
     const int count = stop - start < lanes ? stop - start : lanes, *const corner = faces.data + 3 * start;
-#pragma clang loop vectorize(disable)  // the processor's own gathers are slower
-    for (int n = 0; n < count; ++n) {
-        for (int c = 0; c < 3; ++c) {
-            const int vertex = corner[3 * n + c];
-            for (int k = 0; k < 3; ++k) corners[3 * c + k][n] = points[vertex][k];
-        }
-    }
+    collect(points, corner, count, corners);
 #pragma clang loop vectorize(enable)
     for (int n = 0; n < lanes; ++n) {
         const float ax = corners[0][n], ay = corners[1][n], az = corners[2][n], bz = corners[5][n], cz = corners[8][n];

@@ -129,7 +129,7 @@ def project(
     """
     count = points.shape[0]
     owners, chunk = launcher.chunks(count, CHUNK_VERTICES_GPU)
-    camera, total = launcher.empty(count, 3), launcher.empty(owners)
+    camera, total = launcher.empty(count + 1, 3)[:count], launcher.empty(owners)  # ``find_bins`` reads one number more
     turn, shift = _motion(*view.numbers[:2])
     if view.lens is not None:
         yield [Launch(_turn, owners, points, turn, shift, chunk, 0, camera, items=count)]
