@@ -123,6 +123,7 @@ def test_threads_are_judged_pass_by_pass(monkeypatch):
     rows = gates.thread_gates("native")
     assert [row.metric for row in rows] == names * 2
     assert [(row.value, row.met) for row in rows] == [(pytest.approx(1.5), False), (pytest.approx(1.6), None)] * 2
+    assert [(row.value, row.met) for row in gates.thread_gates("reference")] == [(None, None)] * 2
 
 
 def test_traffic_counts_every_input_and_output_once():

@@ -63,7 +63,7 @@ class Batch:
     ) -> None:
         self.topology, self.culled, self.launcher, self.views = topology, culled, launcher, views
         self.points = positions
-        self.bent = any(view.lens is not None for view in views)  # the world by any lens
+        self.bent = any(view.lens is not None for view in views)  # whether any lens bends the world
 
     def look(self) -> Sequence[Seen]:
         """What the views show.

@@ -108,6 +108,9 @@ class _Blend(Function):
         return (None, *world, *by_rgb)
 
 
+_LOOKS = 4  # inputs that say what surfaces look like: colours, texels, the lamps' lines, corner normals
+
+
 @dataclass(frozen=True)
 class _Drawing:
     """What is to be drawn, and all that it may have gradients for."""
@@ -115,7 +118,7 @@ class _Drawing:
     batch: Batch
     paints: Paints | None
     lighting: Lighting | None
-    inputs: Sequence[Tensor | None]  # colours, texels, the lamps' lines, corner normals; then as ``Batch.world_gradients`` answers
+    inputs: Sequence[Tensor | None]  # see ``_LOOKS``; then positions and cameras, as ``Batch.world_gradients`` answers for them
     moving: Sequence[int]  # which of them have any
 
     def show(self) -> tuple[tuple[Tensor, ...], Done[Sketch]]:
@@ -136,7 +139,7 @@ def _drawn(
 ) -> Sequence[Tensor]:
     """See ``_Image``; ``looks`` are what else has gradients."""
     cameras = batch.camera_tensors() if batch.moving else [None] * (CAMERA_TENSORS * len(batch.views))
-    inputs = [*(looks or [None] * 4), positions, *cameras]
+    inputs = [*(looks or [None] * _LOOKS), positions, *cameras]
     moving = [n for n, each in enumerate(inputs) if each is not None and each.requires_grad] if torch.is_grad_enabled() else []
     drawing = _Drawing(batch, paints, lighting, inputs, moving)
     return _Image.apply(drawing, *[inputs[n] for n in moving]) if moving else drawing.show()[0]
@@ -152,7 +155,7 @@ class _Image(Function):
     def forward(ctx: Any, drawing: _Drawing, *moving: Tensor) -> tuple[Tensor, ...]:
         outputs, ctx.done = drawing.show()
         ctx.batch, ctx.moving, ctx.layout = drawing.batch, drawing.moving, None if drawing.paints is None else drawing.paints.layout
-        ctx.save_for_backward(drawing.inputs[4], drawing.inputs[0])
+        ctx.save_for_backward(drawing.inputs[_LOOKS], drawing.inputs[0])
         ctx.set_materialize_grads(False)
         return outputs
 
@@ -161,14 +164,14 @@ class _Image(Function):
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         batch, (positions, colors) = ctx.batch, ctx.saved_tensors
         count = len(batch.views)
-        wanted = [False] * (5 + CAMERA_TENSORS * count)
+        wanted = [False] * (_LOOKS + 1 + CAMERA_TENSORS * count)
         for n, need in zip(ctx.moving, ctx.needs_input_grad[1:], strict=True):
             wanted[n] = need
         by_colors, by_texels, by_lines, by_normals, *needed = wanted
         alphas, images, depths = ([*gradients[count * n : count * (n + 1)]] or [None] * count for n in range(3))
         asked = Wanted(by_texels, by_lines, any(needed) or by_normals, tuple(needed))
         done = undraw(batch.launcher, ctx.done, asked, images, alphas, depths)
-        found: list[Tensor | None] = [None] * 4
+        found: list[Tensor | None] = [None] * _LOOKS
         if by_colors:
             plain = [None if each is None else done.real(each) for each in done.result.images]
             found[0] = color_gradients(batch, ctx.layout, colors, batch.faces, plain)
