@@ -12,11 +12,12 @@ from torch import Tensor
 WORD = 4  # bytes of most numbers
 
 # mypy does not know that a kernel's annotations are Warp's
-Floats, Ints, Longs, Vec2s, Vec3s, Vec4s = (wp.array(dtype=kind) for kind in (wp.float32, wp.int32, wp.int64, wp.vec2, wp.vec3, wp.vec4))
+Floats, Ints, Longs, Bytes = (wp.array(dtype=kind) for kind in (wp.float32, wp.int32, wp.int64, wp.int8))
+Vec2s, Vec3s, Vec4s = (wp.array(dtype=kind) for kind in (wp.vec2, wp.vec3, wp.vec4))
 
 Descriptor = type(wp.from_torch(torch.empty(1), return_ctype=True))  # how Warp hands arrays to kernels
 LAYOUT = "Q8xi12xi12xH6x"  # the same as bytes: data, length, stride and number of dimensions are not zero in ours
-_TORCH = {wp.float32: torch.float32, wp.int32: torch.int32, wp.int64: torch.int64, wp.uint8: torch.uint8}
+_TORCH = {wp.float32: torch.float32, wp.int32: torch.int32, wp.int64: torch.int64, wp.int8: torch.int8, wp.uint8: torch.uint8}
 Kind = tuple[int, torch.dtype, int]  # of an array: numbers in each element, their type, and bytes of an element
 
 

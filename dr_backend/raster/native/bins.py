@@ -9,7 +9,7 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...kernels.arrays import Ints, Vec3s
+from ...kernels.arrays import Bytes, Ints, Vec3s
 from ...kernels.launch import Launch, Launcher, Work, kernel, once
 from ..project import View
 from .lanes import CORNERS, LOWEST
@@ -19,12 +19,20 @@ from .sums import starts_of
 
 TILE = 16  # rows of pixels that one bin covers; on a GPU columns too, on a processor the whole width
 CHUNK_FACES_GPU = 128
-FIELDS, ENTRY = 5, wp.constant(3)
+ENTRY = wp.constant(3)  # numbers
 
-# C++: a face that may cover pixels has these numbers: its index, the first and last row of tiles (16 bits each), the same of columns,
-# the only pixel that it covers, and the bits of its nearness there. An entry of a tile has the first and the last two.
-FOUND = f"const int fields = {FIELDS}, entry = {ENTRY};" + """
-const int several = -1, clipped = -2;  // instead of an only pixel: there may be more, or the near plane cuts the face
+# C++: a face that may cover pixels has these numbers: its index, row and column (16 bits each) of the only pixel that it covers, and the
+# bits of its nearness there. If there may be more, or the near plane cuts it: the complement of its index, its first and last row of tiles
+# (16 bits each), and the columns.
+ENTRIES = f"const int entry = {ENTRY}, tile = {TILE};" + """
+struct Pair { int first, second; };
+const auto halves = [](int both) { return Pair{(int)((unsigned int)both >> 16), both & 65535}; };
+const auto in_tiles = [&](const int* found, int columns, auto&& act) {
+    const Pair rows = halves(found[1]), across = halves(found[2]);
+    if (found[0] >= 0) return act(rows.first / tile * columns + (columns > 1 ? rows.second / tile : 0));
+    for (int y = rows.first; y <= rows.second; ++y)
+        for (int x = across.first; x <= across.second; ++x) act(y * columns + x);
+};
 """
 
 
@@ -32,8 +40,8 @@ const int several = -1, clipped = -2;  // instead of an only pixel: there may be
 class Bins:
     """For every tile the faces that may cover a pixel centre of it."""
 
-    facing: Int[Tensor, " F"]  # +1 where the outside of a face is turned to the viewer, otherwise -1
-    entries: Int[Tensor, " N"]  # see ``FOUND``; tile by tile, faces ascending within a tile
+    facing: Int[Tensor, " F"]  # +1 where the outside of a face is turned to the viewer, otherwise -1; a byte each
+    entries: Int[Tensor, " N"]  # see ``ENTRIES``; tile by tile, faces ascending within a tile
     starts: Int[Tensor, " S1"]  # where the entries of each tile start that come from each chunk of faces; the last is their number
     chunks: int
     width: int  # of a tile, pixels
@@ -47,20 +55,18 @@ class Bins:
 
 
 # C++: the corners of a few faces are collected, then one loop without branches tells what all of them cover.
-@wp.func_native(once(ROWS + LOWEST + CORNERS + FOUND + f"const int tile = {TILE};" + """
+@wp.func_native(once(ROWS + LOWEST + CORNERS + ENTRIES + """
 const int lanes = 16;
 alignas(32) float corners[9][lanes] = {};
-float reached[lanes];
-int sides[lanes], onlys[lanes], tile_rows[lanes], tile_cols[lanes], covering[lanes];
+int sides[lanes], listed[lanes], places[lanes], values[lanes], covering[lanes];
 const auto least = [](float p, float q, float r) { p = p < q ? p : q; return p < r ? p : r; };
 const auto most = [](float p, float q, float r) { p = p > q ? p : q; return p > r ? p : r; };
 const float full_width = (float)lens.width, full_height = (float)lens.height;
 const wp::vec3* const points = camera.data;
 const bool tiled = columns > 1, culling = culled.shape[0] > 0;
-const int full = lens.width, lines = lens.height, across = columns;
-const int* const reached_bits = (const int*)reached;
-int *to = found.data + fields * begin, *const count_of = counts.data + part * tiles, kept = 0;
-const auto tiles_of = [&](int first, int stop) { return (first / tile << 16) + (stop - 1) / tile; };
+const int full = lens.width, lines = lens.height;
+int *const to = found.data + entry * begin, *const count_of = counts.data + part * tiles, kept = 0;
+const auto tiles_of = [&](int first, int stop) { return first / tile << 16 | (stop - 1) / tile; };
 for (int start = begin; start < stop; start += lanes) {
     const int count = stop - start < lanes ? stop - start : lanes, *const corner = faces.data + 3 * start;
     collect(points, corner, count, corners);
@@ -79,38 +85,40 @@ for (int start = begin; start < stop; start += lanes) {
         const Plane plane = plane_of(a, b, c);
         const int top = whole ? first_centre(shape.top_y, full_height) : 0;
         const int bottom = any ? (whole ? first_centre(shape.low_y, full_height) : lines) : 0;
-        // Where there is but one row, what is covered in it is known at once: most small faces miss its centres.
+        const int left = whole ? first_centre(least(a.x, b.x, c.x), full_width) : 0;
+        const int right = whole ? first_centre(most(a.x, b.x, c.x), full_width) : full;
+        // What is covered in one row or two is known at once: most small faces miss all centres, or all but one.
         const float y = (float)top + 0.5f;
-        const Row run = row_of(shape, y);
-        const bool thin = bottom - top == 1;
-        const int left = whole ? first_centre(thin ? run.left : least(a.x, b.x, c.x), full_width) : 0;
-        const int right = whole ? first_centre(thin ? run.right : most(a.x, b.x, c.x), full_width) : full;
-        const bool one = thin & (right - left == 1);
-        onlys[n] = !whole ? clipped : one ? top * full + left : several;
-        reached[n] = nearness_after(plane, nearness_at(plane, (float)left + 0.5f, y), 0);
-        covering[n] = (bottom > top) & (right > left);
-        tile_rows[n] = covering[n] ? tiles_of(top, bottom) : 0;
-        tile_cols[n] = (covering[n] & tiled) ? tiles_of(left, right) : 0;
+        const Row upper = row_of(shape, y), lower = row_of(shape, y + 1.0f);
+        const int first = first_centre(upper.left, full_width), second = first_centre(lower.left, full_width);
+        const int above = first_centre(upper.right, full_width) - first;
+        const int below = bottom - top == 2 ? first_centre(lower.right, full_width) - second : 0;
+        const bool few = whole & (bottom - top <= 2), one = few & (above + below == 1);
+        const int row = above > 0 ? top : top + 1, column = above > 0 ? first : second;
+        const float value = nearness_at(plane, (float)column + 0.5f, (float)row + 0.5f);
+        const union { float value; int bits; } reached = {nearness_after(plane, value, 0)};
+        listed[n] = one ? start + n : ~(start + n);
+        places[n] = one ? row << 16 | column : tiles_of(top, bottom);
+        values[n] = one ? reached.bits : tiled ? tiles_of(left, right) : 0;
+        covering[n] = (bottom > top) & (few ? above + below > 0 : right > left);
     }
     if (culling) for (int n = 0; n < count; ++n) covering[n] &= sides[n] > 0 || culled.data[start + n] == 0;
     for (int n = 0; n < count; ++n) facing.data[start + n] = sides[n];
     unsigned long long left = 0;
     for (int n = 0; n < lanes; ++n) left |= (unsigned long long)covering[n] << n;
     for (left &= (1ull << count) - 1; left; left &= left - 1) {  // whether a face covers anything is hard to foresee
-        const int n = lowest(left), rows = tile_rows[n], cols = tile_cols[n];
-        to[0] = start + n, to[1] = rows, to[2] = cols, to[3] = onlys[n], to[4] = reached_bits[n];
-        to += fields, ++kept;
-        for (int y = rows >> 16; y <= (rows & 65535); ++y)
-            for (int x = cols >> 16; x <= (cols & 65535); ++x) ++count_of[y * across + x];
+        int n = lowest(left), *const here = to + entry * kept++;
+        here[0] = listed[n], here[1] = places[n], here[2] = values[n];
+        in_tiles(here, columns, [&](int t) { ++count_of[t]; });
     }
 }
 return kept;
 """))
 def find_faces(
     part: int, begin: int, stop: int, faces: Ints, camera: Vec3s, culled: Ints, near: float, lens: Lens, columns: int,
-    tiles: int, facing: Ints, found: Ints, counts: Ints,
+    tiles: int, facing: Bytes, found: Ints, counts: Ints,
 ) -> int:
-    """Which way some faces are turned; those that may cover a pixel centre, as ``FOUND`` has them; how many each tile gets.
+    """Which way some faces are turned; those that may cover a pixel centre, as ``ENTRIES`` has them; how many each tile gets.
 
     Returns the number of those found.
     """
@@ -120,7 +128,7 @@ def find_faces(
 @kernel
 def _find(
     first: int, faces: Ints, camera: Vec3s, culled: Ints, near: float, lens: Lens, columns: int, tiles: int, chunk: int,
-    facing: Ints, found: Ints, kept: Ints, counts: Ints,
+    facing: Bytes, found: Ints, kept: Ints, counts: Ints,
 ):
     """See ``find_faces``; how many each tile gets from each chunk. The owner is a chunk of faces."""
     part = first + wp.tid()
@@ -130,18 +138,16 @@ def _find(
     )
 
 
-@wp.func_native(FOUND + """
+@wp.func_native(ENTRIES + """
 if (entry * (long long)starts.data[starts.shape[0] - 1] > entries.shape[0]) return;
-const int *const last = found.data + fields * begin, *from = last + fields * kept, *const start_of = starts.data + part;
+const int *const last = found.data + entry * begin, *from = last + entry * kept, *const start_of = starts.data + part;
 int* const left = counts.data + part * tiles;
 while (from > last) {
-    from -= fields;
-    for (int y = from[1] >> 16; y <= (from[1] & 65535); ++y)
-        for (int x = from[2] >> 16; x <= (from[2] & 65535); ++x) {
-            const int tile = y * columns + x;
-            int* const to = entries.data + entry * (long long)(start_of[tile * chunks] + --left[tile]);
-            to[0] = from[0], to[1] = from[3], to[2] = from[4];
-        }
+    from -= entry;
+    in_tiles(from, columns, [&](int t) {
+        int* const to = entries.data + entry * (long long)(start_of[t * chunks] + --left[t]);
+        to[0] = from[0], to[1] = from[1], to[2] = from[2];
+    });
 }
 """)
 def fill_tiles(
@@ -165,7 +171,7 @@ class Found:
     """The faces of a view that may cover pixels."""
 
     facing: Int[Tensor, " F"]  # see ``Bins``
-    faces: Int[Tensor, " N"]  # see ``FOUND``; those of each chunk where the chunk starts
+    faces: Int[Tensor, " N"]  # see ``ENTRIES``; those of each chunk where the chunk starts
     kept: Int[Tensor, " K"]  # how many these are
     counts: Int[Tensor, "K T"]  # how many entries each tile gets from each chunk
     starts: Int[Tensor, " S1"]  # see ``Bins``
@@ -183,7 +189,8 @@ def find_bins(
     count = faces.shape[0]
     columns, lines = -(-view.width // _tile_width(view, launcher)), -(-view.height // TILE)
     chunks, chunk = launcher.chunks(count, CHUNK_FACES_GPU)
-    facing, kept, found = (launcher.empty(size, dtype=torch.int32) for size in (count, chunks, FIELDS * count))
+    facing = launcher.empty(count, dtype=torch.int8)
+    kept, found = (launcher.empty(size, dtype=torch.int32) for size in (chunks, ENTRY * count))
     counts = launcher.zeros(chunks, lines * columns, dtype=torch.int32)
     find = Launch(
         _find, chunks, faces, camera, culled, view.near, lens_of(view), columns, lines * columns, chunk, facing, found, kept, counts,

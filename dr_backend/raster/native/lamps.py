@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warp as wp
 
-from ...kernels.arrays import Floats, Ints, Vec3s
+from ...kernels.arrays import Bytes, Floats, Ints, Vec3s
 from ...kernels.launch import once
 
 SUN, BULB, SPOT, AREA, SKY = range(5)  # what a line of the table may be
@@ -103,7 +103,7 @@ for (int n = pixel; n < pixel + count; ++n) {
 }
 """))
 def shade_row(
-    pixel: int, count: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s, shares: Floats,
+    pixel: int, count: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Bytes, lines: Vec3s, shapes: Vec3s, shares: Floats,
     directions: Vec3s, power: Vec3s, face_id: Ints, weights: Vec3s, light: Vec3s,
 ):
     """Irradiance over π of some pixels, none where nothing is seen."""
@@ -149,7 +149,7 @@ for (int n = pixel, end = pixel + count; n < end; ++record) {
 }
 """))
 def unshade_row(
-    pixel: int, count: int, first: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s,
+    pixel: int, count: int, first: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Bytes, lines: Vec3s, shapes: Vec3s,
     shares: Floats, directions: Vec3s, power: Vec3s, face_id: Ints, weights: Vec3s, by_light: Vec3s, by_weight: Vec3s, vertex: Ints,
     corner: Ints, by_corner: Vec3s, by_normal: Vec3s,
 ):
@@ -177,7 +177,7 @@ for (int n = pixel; n < pixel + count; ++n) {
 }
 """))
 def unlight_row(
-    pixel: int, count: int, owner: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s,
+    pixel: int, count: int, owner: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Bytes, lines: Vec3s, shapes: Vec3s,
     shares: Floats, face_id: Ints, weights: Vec3s, by_light: Vec3s, by_line: Vec3s,
 ):
     """Adds what gradients for ``shade_row`` mean for the lamps to an owner's lines."""

@@ -10,7 +10,7 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...kernels.arrays import Floats, Ints, Longs, Vec3s
+from ...kernels.arrays import Bytes, Floats, Ints, Longs, Vec3s
 from ...kernels.launch import Launch, Launcher, Steps, Work, kernel, once
 from ..coverage import INNER_TOLERANCE_PX, OUTER_TOLERANCE
 from ..project import View
@@ -46,7 +46,8 @@ const auto line_of = [&](const wp::vec3& a, const wp::vec3& b) {
 
 
 @wp.func_native(once(LINE + """
-const int *const beside = sides.data, *const turned = facing.data, *const hides = culled.data, *const ends = vertices.data;
+const int *const beside = sides.data, *const hides = culled.data, *const ends = vertices.data;
+const signed char* const turned = facing.data;
 const wp::vec3* const points = camera.data;
 int *const edges = found.data + start, outer = 0, number = 0, lines = 0;
 for (int e = start; e < stop; ++e) {
@@ -66,7 +67,7 @@ for (int n = 0; n < outer; ++n) {
 return wp::vec2i(number, lines);
 """))
 def outer_edges(
-    start: int, stop: int, vertices: Ints, sides: Ints, facing: Ints, culled: Ints, camera: Vec3s, near: float, lens: Lens, found: Ints
+    start: int, stop: int, vertices: Ints, sides: Ints, facing: Bytes, culled: Ints, camera: Vec3s, near: float, lens: Lens, found: Ints
 ) -> wp.vec2i:
     """Edges behind which the surface turns away, or ends, unless what is beside them is not shown, if they cross scan lines.
 
@@ -77,7 +78,7 @@ def outer_edges(
 
 @kernel
 def _outline(
-    first: int, vertices: Ints, sides: Ints, facing: Ints, culled: Ints, camera: Vec3s, near: float, lens: Lens, chunk: int, found: Ints,
+    first: int, vertices: Ints, sides: Ints, facing: Bytes, culled: Ints, camera: Vec3s, near: float, lens: Lens, chunk: int, found: Ints,
     kept: Ints, counts: Ints,
 ):
     """See ``outer_edges``. The owner is a chunk of edges."""
@@ -156,7 +157,7 @@ for (int n = start; n < start + number; ++n) {
 settle();
 """))
 def cross_lines(
-    start: int, number: int, begin: int, none: wp.int64, vertices: Ints, sides: Ints, facing: Ints, faces: Ints, camera: Vec3s,
+    start: int, number: int, begin: int, none: wp.int64, vertices: Ints, sides: Ints, facing: Bytes, faces: Ints, camera: Vec3s,
     face_id: Ints, near: float, lens: Lens, found: Ints, keys: Longs, edges: Ints, inners: Ints, outers: Ints, distances: Floats,
 ):
     """The crossings of some outline edges with scan lines; a key for those that are seen orders them by pair of pixels and distance."""
@@ -165,7 +166,7 @@ def cross_lines(
 
 @kernel
 def _cross(
-    first: int, vertices: Ints, sides: Ints, facing: Ints, faces: Ints, camera: Vec3s, face_id: Ints, near: float,
+    first: int, vertices: Ints, sides: Ints, facing: Bytes, faces: Ints, camera: Vec3s, face_id: Ints, near: float,
     lens: Lens, chunk: int, found: Ints, kept: Ints, starts: Ints, keys: Longs, edges: Ints, inners: Ints, outers: Ints,
     distances: Floats,
 ):

@@ -11,7 +11,7 @@ from ...kernels.arrays import Floats, Ints, Vec3s
 from ...kernels.launch import Launch, Launcher, kernel, once
 from ..project import View
 from ..rasterize import FAR, Layer
-from .bins import ENTRY, FOUND, Bins
+from .bins import ENTRIES, ENTRY, Bins
 from .lanes import LANES
 from .rows import ROWS
 from .screen import CUT, Lens, lens_of
@@ -69,7 +69,7 @@ const auto hold_cut = [&](const wp::vec3& a, const wp::vec3& b, const wp::vec3& 
 
 
 # One loop without branches makes shapes and planes of all that are held, then each is drawn.
-@wp.func_native(once(ROWS + CUT + LANES + FOUND + PIXELS + TRIANGLES + f"const float far = {FAR}f, none = INFINITY;" + """
+@wp.func_native(once(ROWS + CUT + LANES + ENTRIES + PIXELS + TRIANGLES + f"const float far = {FAR}f, none = INFINITY;" + """
 const wp::vec3* const points = camera.data;
 const int left = x0, right = x1, top = y0, bottom = y1, across = right - left, last = right - lanes, stride = lens.width;
 const float wide = (float)lens.width, high = (float)lens.height;
@@ -82,15 +82,17 @@ for (int y = top; y < bottom; ++y) {
 }
 for (int e = start; e < stop || held > 0; held = 0) {
     while (e < stop && held < batch - 1) {
-        const int *const listed = entries.data + entry * (long long)e++, face = listed[0], only = listed[1];
-        const int* const corner = faces.data + 3 * face;
-        if (only >= 0) {
-            if (own < 0 || only == own) offer(only, *(const float*)(listed + 2), face);
-        } else if (only == clipped) {
-            hold_cut(points[corner[0]], points[corner[1]], points[corner[2]], face);
-        } else {
-            hold(points[corner[0]], points[corner[1]], points[corner[2]], face);
+        const int *const listed = entries.data + entry * (long long)e++, face = listed[0] < 0 ? ~listed[0] : listed[0];
+        if (listed[0] >= 0) {
+            const Pair place = halves(listed[1]);
+            const int pixel = place.first * stride + place.second;
+            if (own < 0 || pixel == own) offer(pixel, *(const float*)(listed + 2), face);
+            continue;
         }
+        const int* const corner = faces.data + 3 * face;
+        const wp::vec3 &a = points[corner[0]], &b = points[corner[1]], &c = points[corner[2]];
+        if (a[2] <= -near && b[2] <= -near && c[2] <= -near) hold(a, b, c, face);
+        else hold_cut(a, b, c, face);
     }
 #pragma clang loop vectorize(enable)
     for (int n = 0; n < batch; ++n) {

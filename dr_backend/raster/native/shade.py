@@ -9,7 +9,7 @@ import warp as wp
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ...kernels.arrays import Floats, Ints, Vec3s
+from ...kernels.arrays import Bytes, Floats, Ints, Vec3s
 from ...kernels.launch import Launch, Launcher, Work, lamp_kernel
 from ..project import View
 from .bins import Bins
@@ -40,7 +40,7 @@ class Lighting:
 
 @lamp_kernel
 def _shade(
-    first: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s, shares: Floats,
+    first: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Bytes, lines: Vec3s, shapes: Vec3s, shares: Floats,
     directions: Vec3s, power: Vec3s, face_id: Ints, weights: Vec3s, width: int, height: int, own_width: int, own_height: int,
     own_columns: int, light: Vec3s,
 ):
@@ -56,7 +56,7 @@ def _shade(
 
 @lamp_kernel
 def _unshade(
-    first: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s, shares: Floats,
+    first: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Bytes, lines: Vec3s, shapes: Vec3s, shares: Floats,
     directions: Vec3s, power: Vec3s, face_id: Ints, weights: Vec3s, by_light: Vec3s, width: int, height: int, own_width: int,
     own_height: int, own_columns: int, starts: Ints, by_weight: Vec3s, vertex: Ints, corner: Ints, by_corner: Vec3s, by_normal: Vec3s,
 ):
@@ -73,7 +73,7 @@ def _unshade(
 
 @lamp_kernel
 def _unlight(
-    first: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Ints, lines: Vec3s, shapes: Vec3s, shares: Floats,
+    first: int, faces: Ints, positions: Vec3s, normals: Vec3s, facing: Bytes, lines: Vec3s, shapes: Vec3s, shares: Floats,
     face_id: Ints, weights: Vec3s, by_light: Vec3s, width: int, height: int, own_width: int, own_height: int, own_columns: int,
     by_line: Vec3s,
 ):
