@@ -15,7 +15,7 @@ from ...kernels.launch import Launch, Launcher, Steps, Work, kernel, once
 from ..coverage import INNER_TOLERANCE_PX, OUTER_TOLERANCE
 from ..project import View
 from .interpolate import SPOTS
-from .lanes import FETCH
+from .lanes import FETCH, LANES, LOWEST
 from .rows import FIRST_CENTRE
 from .screen import CUT, SCREEN, Lens, lens_of
 from .sums import starts_of
@@ -45,24 +45,35 @@ const auto line_of = [&](const wp::vec3& a, const wp::vec3& b) {
 """
 
 
-@wp.func_native(once(LINE + """
-const int *const beside = sides.data, *const hides = culled.data, *const ends = vertices.data;
+# Few of many edges make the outline: which of them do is computed for some at once, and only then asked.
+@wp.func_native(once(LINE + LANES + LOWEST + """
+const int some = 8 * lanes, *const hides = culled.data, *const ends = vertices.data;
 const signed char* const turned = facing.data;
 const wp::vec3* const points = camera.data;
-int *const edges = found.data + start, outer = 0, number = 0, lines = 0;
-for (int e = start; e < stop; ++e) {
-    const int one = beside[2 * e], two = beside[2 * e + 1], f = one >> 1, g = two < 0 ? f : two >> 1;
-    bool turns = (two < 0) | ((turned[f] != turned[g]) == ((one ^ two) & 1));
-    if (hides) turns &= !((turned[f] < 0) & (hides[f] != 0) & (turned[g] < 0) & (hides[g] != 0));
-    edges[outer] = e;  // a branch would be hard to foresee
-    outer += turns;
-}
-for (int n = 0; n < outer; ++n) {
-    const int e = edges[n];
-    const Line line = line_of(points[ends[2 * e]], points[ends[2 * e + 1]]);
-    if (line.stop <= line.first) continue;
-    edges[number++] = e;
-    lines += line.stop - line.first;
+int *const edges = found.data + start, number = 0, lines = 0, ones[some] = {}, twos[some] = {};
+signed char between[some] = {}, apart[some] = {};
+const auto hidden = [&](int face) { return turned[face] < 0 && hides[face] != 0; };
+const auto look = [&](const int* beside, int n) {
+    const int one = beside[2 * n], two = beside[2 * n + 1];
+    ones[n] = one >> 1, twos[n] = (two < 0 ? one : two) >> 1;
+    apart[n] = two < 0 ? 0 : (one ^ two) & 1;  // what it takes: faces on different sides, or on the same if their winding differs
+};
+for (int block = start; block < stop; block += some) {
+    const int count = stop - block < some ? stop - block : some, *const beside = sides.data + 2 * block;
+    if (count == some) for (int n = 0; n < some; ++n) look(beside, n);
+    else for (int n = 0; n < count; ++n) look(beside, n);
+#pragma clang loop vectorize(disable)  // it would put bytes together one by one
+    for (int n = 0; n < some; ++n) between[n] = turned[ones[n]] ^ turned[twos[n]];
+    unsigned long long left = 0;
+    for (int n = 0; n < some; ++n) left |= (unsigned long long)((between[n] < 0) == apart[n]) << n;
+    for (left &= ~0ull >> (64 - count); left; left &= left - 1) {
+        const int n = lowest(left), e = block + n;
+        if (hides && hidden(ones[n]) && hidden(twos[n])) continue;
+        const Line line = line_of(points[ends[2 * e]], points[ends[2 * e + 1]]);
+        if (line.stop <= line.first) continue;
+        edges[number++] = e;
+        lines += line.stop - line.first;
+    }
 }
 return wp::vec2i(number, lines);
 """))
