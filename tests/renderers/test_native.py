@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from dr_backend.geometry import flatten
+from dr_backend.raster.native.bins import MOST_PIXELS
 from dr_backend.renderers.native import NativeRenderer
 from dr_backend.renderers.reference import ReferenceRenderer
 from dr_backend.scene import Material, Mesh, Scene
@@ -245,6 +246,16 @@ def test_awkward_image_sizes(size):
     scene = scene_of(body(), views=[view], materials={"paint": Material(np.full(3, 0.5), image(1, 1))})
     assert_same(scene, still=("base_color",))
     assert_same(replace(scene, lights=lamps()), still=("base_color",))
+
+
+@pytest.mark.parametrize("size", [(MOST_PIXELS, 24), (24, MOST_PIXELS)])
+def test_largest_views(size):
+    view = replace(camera(*size), focal_px=np.full(2, 21.0), centre_px=np.array(size) - [11.97, 12.02])
+    scene = scene_of(body(3), views=[view])
+    assert_same(scene, color=False, still=("base_color", "base_color_image"))
+    larger = replace(view, size=(size[0] + 1, size[1] + 1))
+    with pytest.raises(ValueError, match="too large"):
+        rendered(NATIVE, replace(scene, cameras={"larger": larger}), color=False)
 
 
 @pytest.mark.parametrize("moved", [("positions",), ("base_color_image",), ("camera_from_world",), ("focal_px",), ("centre_px", "power")])

@@ -20,6 +20,7 @@ from .sums import starts_of
 TILE = 16  # rows of pixels that one bin covers; on a GPU columns too, on a processor the whole width
 CHUNK_FACES_GPU = 128
 ENTRY = wp.constant(3)  # numbers
+MOST_PIXELS = 1 << 16  # side by side: as many as an entry can tell apart, and as Blender renders
 
 # C++: a face that may cover pixels has these numbers: its index, row and column (16 bits each) of the only pixel that it covers, and the
 # bits of its nearness there. If there may be more, or the near plane cuts it: the complement of its index, its first and last row of tiles
@@ -187,7 +188,12 @@ def find_bins(
     """What is to be filled into the bins of one view, and what is still to be run to find it.
 
     ``culled`` marks faces that do not show their inside. Faces with a corner that is not finite are in no bin.
+
+    Raises:
+        ValueError: The view is wider or higher than ``MOST_PIXELS``.
     """
+    if max(view.width, view.height) > MOST_PIXELS:
+        raise ValueError(f"A view of {view.width} × {view.height} pixels is too large: {MOST_PIXELS} each way are possible.")
     count = faces.shape[0]
     columns, lines = -(-view.width // _tile_width(view, launcher)), -(-view.height // TILE)
     chunks, chunk = launcher.chunks(count, CHUNK_FACES_GPU)

@@ -45,7 +45,7 @@ const auto line_of = [&](const wp::vec3& a, const wp::vec3& b) {
 """
 
 
-# Few of many edges make the outline: which of them do is computed for some at once, and only then asked.
+# Few of many edges make the outline: which of them do is computed for some at once, without branches.
 @wp.func_native(once(LINE + LANES + LOWEST + """
 const int some = 8 * lanes, *const hides = culled.data, *const ends = vertices.data;
 const signed char* const turned = facing.data;
