@@ -29,8 +29,8 @@ ENTRIES = f"const int entry = {ENTRY}, tile = {TILE};" + """
 struct Pair { int first, second; };
 const auto halves = [](int both) { return Pair{(int)((unsigned int)both >> 16), both & 65535}; };
 const auto in_tiles = [&](const int* found, int columns, auto&& act) {
-    const Pair rows = halves(found[1]), across = halves(found[2]);
-    if (found[0] >= 0) return act(rows.first / tile * columns + (columns > 1 ? rows.second / tile : 0));
+    const Pair pixel = halves(found[1]), rows = pixel, across = halves(found[2]);
+    if (found[0] >= 0) return act(pixel.first / tile * columns + (columns > 1 ? pixel.second / tile : 0));
 #pragma clang loop unroll(disable)  // most faces are in one tile: what helps with many only delays these
     for (int y = rows.first; y <= rows.second; ++y)
 #pragma clang loop vectorize(disable) unroll(disable)
