@@ -24,6 +24,7 @@ FILL = struct.Struct("IIQQ")  # where in the plan, segment, and bytes from its s
 CLEARED = 0xFFFFFFFF  # instead of a place in the plan: these bytes become zeros
 # What the threads share, and in which word; each eight words are a line of the cache. A stage is its plan, its first task and its blocks.
 _TURN, _PLAN, _FIRST, _BLOCKS, _DONE, _AWAKE, _YIELD, _WORDS = 0, 8, 9, 10, 16, 24, 32, 40
+_COUNT_BITS = 22  # of a number of odd or even blocks
 
 
 def _text(words: str) -> str:
@@ -31,8 +32,10 @@ def _text(words: str) -> str:
     return "#if !defined(__CUDA_ARCH__)\n" + _SHARED + words + "\n#endif\n"
 
 
-# The turn is the number of the stage, and the next of its blocks. A thread owns a block once it has moved the turn on, which it can only
-# if the stage is still the one that it read about: hence the turn is closed while the next stage is written down.
+# The turn is the number of the stage, and how many of its odd and of its even blocks are taken. A thread owns a block once it has moved the
+# turn on, which it can only if the stage is still the one that it read about: hence the turn is closed while the next stage is written down.
+# Half of the threads take odd blocks while there are any, the others even ones: so that a block finds in its caches what the same block of
+# the stage before, or of the last time, has left there.
 _SHARED = f"""
 const int the_turn = {_TURN}, the_plan = {_PLAN}, the_first = {_FIRST}, the_blocks = {_BLOCKS}, the_done = {_DONE};
 const int the_awake = {_AWAKE}, the_yield = {_YIELD};
@@ -55,17 +58,21 @@ const auto work_on = [](const Task* task, const char* plan, unsigned long long b
         }}
     }}
 }};
-const unsigned long long closed = 0xffffffffull;
+const int count_bits = {_COUNT_BITS}, stage_bit = 2 * count_bits;
+const unsigned long long most = (1ull << count_bits) - 1, closed = (1ull << stage_bit) - 1;
 unsigned long long* const words = (unsigned long long*)crew;
 const auto get = [&](int word) {{ return __atomic_load_n(words + word, __ATOMIC_SEQ_CST); }};
 const auto set = [&](int word, unsigned long long value) {{ __atomic_store_n(words + word, value, __ATOMIC_SEQ_CST); }};
-const auto take = [&]() {{
+const auto take = [&](bool rather_odd) {{
     unsigned long long turn = get(the_turn);
     const char* plan = (const char*)get(the_plan);
     const Task* tasks = (const Task*)get(the_first);
-    if ((turn & closed) >= get(the_blocks)) return false;
-    if (!__atomic_compare_exchange_n(words + the_turn, &turn, turn + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return true;
-    work_on(tasks, plan, turn & closed);
+    const unsigned long long even = 2 * (turn & most), odd = 2 * (turn >> count_bits & most) + 1, blocks = get(the_blocks);
+    if (even >= blocks && odd >= blocks) return false;
+    const bool take_odd = even >= blocks || (rather_odd && odd < blocks);
+    const unsigned long long next = turn + (take_odd ? 1ull << count_bits : 1);
+    if (!__atomic_compare_exchange_n(words + the_turn, &turn, next, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return true;
+    work_on(tasks, plan, take_odd ? odd : even);
     __atomic_fetch_add(words + the_done, 1, __ATOMIC_SEQ_CST);
     return true;
 }};
@@ -109,18 +116,18 @@ for (const Task* const end = task + tasks; task < end; ++task) {
     const Task* const first = task;
     unsigned long long total = 0;
     for (; task->work; ++task) total += task->blocks;
-    if (!words || total < 2) {
+    if (!words || total < 2 || total > most) {
         for (unsigned long long block = 0; block < total; ++block) work_on(first, start, block);
         continue;
     }
-    const unsigned long long stage = (get(the_turn) >> 32) + 1;
-    set(the_turn, stage << 32 | closed);
+    const unsigned long long stage = (get(the_turn) >> stage_bit) + 1;
+    set(the_turn, stage << stage_bit | closed);
     set(the_plan, (unsigned long long)start);
     set(the_first, (unsigned long long)first);
     set(the_blocks, total);
     set(the_done, 0);
-    set(the_turn, stage << 32);
-    while (take()) {}
+    set(the_turn, stage << stage_bit);
+    while (take(false)) {}
     for (int looks = 1; get(the_done) < total; ++looks) rest(looks);
 }
 """)
@@ -137,14 +144,14 @@ def lead(crew: wp.uint64, plan: wp.uint64, tasks: int, recipe: wp.uint64, segmen
     _text("""
 __atomic_fetch_add(words + the_awake, 1, __ATOMIC_SEQ_CST);
 for (int looks = 1; looks < patience; ++looks) {
-    if (take()) looks = 0;
+    if (take(rather_odd)) looks = 0;
     else rest(looks);
 }
 __atomic_fetch_sub(words + the_awake, 1, __ATOMIC_SEQ_CST);
 """)
 )
-def follow(crew: wp.uint64, patience: int):
-    """Helps until there has been nothing to do for a while."""
+def follow(crew: wp.uint64, patience: int, rather_odd: int):
+    """Helps until there has been nothing to do for a while. Whoever leads would rather take even blocks."""
     ...
 
 
@@ -154,10 +161,10 @@ def _pause() -> int:
     return ctypes.cast(yielding, ctypes.c_void_p).value or 0
 
 
-def _help(tokens: SimpleQueue[bool], words: ctypes.Array[ctypes.c_uint64], follow: Any) -> None:
+def _help(tokens: SimpleQueue[bool], words: ctypes.Array[ctypes.c_uint64], follow: Any, number: int) -> None:
     """What a helping thread does, until it is told to leave, and then tells the others."""
     while tokens.get():
-        follow(ctypes.addressof(words), PATIENCE)
+        follow(ctypes.addressof(words), PATIENCE, 1 - number % 2)
     tokens.put(False)
 
 
@@ -195,7 +202,7 @@ class Crew:
         if missing <= 0:
             return
         for number in range(self._hired, helpers):  # they hold no crew, which could not go while they wait
-            Thread(target=_help, args=(self._tokens, self._words, self._follow), name=f"crew {number}", daemon=True).start()
+            Thread(target=_help, args=(self._tokens, self._words, self._follow, number), name=f"crew {number}", daemon=True).start()
         self._hired = max(self._hired, helpers)
         for _ in range(missing):
             self._tokens.put(True)

@@ -122,9 +122,9 @@ def _lead(first: int, crew: wp.uint64, plan: wp.uint64, tasks: int, recipe: wp.u
 
 
 @inside_kernel
-def _follow(first: int, crew: wp.uint64, patience: int):
+def _follow(first: int, crew: wp.uint64, patience: int, rather_odd: int):
     """See ``follow``. There is one owner."""
-    follow(crew, patience)
+    follow(crew, patience, rather_odd)
 
 
 _NUMBERS = {ctypes.c_int: "i", ctypes.c_float: "f", ctypes.c_uint64: "Q"}
@@ -208,7 +208,7 @@ class Launcher:
         self.recipes: OrderedDict[Hashable, Any] = OrderedDict()  # see ``recipe``
         self._crew: Crew | None = None
         if device.type == "cpu":
-            self._crew = Crew(self.threads, _Program(Launch(_lead, 1, 0, 0, 0, 0, 0)), _Program(Launch(_follow, 1, 0, 0)))
+            self._crew = Crew(self.threads, _Program(Launch(_lead, 1, 0, 0, 0, 0, 0)), _Program(Launch(_follow, 1, 0, 0, 0)))
 
     def empty(self, *size: int, dtype: torch.dtype = torch.float32, lasting: bool = False) -> Tensor:
         """A tensor to be filled. One that is handed out, or kept longer than others of the same work, is ``lasting``."""
