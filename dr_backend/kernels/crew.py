@@ -32,10 +32,10 @@ def _text(words: str) -> str:
     return "#if !defined(__CUDA_ARCH__)\n" + _SHARED + words + "\n#endif\n"
 
 
-# The turn is the number of the stage, and how many of its odd and of its even blocks are taken. A thread owns a block once it has moved the
-# turn on, which it can only if the stage is still the one that it read about: hence the turn is closed while the next stage is written down.
-# Half of the threads take odd blocks while there are any, the others even ones: so that a block finds in its caches what the same block of
-# the stage before, or of the last time, has left there.
+# The turn is the number of the stage, and how many of its odd and of its even blocks are taken. A thread owns a block once it has moved
+# the turn on, which it can only if the stage is still the one that it read about: hence the turn is closed while the next stage is written
+# down. Half of the threads take odd blocks while there are any, the others even ones: so that a block finds in its caches what the same
+# block of the stage before, or of the last time, has left there.
 _SHARED = f"""
 const int the_turn = {_TURN}, the_plan = {_PLAN}, the_first = {_FIRST}, the_blocks = {_BLOCKS}, the_done = {_DONE};
 const int the_awake = {_AWAKE}, the_yield = {_YIELD};

@@ -108,21 +108,25 @@ def test_goals_are_judged_by_ratios():
     }
 
 
-def test_threads_are_judged_pass_by_pass(monkeypatch):
+@pytest.mark.parametrize(("fewest", "found"), [(2, (pytest.approx(1.7), True)), (3, (None, None))])
+def test_threads_are_judged_where_each_has_a_core(monkeypatch, fewest, found):
     monkeypatch.setattr(gates, "TEXTURED", Case("textured", 80, 32))
     monkeypatch.setattr(gates, "SILHOUETTE", Case("silhouette", 80, 32))
-    monkeypatch.setattr(gates, "THREAD_ROUNDS", 2)
-    clock = cycle([3.0, 2.0, 1.0, 1.25])  # one thread and several, of ours and multiplying; these have twice as much to do
+    monkeypatch.setattr(gates, "THREAD_ROUNDS", 5)
+    monkeypatch.setattr(gates, "FEWEST_TURNS", fewest)
+    # One thread and several, of ours and multiplying: these have twice as much to do, and shared a core in the last three turns.
+    turns = [(3.4, 2.0, 1.0, 1.02), (3.4, 2.0, 1.0, 0.99), (2.4, 2.0, 1.0, 1.3), (2.4, 2.0, 1.0, 1.9), (2.4, 2.0, 1.0, 0.8)]
+    clock = cycle(sum(turns, ()))
 
     def seconds(action):
         action()
         return next(clock)
 
     monkeypatch.setattr(gates, "_seconds", seconds)
-    names = [f"{what}, {THREADS} threads faster than one, times" for what in ("native", "meanwhile multiplying")]
+    what = f"native, {THREADS} threads faster than one, times"
     rows = gates.thread_gates("native")
-    assert [row.metric for row in rows] == names * 2
-    assert [(row.value, row.met) for row in rows] == [(pytest.approx(1.5), False), (pytest.approx(1.6), None)] * 2
+    assert [row.metric for row in rows] == [what, f"{what}, in all turns", "turns in which each thread had a core, %"] * 2
+    assert [(row.value, row.met) for row in rows] == [found, (pytest.approx(1.2), None), (40, None)] * 2
     assert [(row.value, row.met) for row in gates.thread_gates("reference")] == [(None, None)] * 2
 
 
