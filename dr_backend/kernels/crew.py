@@ -7,9 +7,12 @@ work for a moment after each: in C++, where Python's lock is not needed. The ask
 from __future__ import annotations
 
 import ctypes
+import os
 import struct
 import sys
 import weakref
+from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any
@@ -161,6 +164,14 @@ def _pause() -> int:
     return ctypes.cast(yielding, ctypes.c_void_p).value or 0
 
 
+_processor: Callable[[], int] | None = getattr(ctypes.CDLL(None), "sched_getcpu", None) if sys.platform == "linux" else None
+
+
+def _elsewhere() -> set[int]:
+    """The processors that the asking thread may use and does not run on; none where the system does not tell."""
+    return set() if _processor is None else os.sched_getaffinity(0) - {_processor()}
+
+
 def _help(tokens: SimpleQueue[bool], words: ctypes.Array[ctypes.c_uint64], follow: Any, number: int) -> None:
     """What a helping thread does, until it is told to leave, and then tells the others."""
     while tokens.get():
@@ -177,7 +188,8 @@ class Crew:
         self._words = (ctypes.c_uint64 * _WORDS)()
         self._words[_YIELD] = _pause()
         self._tokens: SimpleQueue[bool] = SimpleQueue()
-        self._hired = 0
+        self._hired: list[Thread] = []
+        self._places: set[int] = set()  # processors that these may use; any where it is empty
         self._leading = Lock()
         weakref.finalize(self, self._tokens.put, False)
 
@@ -201,8 +213,21 @@ class Crew:
         missing = helpers - self._words[_AWAKE] - self._tokens.qsize()
         if missing <= 0:
             return
-        for number in range(self._hired, helpers):  # they hold no crew, which could not go while they wait
-            Thread(target=_help, args=(self._tokens, self._words, self._follow, number), name=f"crew {number}", daemon=True).start()
-        self._hired = max(self._hired, helpers)
+        for number in range(len(self._hired), helpers):  # they hold no crew, which could not go while they wait
+            arguments = self._tokens, self._words, self._follow, number
+            self._hired.append(Thread(target=_help, args=arguments, name=f"crew {number}", daemon=True))
+            self._hired[-1].start()
+            self._places = set()
+        self._keep_away()
         for _ in range(missing):
             self._tokens.put(True)
+
+    def _keep_away(self) -> None:
+        """Keeps helpers off the asking thread's processor: Linux likes to wake them there, and leaves others idle for milliseconds."""
+        places = _elsewhere()
+        if places and places != self._places:
+            with suppress(OSError):  # not allowed: a slow pass now and then
+                for helper in self._hired:
+                    assert helper.native_id is not None  # it has started
+                    os.sched_setaffinity(helper.native_id, places)
+            self._places = places

@@ -2,7 +2,9 @@
 
 import gc
 import itertools
+import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from dr_backend.kernels import launch
+from dr_backend.kernels import crew, launch
 from dr_backend.kernels.launch import Launch
 from dr_backend.raster.native.copies import copy_values
 from dr_backend.renderers.base import RenderOutput
@@ -124,14 +126,51 @@ def test_several_may_lead_the_same_crew():
         list(pool.map(lambda width: chain(launcher, 30, width), range(100, 300)))
 
 
+def hire(helpers: int, before: set[threading.Thread]) -> set[threading.Thread]:
+    """The helping threads that there are now and were not ``before``."""
+    found = set(threading.enumerate()) - before
+    assert len(found) == helpers
+    return found
+
+
 def test_helping_threads_leave_with_their_launcher():
     before = set(threading.enumerate())
     launcher = launch.Launcher(torch.device("cpu"), 3)
     chain(launcher, 3, 1000)
-    helpers = set(threading.enumerate()) - before
-    assert len(helpers) == 2
+    helpers = hire(2, before)
     del launcher
     gc.collect()
     for helper in helpers:
         helper.join(10)
         assert not helper.is_alive()
+
+
+@pytest.mark.skipif(crew._processor is None, reason="this system does not tell on which processor a thread runs")
+def test_helping_threads_do_not_wait_for_the_leaders_processor(monkeypatch):
+    processors = os.sched_getaffinity(0)
+    if len(processors) < 2:
+        pytest.skip("there is one processor")
+    before, launcher = set(threading.enumerate()), launch.Launcher(torch.device("cpu"), 3)
+    for leader in [*processors, *processors]:
+        monkeypatch.setattr(crew, "_processor", lambda leader=leader: leader)
+        deadline, places = time.monotonic() + 10, []
+        while places != [processors - {leader}] * 2 and time.monotonic() < deadline:
+            time.sleep(0.01)  # only who sleeps is woken somewhere else
+            chain(launcher, 3, 1000)
+            places = [os.sched_getaffinity(helper.native_id) for helper in hire(2, before)]
+        assert places == [processors - {leader}] * 2
+    assert os.sched_getaffinity(0) == processors
+
+
+@pytest.mark.parametrize("system", ["refuses", "does not tell"])
+def test_helping_threads_run_anywhere_where_the_system(system, monkeypatch):
+    def refuse(*_):
+        raise PermissionError
+
+    if system == "refuses":
+        monkeypatch.setattr(os, "sched_setaffinity", refuse, raising=False)
+    else:
+        monkeypatch.setattr(crew, "_processor", None)
+    before, launcher = set(threading.enumerate()), launch.Launcher(torch.device("cpu"), 3)
+    chain(launcher, 30, 1000)
+    hire(2, before)
