@@ -16,7 +16,18 @@ import torch
 
 from dr_backend.memory import keep_freed_memory
 
-from .gates import GROWTH, SILHOUETTE, TEXTURED, bandwidth_gate, derivative_gates, fit_gates, speed_gates, start_gates, thread_gates
+from .gates import (
+    GROWTH,
+    SILHOUETTE,
+    TEXTURED,
+    bandwidth_gate,
+    derivative_gates,
+    fit_gates,
+    growth_gate,
+    speed_gates,
+    start_gates,
+    thread_gates,
+)
 from .peers import find_peers, own_name
 from .picture import draw_growth
 from .problem import Case
@@ -66,7 +77,7 @@ def main() -> int:
     gates = []
     if options.device == "cpu":
         gates += speed_gates(timings, name)
-        for gate in (thread_gates, bandwidth_gate, derivative_gates, start_gates, fit_gates):
+        for gate in (growth_gate, thread_gates, bandwidth_gate, derivative_gates, start_gates, fit_gates):
             say((gate.__doc__ or "").splitlines()[0])
             gates += gate(name)
         tables.append(f"**Goals**\n\n{gate_table(gates)}")

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.rasterizer import gates
-from benchmarks.rasterizer.gates import GROWTH, TEXTURED, speed_gates, traffic_bytes
+from benchmarks.rasterizer.gates import TEXTURED, speed_gates, traffic_bytes
 from benchmarks.rasterizer.mitsuba_peer import find_mitsuba
 from benchmarks.rasterizer.peers import THREADS, ours, own_name, torch_peers
 from benchmarks.rasterizer.picture import COLORS, draw_growth
@@ -97,15 +97,25 @@ def test_smallest_case_becomes_json_and_tables(tmp_path):
 def test_goals_are_judged_by_ratios():
     timings = {
         TEXTURED: {"native": 0.01, "PyTorch3D hard, K=1": 6.0, "Mitsuba direct": 0.1},
-        GROWTH[0]: {"native": 0.002},
-        GROWTH[-1]: {"native": 0.03},
     }
     found = {row.metric: (row.value, row.met) for row in speed_gates(timings, "native") if row.value is not None}
     assert found == {
         "native faster than PyTorch3D hard, K=1, times": (pytest.approx(600), True),
         "native faster than Mitsuba direct, times": (pytest.approx(10), False),
-        "native, time for 1,000 times the faces, times": (pytest.approx(15), True),
     }
+
+
+def test_growth_is_judged_in_turns(monkeypatch):
+    monkeypatch.setattr(gates, "GROWTH", (Case("silhouette", 20, 32), Case("silhouette", 80, 32)))
+    clock = cycle([4.0, 1.6])  # one pass of many faces, and some of few
+
+    def seconds(action):
+        action()
+        return next(clock)
+
+    monkeypatch.setattr(gates, "_seconds", seconds)
+    (row,) = gates.growth_gate("native")
+    assert (row.value, row.met) == (pytest.approx(4.0 / 1.6 * gates.SHORT_PASSES), False)
 
 
 @pytest.mark.parametrize(("fewest", "found"), [(2, (pytest.approx(1.7), True)), (3, (None, None))])
