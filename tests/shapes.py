@@ -61,3 +61,14 @@ def flat(
 def corner_uvs(positions: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """UVs from x and y, inside 0.1..0.9 for points of the unit ball."""
     return (positions[:, :2] * 0.4 + 0.5)[faces]
+
+
+def motions(points: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Directions for every vertex: along the axes, away from the origin, a bend, and turns about the axes."""
+    x, y, z = points.unbind(1)
+    zero, one = torch.zeros_like(x), torch.ones_like(x)
+    columns = {
+        "x": (one, zero, zero), "y": (zero, one, zero), "z": (zero, zero, one), "scale": (x, y, z), "bend": (y * y, zero, zero),
+        "turn about x": (zero, -z, y), "turn about y": (z, zero, -x), "turn about z": (-y, x, zero),
+    }  # fmt: skip
+    return {name: torch.stack(column, 1) for name, column in columns.items()}

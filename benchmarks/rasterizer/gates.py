@@ -40,10 +40,9 @@ PRODUCT_SIDE = 640  # of a matrix; the product of two takes as long as a pass, n
 
 def speed_gates(timings: Timings, name: str) -> list[Row]:
     """How many times faster than its peers the renderer ``name`` is."""
-    rows = []
-    for case, peer, bound in AGAINST:
-        rows.append(at_least(bound, str(case), f"{name} faster than {peer}, times", _ratio(timings, case, peer, name)))
-    return rows
+    return [
+        at_least(bound, str(case), f"{name} faster than {peer}, times", _ratio(timings, case, peer, name)) for case, peer, bound in AGAINST
+    ]
 
 
 def _ratio(timings: Timings, case: Case, slow: str, fast: str) -> float | None:

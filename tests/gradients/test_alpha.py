@@ -10,8 +10,8 @@ from dr_backend.geometry import FlatScene, flatten, to_tensors
 from dr_backend.renderers.native import NativeRenderer
 from dr_backend.renderers.reference import ReferenceRenderer
 from dr_backend.scene import Camera, Material, Mesh, Scene, leaves, with_leaves
-from tests.gradients.test_texture_and_outline import SAMPLES, STEP, motions, weights
-from tests.shapes import camera, corner_uvs, icosphere
+from tests.gradients.test_texture_and_outline import SAMPLES, STEP, weights
+from tests.shapes import camera, corner_uvs, icosphere, motions
 
 SIZE = 128
 FIELDS = ("base_color", "base_color_image", "alpha", "alpha_image")

@@ -9,7 +9,7 @@ import torch
 from dr_backend.geometry import FlatScene
 from dr_backend.renderers.table import available, make
 from dr_backend.scene import Camera
-from tests.shapes import camera, flat, icosphere
+from tests.shapes import camera, flat, icosphere, motions
 
 SAMPLES = 16
 STEP = 8e-3
@@ -56,17 +56,6 @@ def relative_errors(scene: FlatScene, view: Camera, motion: torch.Tensor, weight
     return found
 
 
-def motions(points: torch.Tensor) -> dict[str, torch.Tensor]:
-    x, y, z = points.unbind(1)
-    zero, one = torch.zeros_like(x), torch.ones_like(x)
-    return {
-        "x": torch.stack([one, zero, zero], 1),
-        "y": torch.stack([zero, one, zero], 1),
-        "scale": points,
-        "bend": torch.stack([y * y, zero, zero], 1),
-    }
-
-
 @pytest.fixture(scope="module")
 def sphere() -> FlatScene:
     positions, faces = icosphere(4)  # 5,120 faces: at the limb they are too thin to own a pixel centre
@@ -94,9 +83,9 @@ def test_turning_towards_another_outline(sphere, bumps):
     """As in a fit: what turns all pixels alike nearly cancels out, so they count by how far they are from the outline that is wanted."""
     p = sphere.positions
     body = p * (1 + bumps * torch.sin(4 * p[:, :1]) * torch.cos(5 * p[:, 1:2])) * torch.tensor([1.0, 1.0 if bumps else 0.5, 0.8])
-    x, y, z = body.unbind(1)
-    zero, view = torch.zeros_like(x), camera(256, 256)
-    for turn in (torch.stack([zero, -z, y], 1), torch.stack([z, zero, -x], 1), torch.stack([-y, x, zero], 1)):
+    view = camera(256, 256)
+    for axis in "xyz":
+        turn = motions(body)[f"turn about {axis}"]
         now, wanted = (supersampled_alpha(replace(sphere, positions=body + part * turn), view) for part in (0, 0.1))
         smooth = torch.nn.functional.avg_pool2d((now - wanted)[None], 9, stride=1, padding=4)[0]  # hardly changes within a pixel
         errors = relative_errors(replace(sphere, positions=body), view, turn, smooth)

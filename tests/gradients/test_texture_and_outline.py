@@ -9,7 +9,7 @@ import torch
 from dr_backend.geometry import FlatScene, flatten, to_tensors
 from dr_backend.renderers.native import NativeRenderer
 from dr_backend.scene import Camera, Material, Mesh, Scene
-from tests.shapes import camera, flat, icosphere
+from tests.shapes import camera, flat, icosphere, motions
 
 SAMPLES = 6  # per pixel, along each side
 STEP = 6e-3
@@ -43,16 +43,6 @@ def derivatives(scene: FlatScene, view: Camera, motions: dict[str, torch.Tensor]
         ahead, behind = (supersampled(replace(scene, positions=points.detach() + s * motion), view) for s in (STEP, -STEP))
         truth.append((ahead - behind) / (2 * STEP))
     return np.array(found), np.array(truth)
-
-
-def motions(points: torch.Tensor) -> dict[str, torch.Tensor]:
-    x, y, z = points.unbind(1)
-    zero, one = torch.zeros_like(x), torch.ones_like(x)
-    columns = {
-        "x": (one, zero, zero), "y": (zero, one, zero), "z": (zero, zero, one), "scale": (x, y, z), "bend": (y * y, zero, zero),
-        "turn about x": (zero, -z, y), "turn about y": (z, zero, -x), "turn about z": (-y, x, zero),
-    }  # fmt: skip
-    return {name: torch.stack(column, 1) for name, column in columns.items()}
 
 
 def painted(frequency: float) -> np.ndarray:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 from itertools import cycle
 from pathlib import Path
 
@@ -105,15 +106,20 @@ def test_goals_are_judged_by_ratios():
     }
 
 
-def test_growth_is_judged_in_turns(monkeypatch):
-    monkeypatch.setattr(gates, "GROWTH", (Case("silhouette", 20, 32), Case("silhouette", 80, 32)))
-    clock = cycle([4.0, 1.6])  # one pass of many faces, and some of few
+def set_clock(monkeypatch: pytest.MonkeyPatch, times: Iterable[float]) -> None:
+    """What is timed is done, and takes one of these times after the other."""
+    clock = cycle(times)
 
-    def seconds(action):
+    def seconds(action: Callable[[], object]) -> float:
         action()
         return next(clock)
 
     monkeypatch.setattr(gates, "_seconds", seconds)
+
+
+def test_growth_is_judged_in_turns(monkeypatch):
+    monkeypatch.setattr(gates, "GROWTH", (Case("silhouette", 20, 32), Case("silhouette", 80, 32)))
+    set_clock(monkeypatch, [4.0, 1.6])  # one pass of many faces, and some of few
     (row,) = gates.growth_gate("native")
     assert (row.value, row.met) == (pytest.approx(4.0 / 1.6 * gates.SHORT_PASSES), False)
 
@@ -126,13 +132,7 @@ def test_threads_are_judged_where_each_has_a_core(monkeypatch, fewest, found):
     monkeypatch.setattr(gates, "FEWEST_TURNS", fewest)
     # One thread and several, of ours and multiplying: these have twice as much to do, and shared a core in the last three turns.
     turns = [(3.4, 2.0, 1.0, 1.02), (3.4, 2.0, 1.0, 0.99), (2.4, 2.0, 1.0, 1.3), (2.4, 2.0, 1.0, 1.9), (2.4, 2.0, 1.0, 0.8)]
-    clock = cycle(sum(turns, ()))
-
-    def seconds(action):
-        action()
-        return next(clock)
-
-    monkeypatch.setattr(gates, "_seconds", seconds)
+    set_clock(monkeypatch, sum(turns, ()))
     what = f"native, {THREADS} threads faster than one, times"
     rows = gates.thread_gates("native")
     assert [row.metric for row in rows] == [what, f"{what}, in all turns", "turns in which each thread had a core, %"] * 2

@@ -126,10 +126,10 @@ def test_several_may_lead_the_same_crew():
         list(pool.map(lambda width: chain(launcher, 30, width), range(100, 300)))
 
 
-def hire(helpers: int, before: set[threading.Thread]) -> set[threading.Thread]:
-    """The helping threads that there are now and were not ``before``."""
+def helpers_since(before: set[threading.Thread]) -> set[threading.Thread]:
+    """The two helping threads that there are now and were not ``before``."""
     found = set(threading.enumerate()) - before
-    assert len(found) == helpers
+    assert len(found) == 2
     return found
 
 
@@ -137,7 +137,7 @@ def test_helping_threads_leave_with_their_launcher():
     before = set(threading.enumerate())
     launcher = launch.Launcher(torch.device("cpu"), 3)
     chain(launcher, 3, 1000)
-    helpers = hire(2, before)
+    helpers = helpers_since(before)
     del launcher
     gc.collect()
     for helper in helpers:
@@ -157,7 +157,7 @@ def test_helping_threads_do_not_wait_for_the_leaders_processor(monkeypatch):
         while places != [processors - {leader}] * 2 and time.monotonic() < deadline:
             time.sleep(0.01)  # only who sleeps is woken somewhere else
             chain(launcher, 3, 1000)
-            places = [os.sched_getaffinity(helper.native_id) for helper in hire(2, before)]
+            places = [os.sched_getaffinity(helper.native_id) for helper in helpers_since(before)]
         assert places == [processors - {leader}] * 2
     assert os.sched_getaffinity(0) == processors
 
@@ -173,4 +173,4 @@ def test_helping_threads_run_anywhere_where_the_system(system, monkeypatch):
         monkeypatch.setattr(crew, "_processor", None)
     before, launcher = set(threading.enumerate()), launch.Launcher(torch.device("cpu"), 3)
     chain(launcher, 30, 1000)
-    hire(2, before)
+    helpers_since(before)
